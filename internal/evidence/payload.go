@@ -1,0 +1,77 @@
+package evidence
+
+import "time"
+
+// Served is the raw evidence of one TLS handshake (ProbeTLS).
+type Served struct {
+	Address    string        `json:"address"`              // ip:port dialled
+	ServerName string        `json:"serverName,omitempty"` // SNI sent; empty = none
+	Family     string        `json:"family"`               // ip4 or ip6
+	Offered    string        `json:"offered"`              // signature family offered: "any", "ecdsa" or "rsa"
+	Version    string        `json:"version,omitempty"`    // negotiated, such as "TLS 1.3"
+	Cipher     string        `json:"cipher,omitempty"`
+	Chain      [][]byte      `json:"chain,omitempty"` // DER as sent, leaf first as the server sent it
+	Stapled    []byte        `json:"stapled,omitempty"`
+	Error      string        `json:"error,omitempty"`      // dial or handshake error text
+	ErrorClass string        `json:"errorClass,omitempty"` // refused, timeout, reset, alert, not-tls, unreachable, unresolvable, other
+	PlainHTTP  bool          `json:"plainHttp,omitempty"`  // the bytes that came back were HTTP
+	Took       time.Duration `json:"tookNs,omitempty"`
+}
+
+// Resolved is the raw evidence of one DNS question (ProbeDNS, ProbeCAA).
+type Resolved struct {
+	Name     string   `json:"name"`
+	Type     string   `json:"type"`   // A, AAAA, CAA, TXT ...
+	Server   string   `json:"server"` // ip:port asked, or "system"
+	Rcode    string   `json:"rcode,omitempty"`
+	Records  []string `json:"records,omitempty"`  // presentation form, one a record
+	CNAMEs   []string `json:"cnames,omitempty"`   // the chain followed
+	FoundAt  string   `json:"foundAt,omitempty"`  // for CAA: the ancestor whose set applies
+	Climbed  []string `json:"climbed,omitempty"`  // for CAA: the names asked on the way up
+	Insecure bool     `json:"insecure,omitempty"` // AD was not set
+	Error    string   `json:"error,omitempty"`
+}
+
+// Fetched is the raw evidence of one HTTP look (ProbeHTTP): every hop of it.
+type Fetched struct {
+	URL        string `json:"url"`
+	Hops       []Hop  `json:"hops"`
+	Body       []byte `json:"body,omitempty"` // the first 1 KiB of the last answer
+	Error      string `json:"error,omitempty"`
+	ErrorClass string `json:"errorClass,omitempty"` // as Served.ErrorClass, and too-many-redirects, bad-redirect
+}
+
+// Hop is one request of a Fetched.
+type Hop struct {
+	URL      string `json:"url"`
+	Address  string `json:"address"` // ip:port dialled
+	Status   int    `json:"status,omitempty"`
+	Location string `json:"location,omitempty"`
+	Server   string `json:"server,omitempty"`      // the Server header
+	Type     string `json:"contentType,omitempty"` // the Content-Type header
+}
+
+// File is the raw evidence of a file at a target (ProbeFiles).
+type File struct {
+	Path     string    `json:"path"`
+	Kind     string    `json:"kind"` // certificate, chain, fullchain, key, pfx, combined
+	Exists   bool      `json:"exists"`
+	Mode     string    `json:"mode,omitempty"` // such as 0640
+	Owner    string    `json:"owner,omitempty"`
+	Group    string    `json:"group,omitempty"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+	Serials  []string  `json:"serials,omitempty"` // serials of the certificates in it, in order
+	KeyMatch int       `json:"keyMatch"`          // index of the certificate that the key beside it fits; -1 none, -2 not known
+	Error    string    `json:"error,omitempty"`
+}
+
+// Reload is the raw evidence of a reload command (ProbeReload).
+type Reload struct {
+	Name   string        `json:"name"`
+	Argv   []string      `json:"argv"`
+	Exit   int           `json:"exit"` // -1: not started or killed
+	Output string        `json:"output,omitempty"`
+	Took   time.Duration `json:"tookNs"`
+	Error  string        `json:"error,omitempty"`
+}
