@@ -1,0 +1,102 @@
+package timeline
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func whole(d, unit time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) }
+
+// Folded says in words how often a line happened: "tried 7 times, first 10:02, last 14:40"; empty if once.
+// Dates are left out where both are of the same day as each other.
+func (l Line) Folded(loc *time.Location) string {
+	if l.Count < 2 {
+		return ""
+	}
+	verb := ""
+	if l.Status == "Failed" {
+		verb = "tried "
+	}
+	form := "15:04"
+	if l.First.In(loc).Format(time.DateOnly) != l.Last.In(loc).Format(time.DateOnly) {
+		form = "2006-01-02 15:04"
+	}
+	return fmt.Sprintf("%s%d times, first %s, last %s", verb, l.Count, l.First.In(loc).Format(form), l.Last.In(loc).Format(form))
+}
+
+// Text is the timeline for a terminal, in the order given: a headline for each entry, its lines indented
+// below it unless the headline has said it all. Times are in loc and named by its zone.
+func Text(entries []Entry, loc *time.Location) string {
+	if loc == nil {
+		loc = time.UTC
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		b.WriteString(headline(e, loc))
+		if len(e.Lines) == 1 {
+			fmt.Fprintf(&b, "    %s\n", body(e.Lines[0], loc))
+			continue
+		}
+		for _, l := range e.Lines {
+			fmt.Fprintf(&b, "    %s  %s\n", clock(l.Last, e.Last, loc), body(l, loc))
+		}
+	}
+	return b.String()
+}
+
+func headline(e Entry, loc *time.Location) string {
+	s := e.Last.In(loc).Format("2006-01-02 15:04:05 MST") + "  " + e.Title + ": " + string(e.Outcome)
+	if e.Count > 1 {
+		s += fmt.Sprintf(" %d times", e.Count)
+	} else if d := e.Duration(); d > 0 {
+		prep := " after "
+		if e.Outcome == Running || e.Outcome == Waiting {
+			prep = " for "
+		}
+		s += prep + Lasting(d)
+	}
+	if e.Caller != "" {
+		s += ", by " + oneLine(e.Caller)
+	}
+	return s + "\n"
+}
+
+func body(l Line, loc *time.Location) string {
+	mark := " "
+	switch {
+	case l.Status == "Failed":
+		mark = "x"
+	case waits(l.Name):
+		mark = "~"
+	case l.Status == "Succeeded":
+		mark = "+"
+	}
+	s := mark + " " + oneLine(l.Text)
+	if f := l.Folded(loc); f != "" {
+		s += " (" + f + ")"
+	}
+	return s
+}
+
+// clock leaves the date out of a line's time where the headline has it already.
+func clock(t, day time.Time, loc *time.Location) string {
+	if t.In(loc).Format(time.DateOnly) == day.In(loc).Format(time.DateOnly) {
+		return t.In(loc).Format("15:04:05")
+	}
+	return t.In(loc).Format("2006-01-02 15:04:05")
+}
+
+// oneLine keeps what others wrote (an authority's words) from moving a terminal's cursor.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if r < 0x20 || r >= 0x7f && r <= 0x9f {
+			return -1
+		}
+		return r
+	}, s)
+}
