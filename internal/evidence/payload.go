@@ -75,3 +75,12 @@ type Reload struct {
 	Took   time.Duration `json:"tookNs"`
 	Error  string        `json:"error,omitempty"`
 }
+
+// Issuers is the raw evidence of fetching a certificate's issuers from where the certificates say
+// they are (ProbeTLS, Check "aia"; RFC 5280 section 4.2.2.1).
+type Issuers struct {
+	Leaf  string   `json:"leaf"`            // SHA-256 of the DER that the search began at, upper-case hexadecimal
+	URLs  []string `json:"urls,omitempty"`  // asked, in order; none = the certificate names no place
+	Chain [][]byte `json:"chain,omitempty"` // DER as fetched, nearest issuer first
+	Error string   `json:"error,omitempty"` // why the search stopped short of a self-signed certificate
+}
