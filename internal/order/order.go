@@ -25,6 +25,7 @@ type Order struct {
 	Generation  int64     `json:"generation"` // counted up when the owner's wish changes: the ETag
 	Revision    int64     `json:"revision"`   // counted up by any write: the compare-and-swap
 	Spec        Spec      `json:"spec"`
+	Ordered     time.Time `json:"ordered"` // when it was last ordered: the verification deadline counts from here
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
 	Correlation string    `json:"correlation,omitempty"` // of the command last given
@@ -69,8 +70,8 @@ type Spec struct {
 	Content      string            `json:"content,omitempty"`   // secret.ContentPFX (default) or secret.ContentPEM
 	Sites        []string          `json:"sites,omitempty"`     // deployed to and looked at there
 	Endpoints    []site.Endpoint   `json:"endpoints,omitempty"` // looked at besides the sites' own
-	DelayRevoke  time.Duration     `json:"-"`                   // of one rekey command, never stored
 	Tags         map[string]string `json:"tags,omitempty"`
+	ExternalKey  bool              `json:"externalKey,omitempty"`  // imported without its key: nothing to store or deploy
 	ImportedFrom string            `json:"importedFrom,omitempty"` // where an imported certificate came from
 }
 
@@ -115,13 +116,16 @@ const (
 // KeyTypes are all of them, the default first.
 var KeyTypes = []KeyType{P256, P384, RSA2048, RSA3072, RSA4096}
 
-// Need is a wish for a new version, not yet begun.
+// Need is a wish for a new version, not yet begun. Its Progress is that of beginning: an attempt that
+// was given up leaves its Problem and the time of the next one here.
 type Need struct {
+	Progress
 	KeyType KeyType       `json:"keyType"`
 	Reason  Reason        `json:"reason"`
-	At      time.Time     `json:"at"`
+	Asked   time.Time     `json:"asked"`           // when the wish arose
 	Delay   time.Duration `json:"delay,omitempty"` // how long the replaced version stays unrevoked; <0 = it is not revoked
 	Caller  string        `json:"caller,omitempty"`
+	Failed  int           `json:"failed,omitempty"` // attempts given up in a row
 }
 
 // Reason is why a version is wanted.

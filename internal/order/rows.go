@@ -97,6 +97,7 @@ type Attempt struct {
 	Delay    time.Duration `json:"delay,omitempty"`    // see Need.Delay
 	Revokes  int           `json:"revokes,omitempty"`  // number of the version to revoke after it, 0 = none
 	Version  int           `json:"version,omitempty"`  // number of the version it made
+	Failed   int           `json:"failed,omitempty"`   // attempts given up in a row before this one
 	Waiting  string        `json:"waiting,omitempty"`  // for whom it waits: "owner", "issuer", "" = for us
 	Instruct string        `json:"instruct,omitempty"` // what that one has to do
 	Caller   string        `json:"caller,omitempty"`

@@ -1,0 +1,153 @@
+package order
+
+import (
+	"time"
+
+	"certwright/internal/evidence"
+)
+
+// Deployed records that a target holds a version: pushed, or found to hold it already.
+type Deployed struct {
+	Key     string
+	Receipt Receipt
+	Seen    []evidence.Observation
+}
+
+func (r Deployed) apply(o *Order, now time.Time) []Event {
+	d := o.Deployment(r.Key)
+	if d == nil {
+		return nil
+	}
+	asked := d.Forced
+	changed := d.Version != r.Receipt.Version
+	recovered := d.well(now)
+	d.Forced, d.Bad, d.Synced, d.SyncAt, d.Seen, d.DueAt = false, 0, now, o.syncTime(d, now), r.Seen, time.Time{}
+	d.Version, d.Serial, d.Skipped = r.Receipt.Version, r.Receipt.Serial, ""
+	if changed || recovered {
+		d.Since = now
+	}
+	rc := r.Receipt
+	rc.Seen = nil
+	if r.Receipt.Changed || d.Receipt == nil {
+		d.Receipt = &rc
+	}
+	if r.Receipt.Changed {
+		e := o.event(now, StageDeploy, "deployed", "Deployed: version %d to %s. %s", d.Version, d.Key(), rc.Detail).with("serial", d.Serial)
+		if rc.Reload != nil {
+			e = e.with("reload", rc.Reload.Name)
+		}
+		return []Event{e}
+	}
+	d.Skipped = rc.Detail
+	if changed || recovered || asked {
+		return []Event{o.event(now, StageDeploy, "sync-skipped", "In sync: %s holds version %d already. %s", d.Key(), d.Version, rc.Detail)}
+	}
+	return nil
+}
+
+// DeployFailed records that a version could not be put, or was taken back (TakenBack) because its
+// reload or the look on the wire failed.
+type DeployFailed struct {
+	Key       string
+	Version   int
+	Problem   *Problem
+	TakenBack bool
+	Seen      []evidence.Observation
+}
+
+func (r DeployFailed) apply(o *Order, now time.Time) []Event {
+	d := o.Deployment(r.Key)
+	if d == nil {
+		return nil
+	}
+	news := d.fail(r.Problem, tryLocal, now)
+	d.Seen, d.Forced = r.Seen, false
+	if r.TakenBack {
+		d.Bad = r.Version
+		if at := now.Add(tryAttempt[min(d.Tries, len(tryAttempt)-1)]); at.After(d.DueAt) {
+			d.DueAt = at // each try disturbs what serves: keep them apart
+		}
+	}
+	if !news {
+		return nil
+	}
+	name, text := "deploy-failed", "Version %d could not be put to %s: %s"
+	if r.TakenBack {
+		name, text = "taken-back", "Version %d was taken back from %s, what was there before serves on: %s"
+	}
+	return []Event{o.event(now, StageDeploy, name, text, r.Version, d.Key(), r.Problem.Error()).failed(r.Problem, Error)}
+}
+
+// Looked records a look at an endpoint. Only a transition is an event.
+type Looked struct {
+	Key     string
+	Seen    []evidence.Observation
+	Problem *Problem // what is wrong, in words; nil = it serves what it should
+}
+
+func (r Looked) apply(o *Order, now time.Time) []Event {
+	e := o.Endpoint(r.Key)
+	if e == nil {
+		return nil
+	}
+	was, served := e.State, e.Served
+	e.Seen, e.Looked, e.At = r.Seen, now, now
+	e.State = lookState(r.Seen)
+	o.readServed(e)
+	if r.Problem == nil {
+		e.well(now)
+		e.DueAt = now.Add(LookEvery - time.Duration(spread(o.ID.Key(), r.Key)*float64(LookEvery)/10))
+	} else {
+		e.fail(r.Problem, tryLocal, now)
+	}
+	if was == e.State && served == e.Served {
+		return nil
+	}
+	if was != e.State {
+		e.Since = now
+	}
+	return []Event{o.lookEvent(now, e, was, served)}
+}
+
+func lookState(seen []evidence.Observation) StageState {
+	w := worst(seen)
+	switch {
+	case w == nil || w.Outcome == evidence.Unknown:
+		return StateUnkno
+	case w.Outcome == evidence.Fail:
+		return StateFail
+	}
+	return Done
+}
+
+// readServed takes the serial and end of what the worst address serves.
+func (o *Order) readServed(e *EndpointRow) {
+	w := worst(e.Seen)
+	if w == nil {
+		return
+	}
+	e.Served = w.Seen
+	e.NotAfter = nil
+	if s, ok := evidence.Decode[evidence.Served](*w); ok && len(s.Chain) > 0 {
+		if leaf, err := ParseLeaf(s.Chain[0]); err == nil {
+			e.Served, e.NotAfter = leaf.Serial, &leaf.NotAfter
+		}
+	}
+}
+
+func (o *Order) lookEvent(now time.Time, e *EndpointRow, was StageState, served string) Event {
+	at := e.Address
+	if e.ServerName != "" {
+		at += " (" + e.ServerName + ")"
+	}
+	if e.State == Done {
+		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves the current version (serial %s).", at, e.Served).with("serial", e.Served, "before", served)
+	}
+	ev := o.event(now, StageServe, "look-changed", "Seen on the wire: %s", at)
+	ev.Level, ev.Status = Warning, Info
+	if e.Problem != nil {
+		ev.Text = "Seen on the wire: " + e.Problem.Error()
+		ev = ev.failed(e.Problem, Error)
+	}
+	return ev.with("before", string(was)+" "+served)
+}

@@ -1,0 +1,381 @@
+package order
+
+import (
+	"fmt"
+	"time"
+)
+
+// Began records an attempt that an issuer has taken on: its order there, what has to be published,
+// and the key, sealed.
+type Began struct{ Attempt Attempt }
+
+func (r Began) apply(o *Order, now time.Time) []Event {
+	a := r.Attempt
+	a.Phase, a.Started = Begun, now
+	a.Progress = Progress{Since: now}
+	if n := o.need(a.KeyType); n != nil {
+		a.Failed = n.Failed // the count goes on until a version is issued
+		a.Delay = n.Delay
+	}
+	o.dropNeed(a.KeyType)
+	o.Attempts = append(o.Attempts, a)
+	return []Event{o.event(now, StageIssue, "attempt-begun", "Asked %s for %s (%s).", a.Issuer, a.KeyType, reasonText(a.Reason)).
+		with("attempt", a.ID, "issuerOrder", a.URL, "replaces", a.Replaces)}
+}
+
+func reasonText(r Reason) string {
+	switch r {
+	case First:
+		return "the first version"
+	case Renewal:
+		return "its time of renewal has come"
+	case Manual:
+		return "renewal asked for"
+	case Rekey:
+		return "a new key was asked for"
+	}
+	return string(r)
+}
+
+// BeginFailed records that an issuer could not be asked, or refused at once.
+type BeginFailed struct {
+	Need    Need
+	Problem *Problem
+}
+
+func (r BeginFailed) apply(o *Order, now time.Time) []Event {
+	n := o.need(r.Need.KeyType)
+	if n == nil {
+		o.Needs = append(o.Needs, r.Need)
+		n = &o.Needs[len(o.Needs)-1]
+	}
+	return o.needFailed(n, r.Problem, now)
+}
+
+// needFailed spaces the next try by what the problem is: the table of attempts counts what the issuer counts.
+func (o *Order) needFailed(n *Need, p *Problem, now time.Time) []Event {
+	news := n.fail(p, tryIssuer, now)
+	if p.Class == GiveUp {
+		n.Failed++
+		n.DueAt = after(tryAttempt, n.Failed, now, p.Until)
+	}
+	if !news {
+		return nil
+	}
+	if p.Class == Waiting {
+		return []Event{o.waitEvent(now, p)}
+	}
+	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued: %s", p.Error()).failed(p, Error)}
+}
+
+func (o *Order) waitEvent(now time.Time, p *Problem) Event {
+	e := o.event(now, StageVerify, "verify-waiting", "Waits for %s: %s", whom(p.Owner), p.Error()).failed(p, Warning)
+	e.Status = Started
+	return e
+}
+
+func whom(owner string) string {
+	switch owner {
+	case OwnerOwner:
+		return "the owner of the names"
+	case OwnerIssuer:
+		return "the issuer"
+	case OwnerAdmin:
+		return "an administrator"
+	}
+	return "Certwright"
+}
+
+// Proved records how the proofs of an attempt stand at the authority.
+type Proved struct {
+	ID     string
+	Proofs []Proof
+}
+
+func (r Proved) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || !a.Open() {
+		return nil
+	}
+	a.Proofs = r.Proofs
+	var events []Event
+	for _, p := range r.Proofs {
+		row := o.Identifier(p.Name.Value)
+		if row == nil {
+			continue
+		}
+		row.Method = p.Method
+		if p.Problem != nil {
+			if row.fail(p.Problem, tryOwner, now) {
+				events = append(events, o.event(now, StageVerify, "verify-failed", "%s could not be verified: %s", p.Name.Value, p.Problem.Error()).failed(p.Problem, Error))
+			}
+			continue
+		}
+		if !p.Done {
+			continue
+		}
+		news := row.Verified == nil || row.Problem != nil || (row.ValidUntil != nil && now.After(*row.ValidUntil))
+		row.well(now)
+		t := now
+		row.Verified, row.ValidUntil, row.Instruct = &t, p.ValidTill, ""
+		if news {
+			row.Since = now
+			events = append(events, o.event(now, StageVerify, "name-verified", "Domain verified: %s by %s.", p.Name.Value, p.Method))
+		}
+	}
+	return events
+}
+
+// AttemptWaits records for whom an attempt waits: its Problem is of class Waiting.
+type AttemptWaits struct {
+	ID      string
+	Problem *Problem
+	Names   []string // the names it waits for; empty = all
+}
+
+func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || !a.Open() {
+		return nil
+	}
+	table := tryIssuer
+	if r.Problem.Owner == OwnerOwner {
+		table = tryOwner
+	}
+	news := a.fail(r.Problem, table, now)
+	a.Waiting, a.Instruct = r.Problem.Owner, r.Problem.Fix
+	if r.Problem.Owner == OwnerOwner {
+		for _, n := range r.Names {
+			if row := o.Identifier(n); row != nil {
+				row.Instruct = r.Problem.Fix
+			}
+		}
+	}
+	if !news {
+		return nil
+	}
+	return []Event{o.waitEvent(now, r.Problem)}
+}
+
+// AttemptFailed records a failed try: by its class it is tried again, or the attempt is given up,
+// its key destroyed, and a new one wanted on the table of intervals.
+type AttemptFailed struct {
+	ID      string
+	Problem *Problem
+}
+
+func (r AttemptFailed) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || !a.Open() {
+		return nil
+	}
+	if r.Problem.Class == Retry {
+		a.Waiting = ""
+		if !a.fail(r.Problem, tryIssuer, now) {
+			return nil
+		}
+		return []Event{o.event(now, StageIssue, "attempt-retry", "Will be tried again: %s", r.Problem.Error()).failed(r.Problem, Warning)}
+	}
+	n := Need{KeyType: a.KeyType, Reason: a.Reason, Asked: a.Started, Delay: a.Delay, Caller: a.Caller}
+	n.Failed = a.Failed
+	a.end(now, r.Problem)
+	if !o.alive() {
+		return nil
+	}
+	o.Needs = append(o.Needs, n)
+	return o.needFailed(&o.Needs[len(o.Needs)-1], r.Problem, now)
+}
+
+// SignedBy records a certificate that an authority signed for an attempt; the vault does not hold it yet.
+type SignedBy struct {
+	ID      string
+	Version Version
+}
+
+func (r SignedBy) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || a.Phase != Begun {
+		return nil
+	}
+	v := r.Version
+	v.Number, v.State, v.KeyType = o.lastNumber()+1, VersionIssued, a.KeyType
+	v.Issued, v.Attempt, v.SecretID = now, a.ID, a.ID
+	v.Issuer, v.Account, v.Reason = a.Issuer, a.Account, a.Reason
+	a.Phase, a.Version, a.Waiting, a.Instruct = Signed, v.Number, "", ""
+	a.Progress = Progress{Since: now}
+	a.Proofs = nil
+	o.Versions = append(o.Versions, v)
+	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
+		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID)}
+}
+
+func (o *Order) lastNumber() int {
+	n := 0
+	for i := range o.Versions {
+		n = max(n, o.Versions[i].Number)
+	}
+	return n
+}
+
+// Stored records that the vault holds the version of an attempt: its key leaves the attempt.
+type Stored struct{ ID string }
+
+func (r Stored) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || a.Phase != Signed {
+		return nil
+	}
+	v := o.Version(a.Version)
+	if v == nil {
+		return nil
+	}
+	v.State = VersionStored
+	old := o.before(v)
+	a.end(now, nil)
+	a.Progress = Progress{Since: now}
+	o.Expired = false
+	o.Vault.well(now)
+	o.Vault.Fault, o.Vault.Since = "", now
+	o.Vault.Checked, o.Vault.CheckAt = now, now.Add(CheckEvery)
+	for i := range o.Deployments {
+		if d := &o.Deployments[i]; d.KeyType == v.KeyType {
+			d.DueAt, d.Problem, d.Tries, d.Bad = time.Time{}, nil, 0, 0
+		}
+	}
+	if a.Revokes > 0 && a.Delay >= 0 {
+		if ov := o.Version(a.Revokes); ov != nil {
+			t := now.Add(a.Delay)
+			ov.RevokeAt, ov.RevokeFor = &t, 4 // superseded, RFC 5280 section 5.3.1
+		}
+	}
+	e := o.event(now, StageStore, "stored", "Stored: %s in vault %s as secret %s.", v.Label(), o.Spec.Vault, o.SecretFor(v.KeyType)).with("secretVersion", v.SecretID)
+	if old != nil {
+		e.Text += fmt.Sprintf(" It follows version %d.", old.Number)
+	}
+	return []Event{e}
+}
+
+// before is the version that v follows, of the same key type and stored.
+func (o *Order) before(v *Version) *Version {
+	var old *Version
+	for i := range o.Versions {
+		if w := &o.Versions[i]; w.KeyType == v.KeyType && w.Number < v.Number && w.State == VersionStored {
+			old = w
+		}
+	}
+	return old
+}
+
+// StoreFailed records that the vault did not take the version of an attempt.
+type StoreFailed struct {
+	ID      string
+	Problem *Problem
+}
+
+func (r StoreFailed) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || a.Phase != Signed {
+		return nil
+	}
+	news := a.fail(r.Problem, tryLocal, now)
+	if o.Vault.Problem == nil {
+		o.Vault.Since = now
+	}
+	o.Vault.Problem, o.Vault.At = r.Problem, now
+	o.Vault.Fault = fault(r.Problem)
+	o.Vault.DueAt = a.DueAt
+	if !news {
+		return nil
+	}
+	return []Event{o.event(now, StageStore, "store-failed", "The vault %s did not take the certificate: %s", o.Spec.Vault, r.Problem.Error()).failed(r.Problem, Error)}
+}
+
+func fault(p *Problem) VaultStatus {
+	if p.Vault != "" {
+		return p.Vault
+	}
+	return VaultUnknownError
+}
+
+// VaultSeen records a look at the vault, or the rewriting of what it lost (Problem nil = all is well).
+type VaultSeen struct {
+	Problem *Problem
+	Wrote   bool // a version was written again
+}
+
+func (r VaultSeen) apply(o *Order, now time.Time) []Event {
+	o.Vault.Checked = now
+	if r.Problem != nil {
+		news := o.Vault.fail(r.Problem, tryLocal, now)
+		o.Vault.Fault = fault(r.Problem)
+		if !news {
+			return nil
+		}
+		return []Event{o.event(now, StageStore, "vault-out-of-sync", "Key Vault out of sync: %s", r.Problem.Error()).failed(r.Problem, Error)}
+	}
+	recovered := o.Vault.well(now)
+	o.Vault.Fault, o.Vault.DueAt, o.Vault.CheckAt = "", time.Time{}, now.Add(CheckEvery)
+	switch {
+	case r.Wrote:
+		return []Event{o.event(now, StageStore, "stored-again", "Stored again in vault %s: it had lost the current version.", o.Spec.Vault)}
+	case recovered:
+		return []Event{o.event(now, StageStore, "vault-in-sync", "The vault %s holds the current version again.", o.Spec.Vault)}
+	}
+	return nil
+}
+
+// Window records renewal information of a version.
+type WindowSeen struct {
+	Number int
+	CertID string
+	Window *Window
+	Again  time.Time // zero = the issuer has none
+}
+
+func (r WindowSeen) apply(o *Order, now time.Time) []Event {
+	v := o.Version(r.Number)
+	if v == nil {
+		return nil
+	}
+	moved := r.Window != nil && (v.Window == nil || !v.Window.Start.Equal(r.Window.Start) || !v.Window.End.Equal(r.Window.End))
+	if r.CertID != "" {
+		v.CertID = r.CertID
+	}
+	if r.Window != nil {
+		v.Window = r.Window
+	}
+	v.WindowAt = nil
+	if !r.Again.IsZero() {
+		t := r.Again
+		v.WindowAt = &t
+	}
+	if !moved {
+		return nil
+	}
+	return []Event{o.event(now, StageIssue, "renewal-window", "The issuer suggests to renew version %d between %s and %s.", v.Number,
+		r.Window.Start.UTC().Format(time.RFC3339), r.Window.End.UTC().Format(time.RFC3339)).with("explanation", r.Window.Explanation)}
+}
+
+// RevokedResult records that a version was withdrawn, or could not be (Problem).
+type RevokedResult struct {
+	Number  int
+	Problem *Problem
+}
+
+func (r RevokedResult) apply(o *Order, now time.Time) []Event {
+	v := o.Version(r.Number)
+	if v == nil || v.State == VersionRevoked {
+		return nil
+	}
+	if r.Problem != nil {
+		if !v.Revoke.fail(r.Problem, tryIssuer, now) {
+			return nil
+		}
+		return []Event{o.event(now, StageIssue, "revoke-failed", "Version %d could not be revoked: %s", v.Number, r.Problem.Error()).failed(r.Problem, Error)}
+	}
+	t := now
+	v.State, v.RevokedAt, v.RevokeAt = VersionRevoked, &t, nil
+	v.Revoke = Progress{Since: now}
+	events := []Event{o.event(now, StageIssue, "version-revoked", "Revoked: %s.", v.Label()).with("serial", v.Serial)}
+	return append(events, Ticked{}.apply(o, now)...)
+}

@@ -1,0 +1,281 @@
+package order
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Command is what a person can ask of an order.
+type Command string
+
+// Commands.
+const (
+	CmdVerify Command = "verify" // look for the proofs now
+	CmdRenew  Command = "renew"  // a new version now
+	CmdRekey  Command = "rekey"  // a new version with a new key now
+	CmdSync   Command = "sync"   // make every target hold the current version, and look
+	CmdRevoke Command = "revoke" // withdraw all versions
+	CmdDelete Command = "delete" // revoke and forget
+	CmdCancel Command = "cancel" // stop an order that has no version yet
+	CmdAgain  Command = "again"  // order once more with the same settings
+	CmdUpdate Command = "update" // change the wish
+	CmdExport Command = "export" // read the current version
+)
+
+// Commands are all of them.
+var Commands = []Command{CmdVerify, CmdRenew, CmdRekey, CmdSync, CmdRevoke, CmdDelete, CmdCancel, CmdAgain, CmdUpdate, CmdExport}
+
+// Allowed says whether a command can be given to the order as it stands: nil, or a *Refusal that says why
+// not and what to do instead.
+func (o *Order) Allowed(c Command, now time.Time) error {
+	if o.Deleting && c != CmdDelete {
+		return o.refuse(c, "OrderDeleting", "the order is being deleted", "Create a new order")
+	}
+	if err := o.allowedKind(c); err != nil {
+		return err
+	}
+	if err := o.allowedEnded(c); err != nil {
+		return err
+	}
+	return o.allowedLive(c, now)
+}
+
+func (o *Order) refuse(c Command, code, why, fix string) error {
+	return &Refusal{Kind: Conflict, Code: code, Message: fmt.Sprintf("%s of order %s is not possible: %s", c, o.ID.Name, why), Fix: fix}
+}
+
+// allowedKind: what orders without an issuer cannot be asked.
+func (o *Order) allowedKind(c Command) error {
+	switch {
+	case o.Kind == Imported && in(c, CmdVerify, CmdRenew, CmdRekey, CmdCancel, CmdAgain, CmdRevoke):
+		return o.refuse(c, "NoIssuer", "its certificate was imported, no issuer stands behind it", "Import the next certificate under the same name, or create an order with an issuer")
+	case o.Kind == Watched && !in(c, CmdSync, CmdDelete, CmdUpdate):
+		return o.refuse(c, "OnlyWatched", "it is only watched: Certwright holds no key and no certificate of it", "Create an order for these names, or import the certificate")
+	case o.Spec.ExternalKey && in(c, CmdExport):
+		return o.refuse(c, "ExternalPrivateKey", "its private key is not in the vault", "Import the certificate together with its key")
+	}
+	return nil
+}
+
+// allowedEnded: what an order that has come to an end can still be asked.
+func (o *Order) allowedEnded(c Command) error {
+	switch {
+	case o.DeniedAt != nil && !in(c, CmdAgain, CmdDelete):
+		return o.refuse(c, "OrderDenied", "it was denied, which is final", "Use 'order again' to order once more with the same settings, or delete it")
+	case o.Canceled != nil && !in(c, CmdAgain, CmdDelete):
+		return o.refuse(c, "OrderCanceled", "it was canceled", "Use 'order again' to order once more with the same settings, or delete it")
+	case o.RevokedAt != nil && !in(c, CmdAgain, CmdDelete, CmdExport):
+		return o.refuse(c, "OrderRevoked", "its certificates were revoked", "Use 'order again' to order once more with the same settings, or delete it")
+	case o.Revoking != nil && o.RevokedAt == nil && !in(c, CmdDelete, CmdExport):
+		return o.refuse(c, "RevocationPending", "its certificates are being revoked", "Wait until it is Revoked, then use 'order again'")
+	case c == CmdAgain && o.DeniedAt == nil && o.Canceled == nil && o.RevokedAt == nil:
+		return o.refuse(c, "OrderAlive", "it is neither denied nor canceled nor revoked", "Use renew or rekey for a new version")
+	}
+	return nil
+}
+
+// allowedLive: what an order that strives for certificates can be asked.
+func (o *Order) allowedLive(c Command, now time.Time) error {
+	has := o.First() != nil
+	switch c {
+	case CmdVerify:
+		if !o.pending() {
+			return o.refuse(c, "NothingToVerify", "nothing waits for verification", "Use renew for a new version now")
+		}
+	case CmdRenew, CmdRekey:
+		if !has && o.pending() {
+			return o.refuse(c, "OrderPending", "its first version is not issued yet", "Use verify, or see 'order show' for what it waits for")
+		}
+		for i := range o.Attempts {
+			if a := &o.Attempts[i]; a.Open() && (c == CmdRenew || a.Reason == Rekey) {
+				return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", a.Started.UTC().Format(time.RFC3339)), "See 'order show' for what it waits for, or use verify")
+			}
+		}
+	case CmdExport:
+		if !has {
+			return o.refuse(c, "NothingStored", "the vault holds no version of it yet", "See 'order show' for what it waits for")
+		}
+	case CmdRevoke:
+		return o.allowedRevoke(now)
+	case CmdCancel:
+		if o.issued() || has {
+			return o.refuse(c, "OrderIssued", "it has a version already", "Use revoke or delete")
+		}
+	}
+	return nil
+}
+
+func (o *Order) allowedRevoke(now time.Time) error {
+	if len(o.Versions) == 0 {
+		return o.refuse(CmdRevoke, "NothingIssued", "no version was issued", "Use cancel or delete")
+	}
+	for i := range o.Versions {
+		if v := &o.Versions[i]; v.State != VersionRevoked && v.NotAfter.After(now) {
+			return nil
+		}
+	}
+	return o.refuse(CmdRevoke, "AllExpired", "all its versions have expired or are revoked, an authority does not revoke those", "Use delete, or renew")
+}
+
+// pending says whether a version is wanted or under way.
+func (o *Order) pending() bool {
+	for _, n := range o.Wanted() {
+		if n.Reason != Renewal || n.Problem != nil {
+			return true
+		}
+	}
+	for i := range o.Attempts {
+		if o.Attempts[i].Open() {
+			return true
+		}
+	}
+	return false
+}
+
+func in(c Command, list ...Command) bool {
+	for _, x := range list {
+		if x == c {
+			return true
+		}
+	}
+	return false
+}
+
+// By is who gave a command.
+type By struct {
+	Caller      string
+	Correlation string
+}
+
+func (by By) event(o *Order, now time.Time, stage StageName, name, text string, args ...any) Event {
+	o.Caller, o.Correlation = by.Caller, by.Correlation
+	e := o.event(now, stage, name, text, args...)
+	e.Caller = by.Caller
+	return e
+}
+
+// Commanded applies a command that Allowed let through. What it needs besides is in its fields.
+type Commanded struct {
+	By
+	Command Command
+	Delay   time.Duration // rekey: how long the old version stays unrevoked; <0 = it is not revoked
+	Reason  int           // revoke: RFC 5280 section 5.3.1
+	Force   bool          // sync: push even where nothing differs
+}
+
+func (r Commanded) apply(o *Order, now time.Time) []Event {
+	switch r.Command {
+	case CmdVerify:
+		o.hurry()
+		return []Event{r.event(o, now, StageVerify, "verify-requested", "Verification of %s asked for by %s.", nameList(o.Spec.Names), r.Caller)}
+	case CmdRenew, CmdRekey:
+		return r.renew(o, now)
+	case CmdSync:
+		return r.sync(o, now)
+	case CmdRevoke, CmdDelete:
+		return r.revoke(o, now)
+	case CmdCancel:
+		t := now
+		o.endAttempts(now, "the order was canceled")
+		o.Canceled = &t
+		return []Event{r.event(o, now, StageOrder, "canceled", "Canceled by %s.", r.Caller)}
+	case CmdAgain:
+		o.again(now)
+		return []Event{r.event(o, now, StageOrder, "ordered-again", "Ordered again with the same settings by %s.", r.Caller)}
+	case CmdExport:
+		return []Event{r.event(o, now, StageStore, "exported", "The current version and its key were read by %s.", r.Caller)}
+	}
+	return nil
+}
+
+// hurry makes everything that waits due now.
+func (o *Order) hurry() {
+	for i := range o.Needs {
+		o.Needs[i].DueAt = time.Time{}
+		if p := o.Needs[i].Problem; p != nil && !p.Until.IsZero() {
+			o.Needs[i].DueAt = p.Until // what the issuer asked for is obeyed even in a hurry
+		}
+	}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Open() && (a.Problem == nil || a.Problem.Until.IsZero()) {
+			a.DueAt, a.Tries = time.Time{}, 0
+		}
+	}
+}
+
+func (r Commanded) renew(o *Order, now time.Time) []Event {
+	reason, name, word := Manual, "renew-requested", "Renewal"
+	if r.Command == CmdRekey {
+		reason, name, word = Rekey, "rekey-requested", "A new key"
+	}
+	for _, k := range o.Spec.KeyTypes {
+		if a := o.Running(k); a != nil {
+			a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "a rekey was asked for instead", At: now})
+		}
+		o.dropNeed(k)
+		o.Needs = append(o.Needs, Need{KeyType: k, Reason: reason, Asked: now, Delay: r.Delay, Caller: r.Caller})
+	}
+	e := r.event(o, now, StageIssue, name, "%s asked for by %s.", word, r.Caller)
+	if r.Command == CmdRekey && r.Delay >= 0 {
+		e.Text += fmt.Sprintf(" The old version will be revoked %s after the new one is stored, once no target holds it.", r.Delay)
+	}
+	return []Event{e}
+}
+
+func (r Commanded) sync(o *Order, now time.Time) []Event {
+	var to []string
+	for i := range o.Deployments {
+		d := &o.Deployments[i]
+		if d.Gone || d.Disabled != "" {
+			continue
+		}
+		d.Forced, d.DueAt = true, time.Time{}
+		to = append(to, d.Key())
+	}
+	for i := range o.Endpoints {
+		o.Endpoints[i].DueAt = time.Time{}
+	}
+	o.Vault.CheckAt, o.Vault.DueAt = time.Time{}, time.Time{}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Phase == Signed {
+			a.DueAt = time.Time{}
+		}
+	}
+	text := "Sync asked for by %s"
+	if len(to) > 0 {
+		text += ": " + strings.ReplaceAll(strings.Join(to, ", "), "%", "%%")
+	}
+	return []Event{r.event(o, now, StageDeploy, "sync-requested", text+".", r.Caller)}
+}
+
+func (r Commanded) revoke(o *Order, now time.Time) []Event {
+	name, text := "revoke-requested", "Revocation asked for by %s."
+	if r.Command == CmdDelete {
+		name, text = "delete-requested", "Deletion asked for by %s: its versions are revoked, then it is forgotten."
+		o.Deleting = true
+	}
+	e := r.event(o, now, StageOrder, name, text, r.Caller)
+	o.endAttempts(now, "the order is being revoked")
+	if o.Kind == Ordered && o.RevokedAt == nil && o.Revoking == nil {
+		o.Revoking = &Revoking{At: now, Reason: r.Reason, Caller: r.Caller}
+		return append([]Event{e}, Ticked{}.apply(o, now)...)
+	}
+	return []Event{e}
+}
+
+// again starts the order afresh: its settings stay, its old versions are history.
+func (o *Order) again(now time.Time) {
+	o.Ordered = now
+	o.DeniedAt, o.Canceled, o.Revoking, o.RevokedAt, o.Expired = nil, nil, nil, nil, false
+	o.Needs = nil
+	for i := range o.Identifiers {
+		row := &o.Identifiers[i]
+		row.Progress, row.Instruct = Progress{Since: now}, ""
+		row.Verified, row.ValidUntil = nil, nil
+	}
+	for i := range o.Deployments {
+		o.Deployments[i].Version, o.Deployments[i].Problem, o.Deployments[i].Bad = 0, nil, 0
+	}
+	o.Vault.Progress, o.Vault.Fault = Progress{Since: now}, ""
+}

@@ -1,0 +1,160 @@
+package order
+
+import "time"
+
+// StatusOf is the App Service Certificates' status of the order, computed from its facts.
+func (o *Order) StatusOf(now time.Time) Status {
+	switch {
+	case o.Kind == Watched:
+		return o.watchedStatus(now)
+	case o.DeniedAt != nil:
+		return Denied
+	case o.Canceled != nil:
+		return StatusCanceled
+	case o.RevokedAt != nil:
+		return StatusRevoked
+	case o.Revoking != nil:
+		return Pendingrevocation
+	case o.rekeying():
+		return PendingRekey
+	}
+	v := o.First()
+	if v == nil {
+		if o.Kind == Ordered && !o.issued() && !now.Before(o.denyTime()) {
+			return Denied // the time has passed; the fact is recorded at the next tick
+		}
+		return Pendingissuance
+	}
+	if o.waitsForOwner() {
+		return Pendingissuance // as in the service we equal: a renewal whose names must be verified again
+	}
+	if !v.NotAfter.After(now) {
+		return StatusExpired
+	}
+	return Issued
+}
+
+// watchedStatus: what is served says it all.
+func (o *Order) watchedStatus(now time.Time) Status {
+	status := Pendingissuance
+	for i := range o.Endpoints {
+		e := &o.Endpoints[i]
+		if e.NotAfter == nil {
+			continue
+		}
+		if !e.NotAfter.After(now) {
+			return StatusExpired
+		}
+		status = Issued
+	}
+	return status
+}
+
+func (o *Order) rekeying() bool {
+	for i := range o.Needs {
+		if o.Needs[i].Reason == Rekey {
+			return true
+		}
+	}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Open() && a.Reason == Rekey {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *Order) waitsForOwner() bool {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Open() && a.Waiting == OwnerOwner {
+			return true
+		}
+	}
+	return false
+}
+
+// VaultStatusOf is Key Vault's word for the link between the order and its secret. Watched orders have none.
+func (o *Order) VaultStatusOf(now time.Time) VaultStatus {
+	switch s := o.StatusOf(now); {
+	case o.Kind == Watched:
+		return VaultUnknown
+	case o.Spec.ExternalKey:
+		return VaultExternalKey
+	case o.Vault.Fault != "":
+		return o.Vault.Fault
+	case o.First() != nil:
+		return VaultSucceeded
+	case s == Denied || s == StatusCanceled || s == StatusRevoked || s == Pendingrevocation:
+		return VaultOrderFailed
+	case len(o.Attempts) == 0 && len(o.Needs) == 0:
+		return VaultInitialized
+	}
+	return VaultWaiting
+}
+
+// OutOfSync says whether the vault does not hold what it should: the tile "Key Vault out of sync".
+func (s VaultStatus) OutOfSync() bool {
+	switch s {
+	case VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError:
+		return true
+	}
+	return false
+}
+
+// Project is the projection: what lists filter and count by.
+func (o *Order) Project(now time.Time) Projection {
+	p := Projection{Status: o.StatusOf(now), Vault: o.VaultStatusOf(now)}
+	path := o.Path(now)
+	w := Worst(path)
+	p.Stage, p.State, p.Owner = w.Stage, w.State, w.Owner
+	p.Text = w.Next
+	if w.Problem != nil {
+		p.Text = w.Problem.Error()
+	}
+	if v := o.First(); v != nil {
+		p.Expires, p.Serial = v.NotAfter, v.Serial
+	} else if o.Kind == Watched {
+		for i := range o.Endpoints {
+			if e := &o.Endpoints[i]; e.NotAfter != nil {
+				p.Expires = earliest(p.Expires, *e.NotAfter)
+				p.Serial = e.Served
+			}
+		}
+	}
+	p.Changes = o.changes(now)
+	return p
+}
+
+// changes is when the projection becomes another with no event at all: the ends of versions, the
+// deadlines and the times after which a state is called late.
+func (o *Order) changes(now time.Time) time.Time {
+	var t time.Time
+	future := func(at time.Time) {
+		if at.After(now) {
+			t = earliest(t, at)
+		}
+	}
+	if o.alive() && o.Kind == Ordered && !o.issued() {
+		future(o.denyTime())
+	}
+	for _, k := range o.Spec.KeyTypes {
+		if v := o.Current(k); v != nil {
+			future(v.NotAfter)
+			future(o.RenewTime(v))
+			future(o.lateTime(v))
+		}
+	}
+	for i := range o.Endpoints {
+		if e := &o.Endpoints[i]; o.Kind == Watched && e.NotAfter != nil {
+			future(*e.NotAfter)
+			future(e.NotAfter.Add(-WatchWarn))
+		}
+	}
+	for i := range o.Deployments {
+		future(o.Deployments[i].SyncAt.Add(syncLate))
+	}
+	for i := range o.Endpoints {
+		future(o.Endpoints[i].DueAt.Add(syncLate))
+	}
+	return t
+}
