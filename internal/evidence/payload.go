@@ -13,7 +13,7 @@ type Served struct {
 	Chain      [][]byte      `json:"chain,omitempty"` // DER as sent, leaf first as the server sent it
 	Stapled    []byte        `json:"stapled,omitempty"`
 	Error      string        `json:"error,omitempty"`      // dial or handshake error text
-	ErrorClass string        `json:"errorClass,omitempty"` // refused, timeout, reset, alert, not-tls, unreachable, unresolvable, other
+	ErrorClass string        `json:"errorClass,omitempty"` // refused, timeout, reset, alert, not-tls, unreachable, unresolvable, forbidden, other
 	PlainHTTP  bool          `json:"plainHttp,omitempty"`  // the bytes that came back were HTTP
 	Took       time.Duration `json:"tookNs,omitempty"`
 }
@@ -28,6 +28,7 @@ type Resolved struct {
 	CNAMEs   []string `json:"cnames,omitempty"`   // the chain followed
 	FoundAt  string   `json:"foundAt,omitempty"`  // for CAA: the ancestor whose set applies
 	Climbed  []string `json:"climbed,omitempty"`  // for CAA: the names asked on the way up
+	CAA      []CAA    `json:"caa,omitempty"`      // for CAA: the properties of the set that applies
 	Insecure bool     `json:"insecure,omitempty"` // AD was not set
 	Error    string   `json:"error,omitempty"`
 }
@@ -64,6 +65,26 @@ type File struct {
 	Serials  []string  `json:"serials,omitempty"` // serials of the certificates in it, in order
 	KeyMatch int       `json:"keyMatch"`          // index of the certificate that the key beside it fits; -1 none, -2 not known
 	Error    string    `json:"error,omitempty"`
+}
+
+// Stored is the raw evidence of a secret in a vault (ProbeVault): everything but its value.
+type Stored struct {
+	Vault       string     `json:"vault"`
+	Name        string     `json:"name"`
+	Version     string     `json:"version,omitempty"` // id of the version looked at; empty = none was found
+	Author      string     `json:"author,omitempty"`  // who wrote it
+	ContentType string     `json:"contentType,omitempty"`
+	Kind        string     `json:"kind,omitempty"` // "certificate" when readable as a certificate object, else "secret"
+	Enabled     bool       `json:"enabled"`
+	NotBefore   *time.Time `json:"nbf,omitempty"` // the attribute, not the certificate's date
+	Expires     *time.Time `json:"exp,omitempty"`
+	Created     time.Time  `json:"created"`
+	Deleted     *time.Time `json:"deleted,omitempty"` // when it was soft-deleted
+	Purge       *time.Time `json:"purge,omitempty"`   // when it will be gone for good
+	Serials     []string   `json:"serials,omitempty"` // of the certificates in the value, leaf first
+	KeyMatch    int        `json:"keyMatch"`          // index of the certificate that the key in the value fits; -1 none, -2 not known
+	Error       string     `json:"error,omitempty"`   // in Certwright's words
+	Finding     string     `json:"finding,omitempty"` // finding id that the error stands for, such as vault-dek-missing
 }
 
 // Reload is the raw evidence of a reload command (ProbeReload).
