@@ -1,0 +1,97 @@
+package probe
+
+import (
+	"context"
+	"net"
+
+	"certwright/internal/evidence"
+)
+
+// maxSurveyNames bounds the server names of one survey.
+const maxSurveyNames = 10
+
+// SurveyTLS looks at all that a port serves: every address, each of the names as server name and none
+// at all, offering any, only ECDSA and only RSA certificates. No names = the host itself. Each handshake
+// is one observation of Check "handshake", its Data an evidence.Served:
+//
+//	PASS     a chain came (Seen is the leaf's serial)
+//	FAIL     the port refused, timed out, reset, does not speak TLS, or sent an alert although any family was offered
+//	UNKNOWN  not possible from here; or, offering one family, an alert: the server has no certificate of
+//	         that family, which is normal (Reason says it)
+//
+// An address where nothing answers at all is tried once, not once a combination.
+func (p *Prober) SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation {
+	lctx, cancel := p.limit(ctx)
+	addrs, err := p.addresses(lctx, host)
+	cancel()
+	if err != nil {
+		at := net.JoinHostPort(host, port)
+		o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "handshake", Subject: subject(at, sni(host)),
+			Outcome: outcomeOf(ctx, err), Reason: err.Error(), From: p.opt.From, At: p.opt.Now(), Command: "getent ahosts " + quote(host)}
+		return []evidence.Observation{o.With(evidence.Served{Address: at, ServerName: sni(host), Offered: OfferAny,
+			Error: err.Error(), ErrorClass: ErrorClass(err)})}
+	}
+	names = surveyNames(host, names)
+	perAddr := make([][]evidence.Observation, len(addrs))
+	each(len(addrs), func(i int) {
+		var looks []tlsLook
+		for _, n := range names {
+			for _, f := range []string{OfferAny, OfferECDSA, OfferRSA} {
+				looks = append(looks, tlsLook{addr: addrs[i], port: port, name: n, offered: f})
+			}
+		}
+		perAddr[i] = p.surveyAddress(ctx, looks)
+	})
+	var out []evidence.Observation
+	for _, o := range perAddr {
+		out = append(out, o...)
+	}
+	return out
+}
+
+// surveyAddress makes the first look and, if a TLS server answered it, the others.
+func (p *Prober) surveyAddress(ctx context.Context, looks []tlsLook) []evidence.Observation {
+	first, served := p.handshakeObservation(ctx, looks[0])
+	if len(served.Chain) == 0 && served.ErrorClass != ClassAlert {
+		return []evidence.Observation{first}
+	}
+	out := make([]evidence.Observation, len(looks))
+	out[0] = first
+	each(len(looks)-1, func(i int) { out[i+1], _ = p.handshakeObservation(ctx, looks[i+1]) })
+	return out
+}
+
+func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.Observation, evidence.Served) {
+	start := p.opt.Now()
+	s, err := p.handshake(ctx, l)
+	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "handshake", Subject: subject(s.Address, s.ServerName) + " offering " + l.offered,
+		Outcome: evidence.Pass, From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s)}
+	switch {
+	case len(s.Chain) > 0:
+		serial, perr := leafSerial(s.Chain[0])
+		if o.Seen = serialWord(serial); perr != nil {
+			o.Outcome, o.Reason = evidence.Fail, perr.Error()
+		}
+	case l.offered != OfferAny && s.ErrorClass == ClassAlert:
+		o.Outcome, o.Reason = evidence.Unknown, "the server has no "+l.offered+" certificate for this: "+s.Error
+	default:
+		o.Outcome, o.Reason = outcomeOf(ctx, err), s.Error
+	}
+	return o.With(s), s
+}
+
+// surveyNames are the server names to send, each once, ending with none at all.
+func surveyNames(host string, names []string) []string {
+	if len(names) == 0 {
+		names = []string{host}
+	}
+	var out []string
+	seen := map[string]bool{"": true}
+	for _, n := range names {
+		if n = sni(n); !seen[n] && len(out) < maxSurveyNames {
+			seen[n] = true
+			out = append(out, n)
+		}
+	}
+	return append(out, "")
+}
