@@ -121,7 +121,15 @@ type Renewal struct {
 
 // Authorities gives the authority of an issuer's name. ErrNotFound.
 type Authorities interface {
-	Authority(ctx context.Context, issuer string) (Authority, error)
+	Authority(ctx context.Context, issuer string) (Authority, Traits, error)
+}
+
+// Traits are what the mover has to know of an issuer.
+type Traits struct {
+	InFlight int  // attempts at once; 0 = 4
+	Patient  bool // asking it to validate too early costs nothing (the built-in authority)
+	Wildcard bool // it issues for wildcards by the methods that Certwright has for it
+	Internal bool // it issues for names that no public authority knows
 }
 
 // Verifier publishes proofs where an authority will look, and withdraws them. Both may be repeated;

@@ -202,3 +202,24 @@ func worst(seen []evidence.Observation) *evidence.Observation {
 func rank(o evidence.Outcome) int {
 	return strings.Index("PASS UNKNOWN FAIL", string(o))
 }
+
+// IsFailure says whether a result records that something failed or waits; such a result of a step that
+// was cut short by a shutdown is not to be believed.
+func IsFailure(r Result) bool {
+	switch r := r.(type) {
+	case BeginFailed, AttemptWaits, AttemptFailed, StoreFailed, DeployFailed:
+		return true
+	case VaultSeen:
+		return r.Problem != nil
+	case Looked:
+		return r.Problem != nil
+	case RevokedResult:
+		return r.Problem != nil
+	}
+	return false
+}
+
+// Removed is the last event of an order: its row goes with it.
+func (o *Order) Removed(now time.Time) Event {
+	return o.event(now, StageOrder, "deleted", "Deleted: order %s for %s.", o.ID.Name, nameList(o.Spec.Names))
+}

@@ -143,7 +143,7 @@ func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
 		table = tryOwner
 	}
 	news := a.fail(r.Problem, table, now)
-	a.Waiting, a.Instruct = r.Problem.Owner, r.Problem.Fix
+	a.Waiting, a.Instruct, a.Ask = r.Problem.Owner, r.Problem.Fix, false
 	if r.Problem.Owner == OwnerOwner {
 		for _, n := range r.Names {
 			if row := o.Identifier(n); row != nil {

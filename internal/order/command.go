@@ -199,7 +199,7 @@ func (o *Order) hurry() {
 	}
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Open() && (a.Problem == nil || a.Problem.Until.IsZero()) {
-			a.DueAt, a.Tries = time.Time{}, 0
+			a.DueAt, a.Tries, a.Ask = time.Time{}, 0, true
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 func (o *Order) Current(k KeyType) *Version {
 	for i := len(o.Versions) - 1; i >= 0; i-- {
 		v := &o.Versions[i]
-		if v.KeyType != k || v.State == VersionRevoked {
+		if v.KeyType != k || v.State == VersionRevoked || o.history(v) {
 			continue
 		}
 		if v.State == VersionStored || o.Spec.ExternalKey {
@@ -20,6 +20,10 @@ func (o *Order) Current(k KeyType) *Version {
 	}
 	return nil
 }
+
+// history says whether a version is of an earlier run of the order: it was ordered again since, and what
+// was left of it had expired.
+func (o *Order) history(v *Version) bool { return o.Kind == Ordered && v.Issued.Before(o.Ordered) }
 
 // First is the current version of the order's first key type that has one.
 func (o *Order) First() *Version {
@@ -31,11 +35,12 @@ func (o *Order) First() *Version {
 	return nil
 }
 
-// Newest is the newest version of a key type, whatever its state; nil if there is none.
+// Newest is the newest version of a key type, whatever its state; nil if there is none. One that was
+// signed after its attempt had been given up does not count: its key is gone.
 func (o *Order) Newest(k KeyType) *Version {
 	for i := len(o.Versions) - 1; i >= 0; i-- {
-		if o.Versions[i].KeyType == k {
-			return &o.Versions[i]
+		if v := &o.Versions[i]; v.KeyType == k && (v.State != VersionIssued || v.RevokeAt == nil) {
+			return v
 		}
 	}
 	return nil
@@ -135,7 +140,12 @@ func (o *Order) issued() bool {
 	return false
 }
 
-// deniedAt is when an order without any certificate is denied.
+// denied says whether the order is denied: recorded, or its time has passed and the next tick records it.
+func (o *Order) denied(now time.Time) bool {
+	return o.DeniedAt != nil || o.alive() && o.Kind == Ordered && !o.issued() && !now.Before(o.denyTime())
+}
+
+// denyTime is when an order without any certificate is denied.
 func (o *Order) denyTime() time.Time { return o.Ordered.Add(VerifyWithin) }
 
 // Bound lists the targets that hold a version of the order: it cannot be deleted unforced.

@@ -63,7 +63,7 @@ func (o *Order) NextDue(now time.Time) time.Time {
 func (o *Order) agenda(now time.Time) []due {
 	var list []due
 	add := func(k StepKind, key string, at time.Time) { list = append(list, due{Step{k, key}, at}) }
-	o.tickAgenda(add)
+	o.tickAgenda(now, add)
 	if o.alive() {
 		o.issueAgenda(add)
 		o.storeAgenda(add)
@@ -80,7 +80,7 @@ func (o *Order) agenda(now time.Time) []due {
 type adder func(k StepKind, key string, at time.Time)
 
 // tickAgenda: denial, the event of expiry, the row's end.
-func (o *Order) tickAgenda(add adder) {
+func (o *Order) tickAgenda(now time.Time, add adder) {
 	if o.alive() && o.Kind == Ordered && !o.issued() {
 		add(StepTick, "", o.denyTime())
 	}
@@ -92,10 +92,11 @@ func (o *Order) tickAgenda(add adder) {
 			add(StepTick, "", a.Started.Add(RenewWithin))
 		}
 	}
-	if o.Revoking != nil && o.RevokedAt == nil && len(o.toRevoke()) == 0 {
+	revoked := o.Revoking == nil || len(o.toRevoke(now)) == 0
+	if o.Revoking != nil && o.RevokedAt == nil && revoked {
 		add(StepTick, "", time.Time{})
 	}
-	if o.Deleting && (o.Revoking == nil || o.RevokedAt != nil) {
+	if o.Deleting && revoked && (o.Revoking == nil || o.RevokedAt != nil) {
 		add(StepRemove, "", o.Vault.DueAt)
 	}
 }
@@ -121,9 +122,7 @@ func (o *Order) Wanted() []Need {
 			needs = append(needs, Need{KeyType: k, Reason: First, Asked: o.Ordered})
 		case o.Spec.AutoRenew && v.State != VersionIssued:
 			at := o.RenewTime(v)
-			if g := v.guard(); g.After(at) {
-				at = g
-			}
+			at = later(at, o.guard(v))
 			needs = append(needs, Need{KeyType: k, Reason: Renewal, Asked: at, Progress: Progress{DueAt: at}})
 		}
 	}
@@ -176,7 +175,7 @@ func (o *Order) deployAgenda(add adder) {
 		}
 		switch {
 		case d.Forced:
-			add(StepDeploy, d.Key(), time.Time{})
+			add(StepDeploy, d.Key(), d.notBefore())
 		case d.Version != v.Number || d.Problem != nil:
 			add(StepDeploy, d.Key(), d.DueAt)
 		default:
@@ -203,19 +202,20 @@ func (o *Order) pushing(e *EndpointRow) bool {
 	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
-		if d.Site == e.Site && !d.Gone && d.Disabled == "" && d.Problem == nil && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
+		if d.Site == e.Site && !d.Gone && d.Disabled == "" && d.Tries == 0 && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
 			return true
 		}
 	}
 	return false
 }
 
-// toRevoke are the versions that an order being revoked still has to withdraw.
-func (o *Order) toRevoke() []*Version {
+// toRevoke are the versions that an order being revoked still has to withdraw: no authority revokes what
+// has expired.
+func (o *Order) toRevoke(now time.Time) []*Version {
 	var list []*Version
 	for i := range o.Versions {
 		v := &o.Versions[i]
-		if v.State != VersionRevoked && v.Issuer != "" && v.NotAfter.After(o.Revoking.At) {
+		if v.State != VersionRevoked && v.Issuer != "" && v.NotAfter.After(now) {
 			list = append(list, v)
 		}
 	}
@@ -226,7 +226,7 @@ func (o *Order) toRevoke() []*Version {
 // not while a target still holds them.
 func (o *Order) revokeAgenda(now time.Time, add adder) {
 	if o.Revoking != nil {
-		for _, v := range o.toRevoke() {
+		for _, v := range o.toRevoke(now) {
 			add(StepRevoke, strconv.Itoa(v.Number), v.Revoke.DueAt)
 		}
 		return
@@ -236,12 +236,8 @@ func (o *Order) revokeAgenda(now time.Time, add adder) {
 		if v.RevokeAt == nil || v.State == VersionRevoked || !v.NotAfter.After(now) {
 			continue
 		}
-		at := *v.RevokeAt
-		if v.Revoke.DueAt.After(at) {
-			at = v.Revoke.DueAt
-		}
 		if len(o.holding(v.Number)) == 0 {
-			add(StepRevoke, strconv.Itoa(v.Number), at)
+			add(StepRevoke, strconv.Itoa(v.Number), later(*v.RevokeAt, v.Revoke.DueAt))
 		}
 	}
 }

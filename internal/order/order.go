@@ -45,7 +45,8 @@ type Order struct {
 	Deployments []Deployment  `json:"deployments,omitempty"`
 	Endpoints   []EndpointRow `json:"endpoints,omitempty"`
 
-	Needs []Need `json:"needs,omitempty"` // versions asked for and not yet begun (renew, rekey)
+	Needs    []Need    `json:"needs,omitempty"` // versions asked for and not yet begun (renew, rekey)
+	AskAfter time.Time `json:"askAfter"`        // not before then is the issuer asked again: its Retry-After outlives a cancelled attempt
 
 	Seq  int64  `json:"seq"`            // number of the last event
 	Hash []byte `json:"hash,omitempty"` // hash of the last event: the head of the chain

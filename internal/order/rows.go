@@ -101,6 +101,7 @@ type Attempt struct {
 	Waiting  string        `json:"waiting,omitempty"`  // for whom it waits: "owner", "issuer", "" = for us
 	Instruct string        `json:"instruct,omitempty"` // what that one has to do
 	Caller   string        `json:"caller,omitempty"`
+	Ask      bool          `json:"ask,omitempty"` // a person said: ask the issuer even if we do not see the proof
 }
 
 // Open says whether the attempt is still running.

@@ -7,7 +7,7 @@ func (o *Order) StatusOf(now time.Time) Status {
 	switch {
 	case o.Kind == Watched:
 		return o.watchedStatus(now)
-	case o.DeniedAt != nil:
+	case o.denied(now):
 		return Denied
 	case o.Canceled != nil:
 		return StatusCanceled
@@ -15,21 +15,14 @@ func (o *Order) StatusOf(now time.Time) Status {
 		return StatusRevoked
 	case o.Revoking != nil:
 		return Pendingrevocation
+	}
+	switch v := o.First(); {
+	case v != nil && !v.NotAfter.After(now):
+		return StatusExpired // of the version that is served, whatever is under way to replace it
 	case o.rekeying():
 		return PendingRekey
-	}
-	v := o.First()
-	if v == nil {
-		if o.Kind == Ordered && !o.issued() && !now.Before(o.denyTime()) {
-			return Denied // the time has passed; the fact is recorded at the next tick
-		}
-		return Pendingissuance
-	}
-	if o.waitsForOwner() {
-		return Pendingissuance // as in the service we equal: a renewal whose names must be verified again
-	}
-	if !v.NotAfter.After(now) {
-		return StatusExpired
+	case v == nil || o.waitsForOwner():
+		return Pendingissuance // as in the service we equal, also a renewal whose names must be verified again
 	}
 	return Issued
 }

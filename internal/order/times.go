@@ -11,11 +11,19 @@ const (
 	RenewWithin   = 45 * 24 * time.Hour // an attempt at a renewal that waits for its owner is given up after this
 	SyncEvery     = 24 * time.Hour      // a target is compared with the vault (Azure: daily)
 	CheckEvery    = 24 * time.Hour      // the vault's secret is looked at
+	AskAgain      = 6 * time.Hour       // renewal information that could not be had is asked for again
 	LookEvery     = time.Hour           // an endpoint that is well is looked at
 	DefaultRenew  = 2.0 / 3             // fraction of life after which a version is renewed
 	DeployGrace   = time.Minute         // a look that fails this soon after a push is not yet a failure
 	guardLongest  = time.Hour           // circuit breaker: no two automatic issues of a key type within this ...
-	guardFraction = 6                   // ... or this part of a short life
+	guardFraction = 6                   // ... or this part of a short life ...
+	guardShortest = 30 * time.Second    // ... but never less than this ...
+	guardGrowth   = 4                   // ... and this much longer after each version that was replaced early
+	latestRenew   = 0.9                 // fraction of life after which no suggested window is waited for
+	calmAfter     = 4                   // attempts given up in a row after which a person's hurry is slowed down ...
+	calm          = 12 * time.Minute    // ... to this: Let's Encrypt refills one failed authorization in this time
+	windowSoonest = time.Minute         // limits of the interval at which renewal information is asked for
+	windowLatest  = 24 * time.Hour      // (RFC 9773 section 4.3.2)
 	keepAttempts  = 12                  // ended attempts kept
 	keepVersions  = 24                  // versions kept; the current and unrevoked ones always are
 )
@@ -39,11 +47,7 @@ func after(table []time.Duration, tries int, now, until time.Time) time.Time {
 	if tries < 1 {
 		tries = 1
 	}
-	t := now.Add(table[min(tries, len(table))-1])
-	if until.After(t) {
-		return until
-	}
-	return t
+	return later(now.Add(table[min(tries, len(table))-1]), until)
 }
 
 // spread gives a fraction in [0,1) that is always the same for the same words: due times of many
@@ -58,28 +62,91 @@ func spread(words ...string) float64 {
 }
 
 // RenewTime is when a version is due for renewal: a point of the issuer's suggested window (RFC 9773
-// section 4.2) where there is one, else the order's fraction of its life, spread by a sixtieth.
+// section 4.2) where there is one, but no later than a tenth of its life before its end; else the
+// order's fraction of its life, spread by a sixtieth.
 func (o *Order) RenewTime(v *Version) time.Time {
 	s := spread(o.ID.Key(), v.Serial)
+	start, life := o.life(v)
 	if w := v.Window; w != nil && w.End.After(w.Start) {
-		return w.Start.Add(time.Duration(s * float64(w.End.Sub(w.Start))))
+		at := w.Start.Add(time.Duration(s * float64(w.End.Sub(w.Start))))
+		if latest := start.Add(part(life, latestRenew)); at.After(latest) {
+			return latest
+		}
+		return at
 	}
-	f := o.Spec.RenewAt
-	if f <= 0 || f >= 1 {
-		f = DefaultRenew
-	}
-	life := float64(v.NotAfter.Sub(v.NotBefore))
-	return v.NotBefore.Add(time.Duration(life*f - s*life/60))
+	return start.Add(part(life, o.renewAt()-s/60))
 }
 
-// guard is the circuit breaker: before this no version of v's key type is begun by itself.
-func (v *Version) guard() time.Time {
-	return v.Issued.Add(min(guardLongest, v.NotAfter.Sub(v.NotBefore)/guardFraction))
+func part(d time.Duration, f float64) time.Duration { return time.Duration(f * float64(d)) }
+
+// renewAt is the fraction of life after which the order renews.
+func (o *Order) renewAt() float64 {
+	if f := o.Spec.RenewAt; f > 0 && f < 1 {
+		return f
+	}
+	return DefaultRenew
+}
+
+// life is from when and for how long a version can serve: authorities date NotBefore back, which a
+// version of minutes must not be charged for.
+func (o *Order) life(v *Version) (start time.Time, life time.Duration) {
+	start = v.NotBefore
+	if o.Kind == Ordered && v.Issued.After(start) && v.Issued.Before(v.NotAfter) {
+		start = v.Issued
+	}
+	return start, v.NotAfter.Sub(start)
+}
+
+// guard is the circuit breaker: before this no version of v's key type is begun by itself. An issuer that
+// asks for a renewal as soon as it has issued is followed less and less eagerly.
+func (o *Order) guard(v *Version) time.Time {
+	_, life := o.life(v)
+	g := min(guardLongest, life/guardFraction)
+	longest := max(g, part(life, o.renewAt()))
+	for range o.hasty(v) {
+		g = min(g*guardGrowth, longest)
+	}
+	return v.Issued.Add(max(g, guardShortest))
+}
+
+// hasty counts the renewals in a row up to v that came before half the time of the version they replaced.
+func (o *Order) hasty(v *Version) int {
+	n := 0
+	for v.Reason == Renewal {
+		old := o.preceding(v)
+		if old == nil {
+			break
+		}
+		if start, life := o.life(old); v.Issued.Sub(start) >= part(life, o.renewAt()/2) {
+			break
+		}
+		n, v = n+1, old
+	}
+	return n
+}
+
+// preceding is the version of the same key type issued before v, whatever its state.
+func (o *Order) preceding(v *Version) *Version {
+	var old *Version
+	for i := range o.Versions {
+		if w := &o.Versions[i]; w.KeyType == v.KeyType && w.Number < v.Number {
+			old = w
+		}
+	}
+	return old
 }
 
 // syncTime is when a target is next compared: about a day on, spread over the last tenth of it.
 func (o *Order) syncTime(d *Deployment, now time.Time) time.Time {
 	return now.Add(SyncEvery - time.Duration(spread(o.ID.Key(), d.Key())*float64(SyncEvery)/10))
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // earliest is the earlier of two times, zero meaning never.

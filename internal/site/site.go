@@ -51,6 +51,7 @@ type Endpoint struct {
 	Address    string `json:"address"`              // host:port; every address of the host is looked at
 	ServerName string `json:"serverName,omitempty"` // SNI to send; empty = the order's first DNS name
 	KeyType    string `json:"keyType,omitempty"`    // which key type to ask for; empty = what the server prefers
+	Target     string `json:"target,omitempty"`     // the target whose push shows here; empty = the site's only one
 }
 
 // Key names an endpoint within an order: address, server name and key type.

@@ -1,0 +1,221 @@
+package fulfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// change loads an order, lets decide say what to apply, saves, and tries again on a lost race. It is how
+// every command after the first becomes part of an order.
+func (m *Mover) change(ctx context.Context, id order.ID, decide func(o *order.Order) ([]order.Result, error)) (*order.Order, error) {
+	for {
+		o, err := m.Store.LoadOrder(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			return nil, notFound(id)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read order %s: %w", id.Name, err)
+		}
+		results, err := decide(o)
+		if err != nil {
+			return nil, err
+		}
+		now := m.Now()
+		events := o.Apply(now, results...)
+		err = m.Store.SaveOrder(ctx, o, o.Project(now), events)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("save order %s: %w", id.Name, err)
+		}
+		m.Hinter.Hint(ctx, id)
+		return o, nil
+	}
+}
+
+func notFound(id order.ID) *order.Refusal {
+	return &order.Refusal{Kind: order.NotFound, Code: "OrderNotFound", Message: fmt.Sprintf("there is no order %s", id.Name), Fix: "See the names with: certwright order list"}
+}
+
+// command gives one command to an order if its state allows it.
+func (m *Mover) command(ctx context.Context, id order.ID, c order.Commanded) (*order.Order, error) {
+	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if err := o.Allowed(c.Command, m.Now()); err != nil {
+			return nil, err
+		}
+		return []order.Result{c}, nil
+	})
+}
+
+// Verify looks for the proofs now, and asks the issuer even if we do not see them.
+func (m *Mover) Verify(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdVerify})
+}
+
+// Renew asks for a new version now.
+func (m *Mover) Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdRenew, Delay: -1})
+}
+
+// Rekey asks for a new version with a new key now. The old one is revoked delay after the new one is
+// stored and once no target holds it; never, if delay is negative.
+func (m *Mover) Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdRekey, Delay: delay})
+}
+
+// Sync makes every target hold the current version, looks at the vault and at every endpoint, now.
+func (m *Mover) Sync(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdSync, Force: true})
+}
+
+// Revoke withdraws all versions of an order at their authority.
+func (m *Mover) Revoke(ctx context.Context, by order.By, id order.ID, reason int) (*order.Order, error) {
+	if reason < 0 || reason > 10 || reason == 2 || reason == 7 {
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "UnknownReason", Property: "reason", Message: fmt.Sprintf("%d is no revocation reason", reason), Fix: "Use 0 (unspecified), 1 (key compromised), 4 (superseded) or 5 (cessation of operation)"}
+	}
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdRevoke, Reason: reason})
+}
+
+// Cancel stops an order that has no version yet.
+func (m *Mover) Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdCancel})
+}
+
+// Again orders once more, with the same settings, what was denied, canceled or revoked.
+func (m *Mover) Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
+	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdAgain})
+}
+
+// Delete revokes and forgets an order. While targets hold its versions it is refused unless forced.
+func (m *Mover) Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error) {
+	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if err := o.Allowed(order.CmdDelete, m.Now()); err != nil {
+			return nil, err
+		}
+		if bound := o.Bound(); len(bound) > 0 && !force {
+			return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderBound", Message: fmt.Sprintf("order %s is bound: %s hold its certificate", id.Name, strings.Join(bound, ", ")),
+				Fix: "Take the order's sites away first, or delete with --force: it will be revoked while it is served"}
+		}
+		return []order.Result{order.Commanded{By: by, Command: order.CmdDelete, Reason: 5}}, nil
+	})
+}
+
+// Export reads the current version of a key type (empty = the first) with its key. Who read it is recorded first.
+func (m *Mover) Export(ctx context.Context, by order.By, id order.ID, k order.KeyType) (Certificate, error) {
+	o, err := m.command(ctx, id, order.Commanded{By: by, Command: order.CmdExport})
+	if err != nil {
+		return Certificate{}, err
+	}
+	if k == "" {
+		k = o.Spec.KeyTypes[0]
+	}
+	v := o.Current(k)
+	if v == nil {
+		return Certificate{}, &order.Refusal{Kind: order.NotFound, Code: "NothingStored", Property: "keyType", Message: fmt.Sprintf("order %s has no stored version of key type %s", id.Name, k)}
+	}
+	return m.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
+}
+
+// Update changes the wish: edit changes a copy of it. A generation other than 0 must be the present one.
+func (m *Mover) Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(w *Wish)) (*order.Order, error) {
+	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if generation != 0 && generation != o.Generation {
+			return nil, &order.Refusal{Kind: order.Stale, Code: "PreconditionFailed", Message: fmt.Sprintf("order %s was changed meanwhile: its generation is %d, not %d", id.Name, o.Generation, generation), Fix: "Read it again and repeat the change"}
+		}
+		if err := o.Allowed(order.CmdUpdate, m.Now()); err != nil {
+			return nil, err
+		}
+		w := Wish{Spec: o.Clone().Spec}
+		for _, n := range w.Names {
+			w.Words = append(w.Words, n.Value)
+		}
+		edit(&w)
+		return m.rewish(ctx, by, o, w)
+	})
+}
+
+func (m *Mover) rewish(ctx context.Context, by order.By, o *order.Order, w Wish) ([]order.Result, error) {
+	spec := w.Spec
+	if o.Kind == order.Watched {
+		spec.Vault = DefaultVault // for the check alone
+	}
+	sites, err := m.checkWish(ctx, o.ID, &spec, w.Words)
+	if err != nil {
+		return nil, err
+	}
+	if o.Kind == order.Ordered {
+		if err := m.checkIssuer(ctx, &spec); err != nil {
+			return nil, err
+		}
+	} else {
+		spec.Issuer, spec.KeyTypes = "", o.Spec.KeyTypes
+	}
+	if o.Kind == order.Watched {
+		spec.Vault, spec.Content = "", ""
+	}
+	r := order.Rewished{By: by, Spec: spec, Sites: sites, Tokens: map[string]string{}}
+	for _, n := range spec.Names {
+		if o.Identifier(n.Value) == nil {
+			r.Tokens[n.Value] = newID()
+		}
+	}
+	return []order.Result{r}, nil
+}
+
+// Watch records an order that only looks: at endpoints, for names that default to the endpoints' hosts.
+func (m *Mover) Watch(ctx context.Context, by order.By, id order.ID, w Wish) (*order.Order, error) {
+	if err := id.Valid(); err != nil {
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error()}
+	}
+	if err := m.checkScope(ctx, id); err != nil {
+		return nil, err
+	}
+	if len(w.Endpoints) == 0 {
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "EndpointMissing", Property: "endpoints", Message: "a watched order needs an endpoint", Fix: "Give HOST or HOST:PORT"}
+	}
+	spec := order.Spec{Endpoints: w.Endpoints, Tags: w.Tags}
+	for i := range spec.Endpoints {
+		if err := checkEndpoint(&spec.Endpoints[i]); err != nil {
+			return nil, err
+		}
+	}
+	words := w.Words
+	if len(words) == 0 {
+		words = hostsOf(spec.Endpoints)
+	}
+	var err error
+	if spec.Names, err = ParseNames(words); err != nil {
+		return nil, err
+	}
+	now := m.Now()
+	o := order.Fresh(id, order.Watched, spec, nil, now)
+	return o, m.record(ctx, o, by.Created(o, now))
+}
+
+func hostsOf(endpoints []site.Endpoint) []string {
+	var hosts []string
+	seen := map[string]bool{}
+	for _, e := range endpoints {
+		host := e.ServerName
+		if host == "" {
+			host = hostOf(e.Address)
+		}
+		if !seen[host] {
+			seen[host] = true
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+func (m *Mover) loadSites(ctx context.Context, o *order.Order) []site.Site {
+	r := &run{Mover: m}
+	return r.sites(ctx, o)
+}

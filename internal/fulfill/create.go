@@ -1,0 +1,254 @@
+package fulfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"certwright/internal/order"
+	"certwright/internal/secret"
+	"certwright/internal/site"
+)
+
+// Wish is a new order as its owner gives it: the names as words.
+type Wish struct {
+	order.Spec
+	Words     []string // the names; Spec.Names is made of them
+	Duplicate bool     // allow another order for exactly these names at the same issuer
+}
+
+// DefaultVault is the vault of orders that name none.
+const DefaultVault = "default"
+
+// Create records a new order. Everything is checked before anything is stored; a *order.Refusal says
+// what is wrong with the wish.
+func (m *Mover) Create(ctx context.Context, by order.By, id order.ID, w Wish) (*order.Order, error) {
+	spec := w.Spec
+	sites, err := m.checkWish(ctx, id, &spec, w.Words)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Issuer == "" {
+		spec.Issuer = order.BuiltinIssuer
+	}
+	if err := m.checkIssuer(ctx, &spec); err != nil {
+		return nil, err
+	}
+	if !w.Duplicate {
+		if err := m.checkDuplicate(ctx, id, &spec); err != nil {
+			return nil, err
+		}
+	}
+	now := m.Now()
+	o := order.Fresh(id, order.Ordered, spec, sites, now)
+	for i := range o.Identifiers {
+		o.Identifiers[i].Token = newID()
+	}
+	return o, m.record(ctx, o, by.Created(o, now))
+}
+
+// record writes a new order and sees that it is looked at.
+func (m *Mover) record(ctx context.Context, o *order.Order, events ...order.Event) error {
+	err := m.Store.CreateOrder(ctx, o, o.Project(o.Created), events)
+	if errors.Is(err, ErrExists) {
+		return &order.Refusal{Kind: order.Conflict, Code: "OrderExists", Property: "name", Message: fmt.Sprintf("an order named %s exists already", o.ID.Name), Fix: "Choose another name, or change that order"}
+	}
+	if err != nil {
+		return fmt.Errorf("record order %s: %w", o.ID.Name, err)
+	}
+	m.Hinter.Hint(ctx, o.ID)
+	return nil
+}
+
+// checkWish checks and completes what every kind of order has: id, names, key types, vault, sites.
+func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, words []string) ([]site.Site, error) {
+	if err := id.Valid(); err != nil {
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error()}
+	}
+	if err := m.checkScope(ctx, id); err != nil {
+		return nil, err
+	}
+	var err error
+	if spec.Names, err = ParseNames(words); err != nil {
+		return nil, err
+	}
+	if len(spec.KeyTypes) == 0 {
+		spec.KeyTypes = []order.KeyType{order.P256}
+	}
+	for i, k := range spec.KeyTypes {
+		if !slices.Contains(order.KeyTypes, k) {
+			return nil, &order.Refusal{Kind: order.BadInput, Code: "UnknownKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %q is not known", k), Fix: "Use one of " + keyTypeList()}
+		}
+		if slices.Contains(spec.KeyTypes[:i], k) {
+			return nil, &order.Refusal{Kind: order.BadInput, Code: "DuplicateKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %s is given twice", k)}
+		}
+	}
+	if err := checkNumbers(spec); err != nil {
+		return nil, err
+	}
+	if err := m.checkVaultOf(ctx, spec); err != nil {
+		return nil, err
+	}
+	return m.checkSites(ctx, id, spec)
+}
+
+func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
+	state, err := m.Store.SubscriptionState(ctx, id.Subscription)
+	if errors.Is(err, ErrNotFound) {
+		return &order.Refusal{Kind: order.NotFound, Code: "SubscriptionNotFound", Property: "subscription", Message: fmt.Sprintf("there is no subscription %s", id.Subscription)}
+	}
+	if err != nil {
+		return fmt.Errorf("read subscription %s: %w", id.Subscription, err)
+	}
+	if state != "Enabled" {
+		return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", id.Subscription, state), Fix: "Enable it first"}
+	}
+	ok, err := m.Store.GroupExists(ctx, id.Subscription, id.Group)
+	if err != nil {
+		return fmt.Errorf("read resource group %s: %w", id.Group, err)
+	}
+	if !ok {
+		return &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Property: "resourceGroup", Message: fmt.Sprintf("there is no resource group %s", id.Group), Fix: "Create it, or use the group " + order.DefaultGroup}
+	}
+	return nil
+}
+
+// checkNumbers: lengths of time and fractions that make sense, in seconds.
+func checkNumbers(spec *order.Spec) error {
+	const shortest, longest = time.Minute, 10 * 366 * 24 * time.Hour
+	bad := func(property, message string) error {
+		return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: property, Message: message}
+	}
+	if v := spec.Validity; v != 0 && (v < shortest || v > longest) {
+		return bad("validity", fmt.Sprintf("%s is not between %s and ten years", v, shortest))
+	}
+	if f := spec.RenewAt; f < 0 || f >= 1 {
+		return bad("renewAt", fmt.Sprintf("%g is not a fraction of life between 0 and 1", f))
+	}
+	if c := spec.Content; c != "" && c != secret.ContentPFX && c != secret.ContentPEM {
+		return bad("contentType", fmt.Sprintf("%q is neither %s nor %s", c, secret.ContentPFX, secret.ContentPEM))
+	}
+	if spec.Secret != "" {
+		if err := order.ValidName(spec.Secret); err != nil {
+			return bad("secretName", err.Error())
+		}
+	}
+	return nil
+}
+
+func (m *Mover) checkVaultOf(ctx context.Context, spec *order.Spec) error {
+	if spec.Vault == "" {
+		spec.Vault = DefaultVault
+	}
+	if spec.Content == "" {
+		spec.Content = secret.ContentPFX
+	}
+	if err := m.Vault.Exists(ctx, spec.Vault); err != nil {
+		return &order.Refusal{Kind: order.Unsuitable, Code: "VaultNotUsable", Property: "vault", Message: err.Error(), Fix: "Use the vault " + DefaultVault}
+	}
+	return nil
+}
+
+// checkSites loads the sites of a wish and checks that every target can be used from here.
+func (m *Mover) checkSites(ctx context.Context, id order.ID, spec *order.Spec) ([]site.Site, error) {
+	var sites []site.Site
+	for _, name := range spec.Sites {
+		s, err := m.Store.LoadSite(ctx, id.Subscription, id.Group, name)
+		if errors.Is(err, ErrNotFound) {
+			return nil, &order.Refusal{Kind: order.Unsuitable, Code: "SiteNotFound", Property: "sites", Message: fmt.Sprintf("there is no site %s", name), Fix: "Create it with: certwright site create " + name}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read site %s: %w", name, err)
+		}
+		for _, t := range s.Targets {
+			if err := m.checkTarget(spec, t); err != nil {
+				return nil, err
+			}
+		}
+		sites = append(sites, *s)
+	}
+	for i := range spec.Endpoints {
+		if err := checkEndpoint(&spec.Endpoints[i]); err != nil {
+			return nil, err
+		}
+	}
+	return sites, nil
+}
+
+func (m *Mover) checkTarget(spec *order.Spec, t site.Target) error {
+	if err := m.Deployer.Check(t); err != nil {
+		return &order.Refusal{Kind: order.Unsuitable, Code: "TargetNotUsable", Property: "targets", Message: err.Error()}
+	}
+	if t.KeyType != "" && !slices.Contains(spec.KeyTypes, order.KeyType(t.KeyType)) {
+		return &order.Refusal{Kind: order.Unsuitable, Code: "KeyTypeNotOrdered", Property: "targets", Message: fmt.Sprintf("target %s wants key type %s, the order has not", t.Name, t.KeyType),
+			Fix: "Add --key-type " + t.KeyType}
+	}
+	return nil
+}
+
+// checkIssuer checks that the issuer exists and can issue for these names by this method.
+func (m *Mover) checkIssuer(ctx context.Context, spec *order.Spec) error {
+	_, traits, err := m.Authorities.Authority(ctx, spec.Issuer)
+	if errors.Is(err, ErrNotFound) {
+		return &order.Refusal{Kind: order.Unsuitable, Code: "IssuerNotFound", Property: "issuer", Message: fmt.Sprintf("there is no issuer %s", spec.Issuer), Fix: "Add it with: certwright issuer add " + spec.Issuer + " --directory URL"}
+	}
+	if err != nil {
+		return fmt.Errorf("use issuer %s: %w", spec.Issuer, err)
+	}
+	refuse := func(code, message, fix string) error {
+		return &order.Refusal{Kind: order.Unsuitable, Code: code, Property: "names", Message: message, Fix: fix}
+	}
+	for _, n := range spec.Names {
+		wild := strings.HasPrefix(n.Value, "*.")
+		if wild && (!traits.Wildcard || spec.Method == order.MethodHTTP01 || spec.Method == order.MethodHTML) {
+			return refuse("WildcardNeedsDNS", fmt.Sprintf("%s cannot be verified by an HTTP method", n.Value), "Use the built-in issuer with --method txt, or name the hosts one by one")
+		}
+		if !traits.Internal && n.Kind == order.DNS && !strings.Contains(n.Value, ".") {
+			return refuse("NameNotPublic", fmt.Sprintf("%s is no public name: issuer %s does not know it", n.Value, spec.Issuer), "Use the built-in issuer for internal names")
+		}
+	}
+	return checkMethod(spec.Method, traits)
+}
+
+func checkMethod(method order.Method, traits Traits) error {
+	known := []order.Method{order.MethodNone, order.MethodHTTP01}
+	if traits.Patient {
+		known = []order.Method{order.MethodNone, order.MethodHTML, order.MethodTXT}
+	}
+	if slices.Contains(known, method) {
+		return nil
+	}
+	words := make([]string, 0, 3)
+	for _, k := range known[1:] {
+		words = append(words, string(k))
+	}
+	return &order.Refusal{Kind: order.Unsuitable, Code: "MethodNotSuitable", Property: "method", Message: fmt.Sprintf("method %q is not one of this issuer's", method), Fix: "Use " + strings.Join(words, " or ")}
+}
+
+// checkDuplicate refuses a second order for exactly the same names at the same issuer: they would renew
+// against each other and use up the issuer's limits.
+func (m *Mover) checkDuplicate(ctx context.Context, id order.ID, spec *order.Spec) error {
+	var names []string
+	for _, n := range spec.Names {
+		names = append(names, n.Value)
+	}
+	ids, err := m.Store.OrdersByNames(ctx, names)
+	if err != nil {
+		return fmt.Errorf("look for orders of the same names: %w", err)
+	}
+	for _, other := range ids {
+		if other.Key() == id.Key() {
+			continue
+		}
+		o, err := m.Store.LoadOrder(ctx, other)
+		if err != nil || o.Spec.Issuer != spec.Issuer || o.DeniedAt != nil || o.Canceled != nil || o.RevokedAt != nil {
+			continue
+		}
+		return &order.Refusal{Kind: order.Conflict, Code: "DuplicateOrder", Property: "names", Message: fmt.Sprintf("order %s has exactly these names at the same issuer", other.Name),
+			Fix: "Use that order, or pass --allow-duplicate if both are wanted"}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package fulfill
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"strings"
+
+	"certwright/internal/order"
+	"certwright/internal/secret"
+)
+
+type keySigner = crypto.Signer
+
+// newID is 32 random hexadecimal digits.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
+	return hex.EncodeToString(b[:])
+}
+
+// sealPlace binds a sealed key to its attempt.
+func sealPlace(attempt string) string { return "attempt/" + attempt }
+
+// newKey makes a private key and seals it.
+func (m *Mover) newKey(k order.KeyType, attempt string) ([]byte, error) {
+	key, err := generate(k)
+	if err != nil {
+		return nil, err
+	}
+	return m.sealKey(key, attempt)
+}
+
+func (m *Mover) sealKey(key crypto.Signer, attempt string) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode the key: %w", err)
+	}
+	plain := secret.Bytes(der)
+	defer plain.Wipe()
+	sealed, err := m.Sealer.Seal(plain, sealPlace(attempt))
+	if err != nil {
+		return nil, fmt.Errorf("seal the key: %w", err)
+	}
+	return sealed, nil
+}
+
+// openKey opens the key sealed on an attempt.
+func (m *Mover) openKey(a *order.Attempt) (crypto.Signer, error) {
+	plain, err := m.Sealer.Open(a.Sealed, sealPlace(a.ID))
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Wipe()
+	key, err := x509.ParsePKCS8PrivateKey(plain.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("the sealed key cannot be read")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("the sealed key cannot sign")
+	}
+	return signer, nil
+}
+
+func generate(k order.KeyType) (crypto.Signer, error) {
+	switch k {
+	case order.P256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case order.P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case order.RSA2048:
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case order.RSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case order.RSA4096:
+		return rsa.GenerateKey(rand.Reader, 4096)
+	}
+	return nil, fmt.Errorf("key type %q is not known; known are %s", k, keyTypeList())
+}
+
+func keyTypeList() string {
+	var names []string
+	for _, k := range order.KeyTypes {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+// makeCSR makes the request: the names as subject alternative names; a common name only where it fits
+// (RFC 5280 limits it to 64 characters).
+func makeCSR(key crypto.Signer, names []order.Name) ([]byte, error) {
+	t := &x509.CertificateRequest{}
+	for _, n := range names {
+		if n.Kind == order.IP {
+			t.IPAddresses = append(t.IPAddresses, net.ParseIP(n.Value))
+		} else {
+			t.DNSNames = append(t.DNSNames, n.Value)
+		}
+	}
+	if n := names[0]; n.Kind == order.DNS && len(n.Value) <= 64 {
+		t.Subject = pkix.Name{CommonName: n.Value}
+	}
+	return x509.CreateCertificateRequest(rand.Reader, t, key)
+}
+
+// checkIssued reads what an authority issued and refuses anything but what was asked for: our key, all
+// our names. A certificate that lost a name would silently break the site behind it.
+func checkIssued(chain [][]byte, key crypto.Signer, names []order.Name) (order.Version, error) {
+	v, err := order.ParseChain(chain)
+	if err != nil {
+		return v, err
+	}
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		return v, err
+	}
+	if !samePublic(leaf.PublicKey, key) {
+		return v, fmt.Errorf("the certificate holds another public key than the request")
+	}
+	have := map[string]bool{}
+	for _, n := range v.Names {
+		have[strings.ToLower(n)] = true
+	}
+	for _, n := range names {
+		if !have[n.Value] {
+			return v, fmt.Errorf("the certificate lacks the name %s; it has %s", n.Value, strings.Join(v.Names, ", "))
+		}
+	}
+	return v, nil
+}
+
+func samePublic(a any, key crypto.Signer) bool {
+	x, err1 := x509.MarshalPKIXPublicKey(a)
+	y, err2 := x509.MarshalPKIXPublicKey(key.Public())
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}

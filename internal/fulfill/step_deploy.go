@@ -1,0 +1,237 @@
+package fulfill
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"certwright/internal/evidence"
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// settle is how long a push may take to show on the wire: a reload returns before workers switch.
+var settle = []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second}
+
+// keep remembers a version that this run obtained, so that it need not be read back.
+func (r *run) keep(c Certificate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh[c.Name+"/"+c.ID] = c
+}
+
+// current reads the version that a target should hold, with its key.
+func (r *run) current(ctx context.Context, o *order.Order, v *order.Version) (Certificate, error) {
+	name := o.SecretFor(v.KeyType)
+	r.mu.Lock()
+	c, ok := r.fresh[name+"/"+v.SecretID]
+	r.mu.Unlock()
+	if ok {
+		return c, nil
+	}
+	return r.Vault.Get(ctx, o.Spec.Vault, name, v.SecretID)
+}
+
+// deploy makes one target hold the current version: it is compared, pushed where it differs, looked at
+// on the wire, and taken back where the look says that serving got worse.
+func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) []order.Result {
+	v := o.Current(d.KeyType)
+	fail := func(p *order.Problem) []order.Result {
+		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: p}}
+	}
+	s, err := r.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, d.Site)
+	if err != nil {
+		return fail(r.problem(err, "read site "+d.Site))
+	}
+	t, ok := s.Target(d.Target)
+	if !ok {
+		return []order.Result{order.Bound{Sites: r.sites(ctx, o)}}
+	}
+	c, err := r.current(ctx, o, v)
+	if err != nil {
+		p := r.problem(err, "read the version from the vault")
+		return append(fail(p), order.VaultSeen{Problem: p})
+	}
+	receipt, err := r.Deployer.Put(ctx, *s, t, c)
+	if err != nil {
+		return fail(r.problem(err, "deploy to "+d.Key()))
+	}
+	receipt.Version, receipt.Serial, receipt.At = v.Number, v.Serial, r.Now()
+	looks := r.lookAfter(ctx, o, v, endpointsOf(o, *s, t), receipt.Changed)
+	if worse := worsened(o, looks); worse != nil && receipt.Changed && receipt.Previous != "" {
+		return append(r.takeBack(ctx, d, t, receipt, worse), looks...)
+	}
+	if receipt.Changed {
+		if err := r.Deployer.Settle(ctx, t, receipt); err != nil {
+			r.Logger.Warn("what was there before a push could not be cleared", "target", d.Key(), "error", err)
+		}
+	}
+	return append([]order.Result{order.Deployed{Key: d.Key(), Receipt: receipt, Seen: receipt.Seen}}, looks...)
+}
+
+// takeBack puts back what was there before a push that made serving worse.
+func (r *run) takeBack(ctx context.Context, d *order.Deployment, t site.Target, receipt order.Receipt, worse *order.Problem) []order.Result {
+	p := *worse
+	p.What = "look on the wire after the push"
+	p.Class = order.Retry
+	if err := r.Deployer.TakeBack(context.WithoutCancel(ctx), t, receipt); err != nil {
+		p.Detail += "; and it could not be taken back: " + err.Error()
+		p.Fix = "Look at the target by hand: it holds the new version, and does not serve it"
+		return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p}}
+	}
+	return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p, TakenBack: true}}
+}
+
+// endpointsOf are the rows that show whether a push to a target arrived.
+func endpointsOf(o *order.Order, s site.Site, t site.Target) []*order.EndpointRow {
+	only := 0
+	for _, x := range s.Targets {
+		if x.Disabled == "" {
+			only++
+		}
+	}
+	var rows []*order.EndpointRow
+	for i := range o.Endpoints {
+		e := &o.Endpoints[i]
+		if e.Gone || !strings.EqualFold(e.Site, s.Name) {
+			continue
+		}
+		if strings.EqualFold(e.Target, t.Name) || e.Target == "" && only == 1 {
+			rows = append(rows, e)
+		}
+	}
+	return rows
+}
+
+// lookAfter looks at the endpoints of a push; after a change it waits for it to show.
+func (r *run) lookAfter(ctx context.Context, o *order.Order, v *order.Version, rows []*order.EndpointRow, changed bool) []order.Result {
+	results := make([]order.Result, len(rows))
+	done := make(chan struct{})
+	for i, e := range rows {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			results[i] = r.lookUntil(ctx, o, v, e, changed)
+		}()
+	}
+	for range rows {
+		<-done
+	}
+	return results
+}
+
+func (r *run) lookUntil(ctx context.Context, o *order.Order, v *order.Version, e *order.EndpointRow, changed bool) order.Looked {
+	var look order.Looked
+	for _, pause := range settle {
+		select {
+		case <-ctx.Done():
+			return look
+		case <-time.After(pause):
+		}
+		look = r.lookFor(ctx, o, v.Serial, e)
+		if look.Problem == nil || !changed {
+			return look
+		}
+	}
+	return look
+}
+
+// look looks at one endpoint, expecting what the order says it may serve.
+func (r *run) look(ctx context.Context, o *order.Order, e *order.EndpointRow) order.Looked {
+	serial := ""
+	if s := o.Expected(e); len(s) > 0 {
+		serial = s[0]
+	}
+	return r.lookFor(ctx, o, serial, e)
+}
+
+func (r *run) lookFor(ctx context.Context, o *order.Order, serial string, e *order.EndpointRow) order.Looked {
+	seen := r.Prober.LookTLS(ctx, e.Endpoint, serial)
+	others := map[string]bool{}
+	for _, s := range o.Expected(e) {
+		others[s] = true
+	}
+	for i := range seen { // the other key type's current version is as good
+		if s := &seen[i]; s.Outcome == evidence.Fail && others[s.Seen] {
+			s.Outcome, s.Expected = evidence.Pass, s.Seen
+		}
+	}
+	return order.Looked{Key: e.Key(), Seen: seen, Problem: r.lookProblem(o, e, seen)}
+}
+
+// worsened is the problem of an endpoint that served well before a push and does not now.
+func worsened(o *order.Order, looks []order.Result) *order.Problem {
+	for _, res := range looks {
+		l, ok := res.(order.Looked)
+		if !ok || l.Problem == nil || l.Problem.Class == order.Waiting {
+			continue
+		}
+		if e := o.Endpoint(l.Key); e != nil && e.State == order.Done {
+			return l.Problem
+		}
+	}
+	return nil
+}
+
+// lookProblem says in words what a look found, by what every address of the endpoint gave.
+func (r *run) lookProblem(o *order.Order, e *order.EndpointRow, seen []evidence.Observation) *order.Problem {
+	var bad *evidence.Observation
+	failed := 0
+	for i := range seen {
+		if seen[i].Outcome == evidence.Pass {
+			continue
+		}
+		failed++
+		if bad == nil || seen[i].Outcome == evidence.Fail && bad.Outcome != evidence.Fail {
+			bad = &seen[i]
+		}
+	}
+	if bad == nil {
+		return nil
+	}
+	p := &order.Problem{Class: order.Retry, What: "look on the wire", Where: bad.Subject, Detail: bad.Reason, Owner: order.OwnerAdmin, At: r.Now(), Fix: "Repeat the look with: " + bad.Command}
+	if bad.Outcome == evidence.Unknown {
+		p.Class, p.Cause = order.Waiting, "it cannot be verified from here"
+		return p
+	}
+	served, _ := evidence.Decode[evidence.Served](*bad)
+	explainLook(p, o, served, bad)
+	if failed < len(seen) {
+		p.Detail += fmt.Sprintf(" (%d of %d addresses)", failed, len(seen))
+		if served.Error == "" {
+			p.ID, p.Cause = "sync-one-node-stale", "one of several nodes behind the name did not get the new version"
+		}
+	}
+	return p
+}
+
+// looksLike are the classes of error that a look can end in, as causes in words.
+var looksLike = map[string][2]string{
+	"refused":      {"tls-port-closed", "nothing listens there, or a firewall rejects"},
+	"timeout":      {"tls-timeout", "the host is down, or a firewall drops the packets"},
+	"unresolvable": {"dns-nxdomain-host", "the host name has no address"},
+	"not-tls":      {"tls-plain-http-443", "the port does not speak TLS"},
+	"alert":        {"tls-version-mismatch", "the server refuses the handshake"},
+	"reset":        {"tls-proxy-protocol", "something on the way or a wrong protocol setting cuts the connection"},
+}
+
+func explainLook(p *order.Problem, o *order.Order, served evidence.Served, bad *evidence.Observation) {
+	if served.Error != "" {
+		if w, ok := looksLike[served.ErrorClass]; ok {
+			p.ID, p.Cause = w[0], w[1]
+		}
+		if p.Detail == "" {
+			p.Detail = served.Error
+		}
+		return
+	}
+	p.Detail = fmt.Sprintf("serves serial %s, expected %s", bad.Seen, bad.Expected)
+	p.ID, p.Cause = "tls-sni-default-served", "another certificate is configured there for this name"
+	for i := range o.Versions {
+		if v := &o.Versions[i]; v.Serial == bad.Seen {
+			p.ID = "renew-stored-not-synced"
+			p.Cause = fmt.Sprintf("it still serves version %d: the new one was not loaded there", v.Number)
+			p.Fix = "Sync the order; if that says it is in sync, reload what serves there"
+		}
+	}
+}

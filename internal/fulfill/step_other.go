@@ -1,0 +1,114 @@
+package fulfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"certwright/internal/order"
+	"certwright/internal/secret"
+)
+
+// checkVault looks whether the vault still gives the current version of every key type, key and all.
+func (r *run) checkVault(ctx context.Context, o *order.Order) []order.Result {
+	for _, k := range o.Spec.KeyTypes {
+		v := o.Current(k)
+		if v == nil {
+			continue
+		}
+		if _, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID); err != nil {
+			p := r.problem(err, "read "+v.Label()+" from the vault")
+			if p.Fix == "" && errors.Is(err, secret.ErrNotFound) {
+				p.Fix = "Recover the secret, or rekey the order"
+			}
+			return []order.Result{order.VaultSeen{Problem: p}}
+		}
+	}
+	return []order.Result{order.VaultSeen{}}
+}
+
+// revoke withdraws one version at its authority, then marks it in the vault.
+func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []order.Result {
+	if v == nil {
+		return nil
+	}
+	fail := func(err error, what string) []order.Result {
+		return []order.Result{order.RevokedResult{Number: v.Number, Problem: r.problem(err, what)}}
+	}
+	auth, _, err := r.Authorities.Authority(ctx, v.Issuer)
+	if err != nil {
+		return fail(err, "use issuer "+v.Issuer)
+	}
+	chain := order.DecodeChain(v.Chain)
+	if len(chain) == 0 {
+		return fail(fmt.Errorf("the certificate is not recorded"), "revoke")
+	}
+	reason := v.RevokeFor
+	if o.Revoking != nil {
+		reason = o.Revoking.Reason
+	}
+	if err := auth.Revoke(ctx, chain[0], reason); err != nil {
+		return fail(err, "revoke")
+	}
+	if v.State == order.VersionStored {
+		if err := r.Vault.Disable(ctx, o.Spec.Vault, o.SecretFor(v.KeyType), v.SecretID); err != nil && !errors.Is(err, secret.ErrNotFound) {
+			r.Logger.Warn("the vault did not disable a revoked version", "order", o.ID.Name, "version", v.Number, "error", err)
+		}
+	}
+	return []order.Result{order.RevokedResult{Number: v.Number}}
+}
+
+// window asks the issuer when it suggests to renew. Its failure changes nothing: the order's own time
+// of renewal stands.
+func (r *run) window(ctx context.Context, o *order.Order, v *order.Version) []order.Result {
+	chain := order.DecodeChain(v.Chain)
+	auth, _, err := r.Authorities.Authority(ctx, v.Issuer)
+	if err != nil || len(chain) == 0 {
+		return []order.Result{order.WindowSeen{Number: v.Number}}
+	}
+	info, err := auth.RenewalInfo(ctx, chain[0])
+	if err != nil {
+		r.Logger.Info("no renewal information", "order", o.ID.Name, "error", err)
+		return []order.Result{order.WindowSeen{Number: v.Number, Again: r.Now().Add(order.AskAgain)}}
+	}
+	if !info.Again.IsZero() && !info.Again.After(r.Now()) {
+		info.Again = r.Now().Add(order.AskAgain)
+	}
+	return []order.Result{order.WindowSeen{Number: v.Number, CertID: info.CertID, Window: info.Window, Again: info.Again}}
+}
+
+// remove ends an order: its secrets are soft-deleted, its row goes, its events stay for their retention.
+// What targets hold is left to them.
+func (r *run) remove(ctx context.Context, o *order.Order) ([]order.Result, bool) {
+	if o.Spec.Vault != "" && !o.Spec.ExternalKey {
+		for _, k := range o.Spec.KeyTypes {
+			if o.Newest(k) == nil {
+				continue
+			}
+			if err := r.Vault.Delete(ctx, o.Spec.Vault, o.SecretFor(k)); err != nil && !errors.Is(err, secret.ErrNotFound) {
+				p := r.problem(err, "delete the secret "+o.SecretFor(k))
+				return []order.Result{order.VaultSeen{Problem: p}}, false
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
+	defer cancel()
+	for {
+		fresh, err := r.Store.LoadOrder(ctx, o.ID)
+		if errors.Is(err, ErrNotFound) {
+			return nil, true
+		}
+		if err != nil {
+			r.Logger.Error("could not remove an order", "order", o.ID.Name, "error", err)
+			return nil, false
+		}
+		err = r.Store.DeleteOrder(ctx, fresh, []order.Event{fresh.Removed(r.Now())})
+		if err == nil {
+			return nil, true
+		}
+		if !errors.Is(err, ErrConflict) {
+			r.Logger.Error("could not remove an order", "order", o.ID.Name, "error", err)
+			return nil, false
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package order
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"certwright/internal/site"
+)
+
+// Created is the first event of an order.
+func (by By) Created(o *Order, now time.Time) Event {
+	switch o.Kind {
+	case Imported:
+		return by.event(o, now, StageOrder, "imported", "Imported from %s by %s: %s.", orWord(o.Spec.ImportedFrom, "a bundle"), by.Caller, nameList(o.Spec.Names))
+	case Watched:
+		return by.event(o, now, StageOrder, "watched", "Watched for %s: %s.", by.Caller, nameList(o.Spec.Names))
+	}
+	return by.event(o, now, StageOrder, "created", "Ordered by %s: %s from issuer %s.", by.Caller, nameList(o.Spec.Names), o.Spec.Issuer)
+}
+
+func orWord(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// Brought records a certificate that was imported with its key sealed on the attempt: from there it goes
+// into the vault as any other. Without a key it is only looked at.
+type Brought struct {
+	Version Version
+	Attempt Attempt
+}
+
+func (r Brought) apply(o *Order, now time.Time) []Event {
+	a, v := r.Attempt, r.Version
+	v.Number, v.State, v.KeyType, v.Issued, v.Attempt, v.SecretID = o.lastNumber()+1, VersionIssued, a.KeyType, now, a.ID, a.ID
+	a.Phase, a.Version, a.Started, a.Progress = Signed, v.Number, now, Progress{Since: now}
+	o.Expired = false
+	o.Versions = append(o.Versions, v)
+	if a.Sealed != nil {
+		o.Attempts = append(o.Attempts, a)
+	}
+	return []Event{o.event(now, StageIssue, "brought", "Brought: %s issued by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
+		with("serial", v.Serial, "thumbprint", v.Thumbprint)}
+}
+
+// Rewished replaces the owner's wish: the generation counts up, the rows follow the names and sites.
+type Rewished struct {
+	By
+	Spec   Spec
+	Sites  []site.Site
+	Tokens map[string]string // verification tokens for names that are new
+}
+
+func (r Rewished) apply(o *Order, now time.Time) []Event {
+	changed := differences(o.Spec, r.Spec)
+	names := !sameNames(o.Spec.Names, r.Spec.Names)
+	types := fmt.Sprint(o.Spec.KeyTypes) != fmt.Sprint(r.Spec.KeyTypes)
+	o.Spec = r.Spec
+	o.Generation++
+	if names {
+		o.rename(r.Tokens, now)
+	}
+	if types {
+		o.dropForeignNeeds()
+	}
+	events := Bound{r.Sites}.apply(o, now)
+	e := r.event(o, now, StageOrder, "updated", "Changed by %s: %s.", r.Caller, orWord(strings.Join(changed, ", "), "nothing"))
+	return append(events, e)
+}
+
+// rename makes the rows of identifiers those of the wish; a changed set of names wants a new version.
+func (o *Order) rename(tokens map[string]string, now time.Time) {
+	var rows []Identifier
+	for _, n := range o.Spec.Names {
+		if have := o.Identifier(n.Value); have != nil {
+			rows = append(rows, *have)
+			continue
+		}
+		rows = append(rows, Identifier{Name: n, Method: o.Spec.Method, Token: tokens[n.Value], Progress: Progress{Since: now}})
+	}
+	o.Identifiers = rows
+	if o.Kind != Ordered {
+		return
+	}
+	for _, k := range o.Spec.KeyTypes {
+		if a := o.Running(k); a != nil && a.Phase == Begun {
+			a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "the names of the order were changed", At: now})
+		}
+		if o.need(k) == nil && o.Newest(k) != nil {
+			o.Needs = append(o.Needs, Need{KeyType: k, Reason: Manual, Asked: now, Delay: -1, Caller: o.Caller})
+		}
+	}
+}
+
+func (o *Order) dropForeignNeeds() {
+	kept := o.Needs[:0]
+	for _, n := range o.Needs {
+		for _, k := range o.Spec.KeyTypes {
+			if n.KeyType == k {
+				kept = append(kept, n)
+			}
+		}
+	}
+	o.Needs = kept
+}
+
+func sameNames(a, b []Name) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// differences names the properties of a wish that changed.
+func differences(a, b Spec) []string {
+	var list []string
+	add := func(name string, x, y any) {
+		if sx, sy := fmt.Sprint(x), fmt.Sprint(y); sx != sy {
+			list = append(list, fmt.Sprintf("%s %s → %s", name, sx, sy))
+		}
+	}
+	add("names", a.Names, b.Names)
+	add("issuer", a.Issuer, b.Issuer)
+	add("method", a.Method, b.Method)
+	add("keyTypes", a.KeyTypes, b.KeyTypes)
+	add("validity", a.Validity, b.Validity)
+	add("profile", a.Profile, b.Profile)
+	add("autoRenew", a.AutoRenew, b.AutoRenew)
+	add("renewAt", a.RenewAt, b.RenewAt)
+	add("vault", a.Vault, b.Vault)
+	add("secretName", a.Secret, b.Secret)
+	add("contentType", a.Content, b.Content)
+	add("sites", a.Sites, b.Sites)
+	add("endpoints", a.Endpoints, b.Endpoints)
+	return list
+}
