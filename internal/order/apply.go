@@ -96,10 +96,22 @@ func (p *Progress) fail(problem *Problem, table []time.Duration, now time.Time) 
 	p.At, p.Problem = now, problem
 	p.DueAt = after(table, p.Tries, now, problem.Until)
 	if problem.Class == Final {
-		p.DueAt = now.Add(24 * time.Hour) // a person must act; look once a day whether they have
+		p.DueAt = after(tryFinal, 1, now, problem.Until)
 	}
 	return first
 }
+
+// notBefore is what the other side asked for with its last answer (Retry-After): nothing undercuts it, a
+// person's hurry least of all. Zero = it asked for nothing.
+func (p *Progress) notBefore() time.Time {
+	if p.Problem == nil {
+		return time.Time{}
+	}
+	return p.Problem.Until
+}
+
+// hurry makes the row due as soon as the other side allows.
+func (p *Progress) hurry() { p.DueAt, p.Tries = p.notBefore(), 0 }
 
 // well records a try that went well; it says whether the row was in trouble before.
 func (p *Progress) well(now time.Time) (recovered bool) {
@@ -116,13 +128,8 @@ type Ticked struct{}
 
 func (Ticked) apply(o *Order, now time.Time) []Event {
 	var events []Event
-	if o.alive() && o.Kind == Ordered && !o.issued() && !now.Before(o.denyTime()) {
-		t := now
-		o.DeniedAt = &t
-		o.endAttempts(now, "the order was denied")
-		e := o.event(now, StageVerify, "denied", "Denied: control of %s was not shown within 15 days. Use 'order again' to order it once more with the same settings.", nameList(o.Spec.Names))
-		e.Level, e.Status = Error, Failed
-		events = append(events, e)
+	if o.DeniedAt == nil && o.denied(now) {
+		events = append(events, o.deny(now))
 	}
 	if v := o.First(); v != nil && !o.Expired && !now.Before(v.NotAfter) {
 		o.Expired = true
@@ -137,29 +144,77 @@ func (Ticked) apply(o *Order, now time.Time) []Event {
 			events = append(events, AttemptFailed{ID: a.ID, Problem: p}.apply(o, now)...)
 		}
 	}
-	if o.Revoking != nil && o.RevokedAt == nil && len(o.toRevoke()) == 0 {
+	if o.Revoking != nil && o.RevokedAt == nil && len(o.toRevoke(now)) == 0 {
 		t := now
 		o.RevokedAt = &t
-		events = append(events, o.event(now, StageIssue, "revoked", "Revoked: no version of the order is valid any more."))
+		if len(o.Versions) > 0 {
+			events = append(events, o.event(now, StageIssue, "revoked", "Revoked: no version of the order is valid any more."))
+		}
 	}
 	return events
 }
 
-// endAttempts gives up every open attempt; their keys are destroyed.
+// deny ends an order that got no version in time. Its event keeps the last thing that stood in the way.
+func (o *Order) deny(now time.Time) Event {
+	last := o.lastProblem()
+	t := now
+	o.DeniedAt = &t
+	o.endAttempts(now, "the order was denied")
+	e := o.event(now, StageVerify, "denied", "Denied: control of %s was not shown within 15 days. Use 'order again' to order it once more with the same settings.", nameList(o.Spec.Names))
+	e.Level, e.Status = Error, Failed
+	if last != nil {
+		e = e.with("last", last.Error(), "cause", last.Cause)
+	}
+	return e
+}
+
+// lastProblem is what stood in the way of a version last; nil if nothing did.
+func (o *Order) lastProblem() *Problem {
+	var last *Problem
+	keep := func(p *Problem) {
+		if p != nil && (last == nil || p.At.After(last.At)) {
+			last = p
+		}
+	}
+	for i := range o.Needs {
+		keep(o.Needs[i].Problem)
+	}
+	for i := range o.Attempts {
+		if o.Attempts[i].Open() {
+			keep(o.Attempts[i].Problem)
+		}
+	}
+	return last
+}
+
+// endAttempts gives up every open attempt; their keys are destroyed. What the issuer asked for stays.
 func (o *Order) endAttempts(now time.Time, why string) {
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Open() {
-			a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: why, At: now})
+			o.AskAfter = later(o.AskAfter, a.notBefore())
+			a.end(now, o.stopped(now, a, why))
 		}
 	}
+	for i := range o.Needs {
+		o.AskAfter = later(o.AskAfter, o.Needs[i].notBefore())
+	}
 	o.Needs = nil
+}
+
+// stopped is why an attempt was given up by a person or a deadline; what it struggled with is the cause.
+func (o *Order) stopped(now time.Time, a *Attempt, why string) *Problem {
+	p := &Problem{Class: GiveUp, What: "attempt", Detail: why, At: now}
+	if a.Problem != nil {
+		p.Cause = a.Problem.Error()
+	}
+	return p
 }
 
 // end closes an attempt and destroys its key.
 func (a *Attempt) end(now time.Time, p *Problem) {
 	t := now
 	a.Phase, a.Finished, a.Problem, a.Sealed = Ended, &t, p, nil
-	a.Waiting, a.Instruct, a.Proofs, a.DueAt = "", "", nil, time.Time{}
+	a.Waiting, a.Instruct, a.Ask, a.Proofs, a.DueAt = "", "", false, nil, time.Time{}
 }
 
 // trim forgets old ended attempts and old versions, so that a row does not grow for ever.
@@ -174,7 +229,7 @@ func (o *Order) trim() {
 	}
 	for over := len(o.Versions) - keepVersions; over > 0; over-- {
 		for i := range o.Versions {
-			if v := &o.Versions[i]; o.superseded(v) {
+			if v := &o.Versions[i]; o.superseded(v, o.Updated) {
 				o.Versions = append(o.Versions[:i], o.Versions[i+1:]...)
 				break
 			}
@@ -183,8 +238,9 @@ func (o *Order) trim() {
 }
 
 // superseded says whether nothing can need a version any more.
-func (o *Order) superseded(v *Version) bool {
-	return o.Newest(v.KeyType) != v && o.Current(v.KeyType) != v && v.RevokeAt == nil && o.Revoking == nil && len(o.holding(v.Number)) == 0
+func (o *Order) superseded(v *Version, now time.Time) bool {
+	toRevoke := (v.RevokeAt != nil || o.Revoking != nil) && v.State != VersionRevoked && v.NotAfter.After(now)
+	return !toRevoke && o.Newest(v.KeyType) != v && o.Current(v.KeyType) != v && len(o.holding(v.Number)) == 0
 }
 
 // worst is the observation that says most: a FAIL, else an UNKNOWN, else the first.

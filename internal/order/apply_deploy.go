@@ -60,7 +60,8 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 	if d == nil {
 		return nil
 	}
-	news := d.fail(r.Problem, tryLocal, now)
+	fresh := d.Tries == 0 // the first try of a version, or of a person
+	news := d.fail(r.Problem, tryLocal, now) || fresh
 	d.Seen, d.Forced = r.Seen, false
 	if r.TakenBack {
 		d.Bad = r.Version

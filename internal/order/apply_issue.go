@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,13 +12,26 @@ type Began struct{ Attempt Attempt }
 
 func (r Began) apply(o *Order, now time.Time) []Event {
 	a := r.Attempt
+	if o.Attempt(a.ID) != nil {
+		return nil
+	}
 	a.Phase, a.Started = Begun, now
 	a.Progress = Progress{Since: now}
+	if !o.alive() || o.Running(a.KeyType) != nil { // meanwhile its owner thought better of it
+		a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "it is wanted no more", At: now})
+		o.Attempts = append(o.Attempts, a)
+		return nil
+	}
 	if n := o.need(a.KeyType); n != nil {
 		a.Failed = n.Failed // the count goes on until a version is issued
-		a.Delay = n.Delay
+		if n.Reason != Rekey || a.Reason == Rekey {
+			a.Delay = n.Delay
+			o.dropNeed(a.KeyType)
+		} // else the new key was asked for while this began: it comes after
 	}
-	o.dropNeed(a.KeyType)
+	for i := range o.Identifiers {
+		o.Identifiers[i].Instruct = ""
+	}
 	o.Attempts = append(o.Attempts, a)
 	return []Event{o.event(now, StageIssue, "attempt-begun", "Asked %s for %s (%s).", a.Issuer, a.KeyType, reasonText(a.Reason)).
 		with("attempt", a.ID, "issuerOrder", a.URL, "replaces", a.Replaces)}
@@ -44,6 +58,9 @@ type BeginFailed struct {
 }
 
 func (r BeginFailed) apply(o *Order, now time.Time) []Event {
+	if !o.alive() || o.Running(r.Need.KeyType) != nil {
+		return nil
+	}
 	n := o.need(r.Need.KeyType)
 	if n == nil {
 		o.Needs = append(o.Needs, r.Need)
@@ -145,8 +162,10 @@ func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
 	news := a.fail(r.Problem, table, now)
 	a.Waiting, a.Instruct, a.Ask = r.Problem.Owner, r.Problem.Fix, false
 	if r.Problem.Owner == OwnerOwner {
-		for _, n := range r.Names {
-			if row := o.Identifier(n); row != nil {
+		for i := range o.Identifiers {
+			row := &o.Identifiers[i]
+			row.Instruct = ""
+			if len(r.Names) == 0 || slices.Contains(r.Names, row.Value) {
 				row.Instruct = r.Problem.Fix
 			}
 		}
@@ -169,6 +188,9 @@ func (r AttemptFailed) apply(o *Order, now time.Time) []Event {
 	if a == nil || !a.Open() {
 		return nil
 	}
+	if r.Problem.Class == Waiting {
+		return AttemptWaits{ID: r.ID, Problem: r.Problem}.apply(o, now)
+	}
 	if r.Problem.Class == Retry {
 		a.Waiting = ""
 		if !a.fail(r.Problem, tryIssuer, now) {
@@ -182,6 +204,10 @@ func (r AttemptFailed) apply(o *Order, now time.Time) []Event {
 	if !o.alive() {
 		return nil
 	}
+	if asked := o.need(a.KeyType); asked != nil { // a new key was asked for meanwhile
+		n.Reason, n.Asked, n.Delay, n.Caller = asked.Reason, asked.Asked, asked.Delay, asked.Caller
+		o.dropNeed(a.KeyType)
+	}
 	o.Needs = append(o.Needs, n)
 	return o.needFailed(&o.Needs[len(o.Needs)-1], r.Problem, now)
 }
@@ -194,19 +220,39 @@ type SignedBy struct {
 
 func (r SignedBy) apply(o *Order, now time.Time) []Event {
 	a := o.Attempt(r.ID)
-	if a == nil || a.Phase != Begun {
+	if a == nil || a.Version != 0 {
 		return nil
 	}
 	v := r.Version
 	v.Number, v.State, v.KeyType = o.lastNumber()+1, VersionIssued, a.KeyType
 	v.Issued, v.Attempt, v.SecretID = now, a.ID, a.ID
 	v.Issuer, v.Account, v.Reason = a.Issuer, a.Account, a.Reason
+	if !a.Open() {
+		return o.signedLate(a, v, now)
+	}
+	for i := range o.Identifiers { // no authority signs a name that it does not hold for verified
+		if row := &o.Identifiers[i]; row.Problem != nil {
+			row.well(now)
+		}
+		o.Identifiers[i].Instruct = ""
+	}
 	a.Phase, a.Version, a.Waiting, a.Instruct = Signed, v.Number, "", ""
 	a.Progress = Progress{Since: now}
 	a.Proofs = nil
 	o.Versions = append(o.Versions, v)
 	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
 		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID)}
+}
+
+// signedLate keeps a version whose attempt was given up while the authority signed: its key is gone, so it
+// is revoked.
+func (o *Order) signedLate(a *Attempt, v Version, now time.Time) []Event {
+	v.RevokeAt, v.RevokeFor = &now, 5 // cessation of operation, RFC 5280 section 5.3.1
+	a.Version = v.Number
+	o.Versions = append(o.Versions, v)
+	e := o.event(now, StageIssue, "issued-late", "Issued too late: %s came after its attempt had been given up; it will be revoked.", v.Label()).with("serial", v.Serial, "attempt", a.ID)
+	e.Level = Warning
+	return []Event{e}
 }
 
 func (o *Order) lastNumber() int {
@@ -233,13 +279,16 @@ func (r Stored) apply(o *Order, now time.Time) []Event {
 	old := o.before(v)
 	a.end(now, nil)
 	a.Progress = Progress{Since: now}
-	o.Expired = false
+	if o.First() == v {
+		o.Expired = false
+	}
 	o.Vault.well(now)
 	o.Vault.Fault, o.Vault.Since = "", now
 	o.Vault.Checked, o.Vault.CheckAt = now, now.Add(CheckEvery)
 	for i := range o.Deployments {
-		if d := &o.Deployments[i]; d.KeyType == v.KeyType {
-			d.DueAt, d.Problem, d.Tries, d.Bad = time.Time{}, nil, 0, 0
+		if d := &o.Deployments[i]; d.KeyType == v.KeyType { // what ails it is shown until the new version is there
+			d.hurry()
+			d.Bad = 0
 		}
 	}
 	if a.Revokes > 0 && a.Delay >= 0 {
@@ -346,7 +395,7 @@ func (r WindowSeen) apply(o *Order, now time.Time) []Event {
 	}
 	v.WindowAt = nil
 	if !r.Again.IsZero() {
-		t := r.Again
+		t := now.Add(min(max(r.Again.Sub(now), windowSoonest), windowLatest))
 		v.WindowAt = &t
 	}
 	if !moved {

@@ -35,7 +35,7 @@ func (o *Order) Allowed(c Command, now time.Time) error {
 	if err := o.allowedKind(c); err != nil {
 		return err
 	}
-	if err := o.allowedEnded(c); err != nil {
+	if err := o.allowedEnded(c, now); err != nil {
 		return err
 	}
 	return o.allowedLive(c, now)
@@ -59,17 +59,17 @@ func (o *Order) allowedKind(c Command) error {
 }
 
 // allowedEnded: what an order that has come to an end can still be asked.
-func (o *Order) allowedEnded(c Command) error {
+func (o *Order) allowedEnded(c Command, now time.Time) error {
 	switch {
-	case o.DeniedAt != nil && !in(c, CmdAgain, CmdDelete):
+	case o.denied(now) && !in(c, CmdAgain, CmdDelete):
 		return o.refuse(c, "OrderDenied", "it was denied, which is final", "Use 'order again' to order once more with the same settings, or delete it")
 	case o.Canceled != nil && !in(c, CmdAgain, CmdDelete):
 		return o.refuse(c, "OrderCanceled", "it was canceled", "Use 'order again' to order once more with the same settings, or delete it")
-	case o.RevokedAt != nil && !in(c, CmdAgain, CmdDelete, CmdExport):
+	case o.RevokedAt != nil && !in(c, CmdAgain, CmdDelete):
 		return o.refuse(c, "OrderRevoked", "its certificates were revoked", "Use 'order again' to order once more with the same settings, or delete it")
 	case o.Revoking != nil && o.RevokedAt == nil && !in(c, CmdDelete, CmdExport):
 		return o.refuse(c, "RevocationPending", "its certificates are being revoked", "Wait until it is Revoked, then use 'order again'")
-	case c == CmdAgain && o.DeniedAt == nil && o.Canceled == nil && o.RevokedAt == nil:
+	case c == CmdAgain && !o.denied(now) && o.Canceled == nil && o.RevokedAt == nil:
 		return o.refuse(c, "OrderAlive", "it is neither denied nor canceled nor revoked", "Use renew or rekey for a new version")
 	}
 	return nil
@@ -192,15 +192,22 @@ func (r Commanded) apply(o *Order, now time.Time) []Event {
 // hurry makes everything that waits due now.
 func (o *Order) hurry() {
 	for i := range o.Needs {
-		o.Needs[i].DueAt = time.Time{}
-		if p := o.Needs[i].Problem; p != nil && !p.Until.IsZero() {
-			o.Needs[i].DueAt = p.Until // what the issuer asked for is obeyed even in a hurry
-		}
+		o.Needs[i].hurry()
 	}
 	for i := range o.Attempts {
-		if a := &o.Attempts[i]; a.Open() && (a.Problem == nil || a.Problem.Until.IsZero()) {
-			a.DueAt, a.Tries, a.Ask = time.Time{}, 0, true
+		if a := &o.Attempts[i]; a.Open() {
+			a.hurry()
+			a.Ask = true
 		}
+	}
+}
+
+// hurry makes a wish due now, or when the issuer allows it; not as often as a person may press a button
+// where attempt after attempt is refused, for the authority counts those.
+func (n *Need) hurry() {
+	n.Progress.hurry()
+	if n.Failed >= calmAfter {
+		n.DueAt = later(n.DueAt, n.At.Add(calm))
 	}
 }
 
@@ -210,11 +217,17 @@ func (r Commanded) renew(o *Order, now time.Time) []Event {
 		reason, name, word = Rekey, "rekey-requested", "A new key"
 	}
 	for _, k := range o.Spec.KeyTypes {
-		if a := o.Running(k); a != nil {
-			a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "a rekey was asked for instead", At: now})
+		n := Need{KeyType: k, Reason: reason, Asked: now, Delay: r.Delay, Caller: r.Caller}
+		if old := o.need(k); old != nil { // what the issuer said to it still holds
+			n.Progress, n.Failed = old.Progress, old.Failed
 		}
+		if a := o.Running(k); a != nil && a.Phase == Begun { // what is signed already is stored first
+			n.Problem, n.At, n.Since, n.Failed = a.Problem, a.At, a.Since, a.Failed
+			a.end(now, o.stopped(now, a, "a rekey was asked for instead"))
+		}
+		n.hurry()
 		o.dropNeed(k)
-		o.Needs = append(o.Needs, Need{KeyType: k, Reason: reason, Asked: now, Delay: r.Delay, Caller: r.Caller})
+		o.Needs = append(o.Needs, n)
 	}
 	e := r.event(o, now, StageIssue, name, "%s asked for by %s.", word, r.Caller)
 	if r.Command == CmdRekey && r.Delay >= 0 {
@@ -230,16 +243,18 @@ func (r Commanded) sync(o *Order, now time.Time) []Event {
 		if d.Gone || d.Disabled != "" {
 			continue
 		}
-		d.Forced, d.DueAt = true, time.Time{}
+		d.hurry()
+		d.Forced = true
 		to = append(to, d.Key())
 	}
 	for i := range o.Endpoints {
-		o.Endpoints[i].DueAt = time.Time{}
+		o.Endpoints[i].hurry()
 	}
-	o.Vault.CheckAt, o.Vault.DueAt = time.Time{}, time.Time{}
+	o.Vault.hurry()
+	o.Vault.CheckAt = time.Time{}
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Phase == Signed {
-			a.DueAt = time.Time{}
+			a.hurry()
 		}
 	}
 	text := "Sync asked for by %s"
@@ -266,9 +281,14 @@ func (r Commanded) revoke(o *Order, now time.Time) []Event {
 
 // again starts the order afresh: its settings stay, its old versions are history.
 func (o *Order) again(now time.Time) {
+	o.endAttempts(now, "it was ordered again")
 	o.Ordered = now
 	o.DeniedAt, o.Canceled, o.Revoking, o.RevokedAt, o.Expired = nil, nil, nil, nil, false
-	o.Needs = nil
+	if o.AskAfter.After(now) {
+		for _, k := range o.Spec.KeyTypes {
+			o.Needs = append(o.Needs, Need{KeyType: k, Reason: First, Asked: now, Progress: Progress{DueAt: o.AskAfter}})
+		}
+	}
 	for i := range o.Identifiers {
 		row := &o.Identifiers[i]
 		row.Progress, row.Instruct = Progress{Since: now}, ""
