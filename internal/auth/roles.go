@@ -1,0 +1,93 @@
+package auth
+
+import "strings"
+
+// Role is what a token may do, on its scope. The names and their meaning are Azure's built-in roles'.
+type Role string
+
+// Roles.
+const (
+	Reader      Role = "Reader"      // sees everything but the values of secrets
+	Contributor Role = "Contributor" // and orders, renews, syncs, revokes, deletes, reads secrets; hands out no access
+	Owner       Role = "Owner"       // and hands out access
+)
+
+// grant lists patterns of actions, '*' for any text, without case (Azure: actions and notActions).
+type grant struct{ actions, except []string }
+
+// access is what hands out access, or shows who has it.
+var access = []string{"Microsoft.Authorization/*", "Certwright/tokens/*"}
+
+// grants is the table of roles. What is not listed is not allowed.
+var grants = map[Role]grant{
+	Reader: {
+		// Key Vault calls the listing of secrets, without values, readMetadata.
+		actions: []string{"*/read", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"},
+		except:  access,
+	},
+	Contributor: {actions: []string{"*"}, except: access},
+	Owner:       {actions: []string{"*"}},
+}
+
+// Allow says whether the principal may do the action (such as
+// Microsoft.CertificateRegistration/certificateOrders/Read) on the scope, a resource's id or one above it.
+func Allow(p Principal, action, scope string) bool {
+	g, ok := grants[p.Role]
+	return ok && action != "" && matches(g.actions, action) && !matches(g.except, action) && Covers(p.Scope, scope)
+}
+
+// Covers says whether the scope is the id's own or one above it: segment by segment, without case. An
+// id with an empty, "." or ".." segment is covered by none.
+func Covers(scope, id string) bool {
+	s, ok := segments(scope)
+	if !ok {
+		return false
+	}
+	r, ok := segments(id)
+	if !ok || len(r) < len(s) {
+		return false
+	}
+	for i := range s {
+		if !strings.EqualFold(s[i], r[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// segments splits an id; "/" has none. It must start with '/' and may end with one.
+func segments(id string) ([]string, bool) {
+	if !strings.HasPrefix(id, "/") {
+		return nil, false
+	}
+	id = strings.TrimSuffix(id[1:], "/")
+	if id == "" {
+		return nil, true
+	}
+	parts := strings.Split(id, "/")
+	for _, p := range parts {
+		if p == "" || p == "." || p == ".." {
+			return nil, false
+		}
+	}
+	return parts, true
+}
+
+func matches(patterns []string, action string) bool {
+	action = strings.ToLower(action)
+	for _, p := range patterns {
+		if match(strings.ToLower(p), action) {
+			return true
+		}
+	}
+	return false
+}
+
+// match is a pattern with at most one '*', which stands for any text.
+func match(pattern, s string) bool {
+	before, after, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	return len(s) >= len(before)+len(after) && strings.HasPrefix(s, before) && strings.HasSuffix(s, after)
+}
