@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// resource is a noun kept as JSON under a revision.
+type resource struct{ kind, subscription, group, name string }
+
+func siteAt(subscription, group, name string) resource {
+	return resource{"site", lower(subscription), lower(group), lower(name)}
+}
+
+func issuerAt(name string) resource { return resource{kind: "issuer", name: lower(name)} }
+
+func (r resource) String() string { return r.kind + " " + r.name }
+
+// loadResource reads a noun; its revision is the column's.
+func loadResource(ctx context.Context, q source, r resource, into any) (int64, error) {
+	var doc string
+	var revision int64
+	err := q.one(ctx, `SELECT doc, revision FROM resources WHERE kind = $1 AND subscription = $2 AND resource_group = $3
+		AND name = $4`, r.kind, r.subscription, r.group, r.name).Scan(&doc, &revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, notFound(r.String())
+	} else if err != nil {
+		return 0, fail("read "+r.String(), err)
+	}
+	return revision, fail("read "+r.String(), json.Unmarshal([]byte(doc), into))
+}
+
+// saveResource writes a noun if its stored revision is still the one given; 0 = it must be new
+// (fulfill.ErrExists).
+func (s *Store) saveResource(ctx context.Context, r resource, revision int64, v any) error {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return fail("save "+r.String(), err)
+	}
+	return fail("save "+r.String(), s.write(ctx, func(ctx context.Context, q *session) error {
+		if revision == 0 {
+			n, err := q.exec(ctx, `INSERT INTO resources (kind, subscription, resource_group, name, revision, doc)
+				VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (kind, subscription, resource_group, name) DO NOTHING`,
+				r.kind, r.subscription, r.group, r.name, string(doc))
+			if err == nil && n == 0 {
+				return fulfill.ErrExists
+			}
+			return err
+		}
+		n, err := q.exec(ctx, `UPDATE resources SET revision = revision + 1, doc = $6 WHERE kind = $1 AND subscription = $2
+			AND resource_group = $3 AND name = $4 AND revision = $5`, r.kind, r.subscription, r.group, r.name, revision, string(doc))
+		if err == nil && n == 0 {
+			return q.resourceGone(ctx, r)
+		}
+		return err
+	}))
+}
+
+func (s *Store) deleteResource(ctx context.Context, r resource, revision int64) error {
+	return fail("delete "+r.String(), s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, `DELETE FROM resources WHERE kind = $1 AND subscription = $2 AND resource_group = $3
+			AND name = $4 AND revision = $5`, r.kind, r.subscription, r.group, r.name, revision)
+		if err == nil && n == 0 {
+			return q.resourceGone(ctx, r)
+		}
+		return err
+	}))
+}
+
+// resourceGone tells a moved revision from a deleted row.
+func (q *session) resourceGone(ctx context.Context, r resource) error {
+	var n int
+	if err := q.one(ctx, `SELECT COUNT(*) FROM resources WHERE kind = $1 AND subscription = $2 AND resource_group = $3
+		AND name = $4`, r.kind, r.subscription, r.group, r.name).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return missing{}
+	}
+	return fulfill.ErrConflict
+}
+
+// eachResource reads all of a kind in a scope, empty parts of it not bounding, by scope and name.
+func (s *Store) eachResource(ctx context.Context, r resource, scan func(doc []byte, revision int64) error) error {
+	var w where
+	w.eq("kind", r.kind)
+	w.eq("subscription", r.subscription)
+	w.eq("resource_group", r.group)
+	rows, err := s.reader.query(ctx, `SELECT doc, revision FROM resources`+w.text()+` ORDER BY subscription, resource_group, name`, w.args...)
+	err = each(rows, err, func(rows *sql.Rows) error {
+		var doc string
+		var revision int64
+		if err := rows.Scan(&doc, &revision); err != nil {
+			return err
+		}
+		return scan([]byte(doc), revision)
+	})
+	return fail(fmt.Sprintf("list %ss", r.kind), err)
+}
+
+// LoadSite reads a site. fulfill.ErrNotFound.
+func (s *Store) LoadSite(ctx context.Context, subscription, group, name string) (*site.Site, error) {
+	v := new(site.Site)
+	revision, err := loadResource(ctx, s.reader, siteAt(subscription, group, name), v)
+	if err != nil {
+		return nil, err
+	}
+	v.Revision = revision
+	return v, nil
+}
+
+// SaveSite writes a site under its revision (0 = it must be new) and counts it up.
+func (s *Store) SaveSite(ctx context.Context, v *site.Site) error {
+	if err := s.saveResource(ctx, siteAt(v.Subscription, v.Group, v.Name), v.Revision, v); err != nil {
+		return err
+	}
+	v.Revision++
+	return nil
+}
+
+// ListSites lists the sites of a subscription and group, empty = of all.
+func (s *Store) ListSites(ctx context.Context, subscription, group string) ([]site.Site, error) {
+	var out []site.Site
+	err := s.eachResource(ctx, siteAt(subscription, group, ""), func(doc []byte, revision int64) error {
+		var v site.Site
+		err := json.Unmarshal(doc, &v)
+		v.Revision = revision
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+// DeleteSite removes a site under its revision.
+func (s *Store) DeleteSite(ctx context.Context, v *site.Site) error {
+	return s.deleteResource(ctx, siteAt(v.Subscription, v.Group, v.Name), v.Revision)
+}
+
+// LoadIssuer reads an issuer. fulfill.ErrNotFound.
+func (s *Store) LoadIssuer(ctx context.Context, name string) (*order.Issuer, error) {
+	v := new(order.Issuer)
+	revision, err := loadResource(ctx, s.reader, issuerAt(name), v)
+	if err != nil {
+		return nil, err
+	}
+	v.Revision = revision
+	return v, nil
+}
+
+// SaveIssuer writes an issuer under its revision (0 = it must be new) and counts it up.
+func (s *Store) SaveIssuer(ctx context.Context, v *order.Issuer) error {
+	if err := s.saveResource(ctx, issuerAt(v.Name), v.Revision, v); err != nil {
+		return err
+	}
+	v.Revision++
+	return nil
+}
+
+// ListIssuers lists all issuers by name.
+func (s *Store) ListIssuers(ctx context.Context) ([]order.Issuer, error) {
+	var out []order.Issuer
+	err := s.eachResource(ctx, issuerAt(""), func(doc []byte, revision int64) error {
+		var v order.Issuer
+		err := json.Unmarshal(doc, &v)
+		v.Revision = revision
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+// DeleteIssuer removes an issuer under its revision.
+func (s *Store) DeleteIssuer(ctx context.Context, v *order.Issuer) error {
+	return s.deleteResource(ctx, issuerAt(v.Name), v.Revision)
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"certwright/internal/order"
+)
+
+// SubscriptionState is "Enabled", "Warned" or "Disabled". fulfill.ErrNotFound.
+func (s *Store) SubscriptionState(ctx context.Context, subscription string) (string, error) {
+	var state string
+	err := s.reader.one(ctx, `SELECT state FROM subscriptions WHERE id = $1`, lower(subscription)).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", notFound("subscription " + subscription)
+	}
+	return state, fail("read subscription "+subscription, err)
+}
+
+// ListSubscriptions lists all subscriptions by id.
+func (s *Store) ListSubscriptions(ctx context.Context) ([]order.Subscription, error) {
+	var out []order.Subscription
+	rows, err := s.reader.query(ctx, `SELECT shown, name, state FROM subscriptions ORDER BY id`)
+	err = each(rows, err, func(r *sql.Rows) error {
+		var v order.Subscription
+		err := r.Scan(&v.ID, &v.Name, &v.State)
+		out = append(out, v)
+		return err
+	})
+	return out, fail("list subscriptions", err)
+}
+
+// SaveSubscription makes a subscription or changes its name and state.
+func (s *Store) SaveSubscription(ctx context.Context, id, name, state string) error {
+	return fail("save subscription "+id, s.write(ctx, func(ctx context.Context, q *session) error {
+		_, err := q.exec(ctx, `INSERT INTO subscriptions (id, shown, name, state) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state`, lower(id), id, name, state)
+		return err
+	}))
+}
+
+// GroupExists says whether the resource group is there.
+func (s *Store) GroupExists(ctx context.Context, subscription, group string) (bool, error) {
+	var n int
+	err := s.reader.one(ctx, `SELECT COUNT(*) FROM resource_groups WHERE subscription = $1 AND name = $2`,
+		lower(subscription), lower(group)).Scan(&n)
+	return n > 0, fail("read resource group "+group, err)
+}
+
+// ListGroups lists the resource groups of a subscription by name.
+func (s *Store) ListGroups(ctx context.Context, subscription string) ([]order.Group, error) {
+	var out []order.Group
+	rows, err := s.reader.query(ctx, `SELECT subscription, shown, created FROM resource_groups WHERE subscription = $1 ORDER BY name`, lower(subscription))
+	err = each(rows, err, func(r *sql.Rows) error {
+		var v order.Group
+		var created int64
+		err := r.Scan(&v.Subscription, &v.Name, &created)
+		v.Created = at(created)
+		out = append(out, v)
+		return err
+	})
+	return out, fail("list resource groups", err)
+}
+
+// SaveGroup makes a resource group; one that is there stays as it is. fulfill.ErrNotFound if the
+// subscription is not there.
+func (s *Store) SaveGroup(ctx context.Context, subscription, name string) error {
+	now := ms(s.now())
+	return fail("save resource group "+name, s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, `INSERT INTO resource_groups (subscription, name, shown, created)
+			SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT) FROM subscriptions WHERE id = $1
+			ON CONFLICT (subscription, name) DO UPDATE SET created = resource_groups.created`,
+			lower(subscription), lower(name), name, now)
+		if err == nil && n == 0 {
+			return notFound("subscription " + subscription)
+		}
+		return err
+	}))
+}
