@@ -1,0 +1,66 @@
+# make run     build, start Certwright with everything embedded, and take a sample shop down the whole path
+# make once    the same, renewed once; exit status 0 only if openssl sees the right serial both times
+# make test    what must hold: formatting, vet, staticcheck, the rules of the house, all tests (under 15 minutes)
+# make test-all  and what is slow or large
+# make check   only formatting, vet, staticcheck and the rules of the house (a minute)
+# make bench   the figures of docs/performance.md
+#
+# Building and running need Go and git, nothing else. The tests run against real servers: scripts/deps.sh.
+
+SHELL   := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# grpcnotrace: should gRPC ever be linked, its tracing would switch off the linker's pruning.
+TAGS    := grpcnotrace
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
+TEST    := go test -tags $(TAGS)
+
+TEST_TIMEOUT ?= 12m
+BENCH        ?= .
+BENCHTIME    ?= 1x
+
+.PHONY: all build run once test test-all check race vet fmt staticcheck arch bench deps clean
+
+all: build
+
+# Always asks go, which knows what has changed.
+build:
+	@mkdir -p bin
+	@$(BUILD) -o bin/certwright ./cmd/certwright
+
+run: build
+	bin/certwright serve --sample
+
+once: build
+	bin/certwright sample --once
+
+deps:
+	@scripts/deps.sh
+
+check: fmt vet staticcheck arch
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt -w $$out"; exit 1; }
+
+vet:
+	@go vet -tags $(TAGS) ./...
+
+staticcheck:
+	@go tool staticcheck -tags $(TAGS) ./...
+
+arch:
+	@go test -count=1 .
+
+# One pass over everything, with the race detector.
+test: deps check
+	CGO_ENABLED=1 $(TEST) -race -timeout $(TEST_TIMEOUT) ./...
+
+# The same as it is shipped (no race detector, CGO off), with the slow tests.
+test-all: deps check
+	CERTWRIGHT_SLOW=1 CGO_ENABLED=0 go test -tags $(TAGS),slow -timeout 55m ./...
+
+bench: build
+	CGO_ENABLED=0 $(TEST) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 50m ./...
+
+clean:
+	rm -rf bin .run

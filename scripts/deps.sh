@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Looks for the programs that the tests run against, and installs what is missing: Debian packages, when
+# root. Otherwise it prints what to install; with CI=true that is a failure, else the tests that need a
+# missing program are skipped and say so.
+set -euo pipefail
+
+# One line a program: what is looked for, the package that has it, what the tests use it for.
+# Certwright itself needs none of these.
+table='
+nginx        nginx-light     a real web server to deploy to
+postgres     postgresql      the other database
+named        bind9           a real name server, with DNSSEC
+dig          bind9-dnsutils  a second opinion on DNS answers
+named-checkzone bind9-utils  zone files are checked before they are served
+delv         bind9-dnsutils  a second opinion on DNSSEC
+chromium     chromium        the pages, looked at in a browser
+openssl      openssl         a second opinion on certificates and handshakes
+jq           jq              JSON in scripts
+curl         curl            HTTP in scripts
+ip           iproute2        which ports and addresses are there
+setpriv      util-linux      starting PostgreSQL as an ordinary user
+perl         perl-base       free ports in scripts
+gcc          gcc             the race detector
+'
+
+# have says whether a program is there; PostgreSQL's and the name server's are not on everybody's PATH.
+have() {
+    case $1 in
+    postgres) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null ;;
+    gcc) command -v gcc >/dev/null && echo 'int main(void){return 0;}' | gcc -xc -o /dev/null - 2>/dev/null ;;
+    *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] ;;
+    esac
+}
+
+missing() {
+    while read -r program package use; do
+        [ -n "$program" ] || continue
+        have "$program" || printf '%s\t%s\t%s\n' "$program" "$package" "$use"
+    done <<<"$table"
+}
+
+install_missing() {
+    local packages
+    packages=$(missing | cut -f2 | sort -u)
+    case $packages in *gcc*) packages="$packages libc6-dev" ;; esac
+    echo "deps: installing $(echo $packages)"
+    export DEBIAN_FRONTEND=noninteractive
+    # Nothing is started: the tests start their own, on loopback.
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages >/dev/null
+}
+
+if [ -z "$(missing)" ]; then exit 0; fi
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_missing || echo "deps: apt-get failed" >&2
+fi
+left=$(missing)
+if [ -z "$left" ]; then exit 0; fi
+{
+    echo "deps: these programs are missing; what needs them cannot be tested:"
+    printf '%s\n' "$left" | awk -F'\t' '{printf "  %-16s package %-15s %s\n", $1, $2, $3}'
+    echo "deps: on Debian or Ubuntu:  sudo apt-get install --no-install-recommends $(printf '%s\n' "$left" | cut -f2 | sort -u | tr '\n' ' ')"
+} >&2
+if [ "${CI:-}" = true ]; then
+    echo "deps: CI=true, so this is a failure" >&2
+    exit 1
+fi
