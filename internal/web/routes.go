@@ -1,0 +1,67 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"certwright/internal/order"
+)
+
+// routes lists every path. An order has a short address under the default subscription and group and
+// a full one, /orders/{subscription}/{group}/{name}, for any other.
+func (p *pages) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/{file}", serveStatic)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, staticPath("favicon.svg"), http.StatusFound)
+	})
+	mux.HandleFunc("GET /sign-in", p.signInForm)
+	mux.HandleFunc("POST /sign-in", p.signIn)
+	mux.HandleFunc("POST /sign-out", p.signOut)
+
+	mux.HandleFunc("GET /{$}", p.known(p.list))
+	mux.HandleFunc("GET /live", p.known(p.listLive))
+	for _, base := range []string{"/orders/{name}", "/orders/{subscription}/{group}/{name}"} {
+		mux.HandleFunc("GET "+base, p.known(p.order))
+		mux.HandleFunc("GET "+base+"/-/timeline", p.known(p.timeline))
+		mux.HandleFunc("GET "+base+"/-/resource", p.known(p.resource))
+		mux.HandleFunc("GET "+base+"/-/diagnosis", p.known(p.diagnosis))
+		mux.HandleFunc("GET "+base+"/-/live", p.known(p.orderLive))
+		mux.HandleFunc("POST "+base+"/-/sync", p.known(p.act("sync")))
+		mux.HandleFunc("POST "+base+"/-/verify", p.known(p.act("verify")))
+	}
+	mux.HandleFunc("/", p.known(func(w http.ResponseWriter, r *http.Request, v visit) {
+		p.fail(w, r, v, http.StatusNotFound, "There is no such page", "Nothing is at "+r.URL.Path+". The list of all orders is a good place to go on.")
+	}))
+
+	guard := http.NewCrossOriginProtection()
+	if u, err := url.Parse(p.PublicURL); err == nil && u.Host != "" {
+		// Only an origin can be trusted, so the error of a URL with a path is avoided, not ignored.
+		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host)
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.fail(w, r, visit{}, http.StatusForbidden, "This came from another site", "The request was sent by a page of another origin, so nothing was done. Open Certwright itself and press the button there.")
+	}))
+	return secure(guard.Handler(mux))
+}
+
+// orderID is the order that a path names.
+func orderID(r *http.Request) order.ID {
+	id := order.Short(r.PathValue("name"))
+	if s := r.PathValue("subscription"); s != "" {
+		id.Subscription, id.Group = s, r.PathValue("group")
+	}
+	return id
+}
+
+// orderPath is the shortest address of an order.
+func orderPath(id order.ID) string {
+	if id.Subscription == order.DefaultSubscription && id.Group == order.DefaultGroup {
+		return "/orders/" + url.PathEscape(id.Name)
+	}
+	return "/orders/" + url.PathEscape(id.Subscription) + "/" + url.PathEscape(id.Group) + "/" + url.PathEscape(id.Name)
+}
+
+// under is the address of one of an order's pages or actions. The "-" keeps them apart from the
+// full address of an order whose group is called like a page.
+func under(id order.ID, what string) string { return orderPath(id) + "/-/" + what }
