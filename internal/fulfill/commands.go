@@ -163,7 +163,7 @@ func (m *Mover) rewish(ctx context.Context, by order.By, o *order.Order, w Wish)
 	r := order.Rewished{By: by, Spec: spec, Sites: sites, Tokens: map[string]string{}}
 	for _, n := range spec.Names {
 		if o.Identifier(n.Value) == nil {
-			r.Tokens[n.Value] = newID()
+			r.Tokens[n.Value] = NewID()
 		}
 	}
 	return []order.Result{r}, nil

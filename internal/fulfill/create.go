@@ -45,7 +45,7 @@ func (m *Mover) Create(ctx context.Context, by order.By, id order.ID, w Wish) (*
 	now := m.Now()
 	o := order.Fresh(id, order.Ordered, spec, sites, now)
 	for i := range o.Identifiers {
-		o.Identifiers[i].Token = newID()
+		o.Identifiers[i].Token = NewID()
 	}
 	return o, m.record(ctx, o, by.Created(o, now))
 }

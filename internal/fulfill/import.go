@@ -49,7 +49,7 @@ func (m *Mover) Import(ctx context.Context, by order.By, id order.ID, w Wish, b 
 	if err != nil {
 		return nil, err
 	}
-	brought := order.Brought{Version: v, Attempt: order.Attempt{ID: newID(), KeyType: k}}
+	brought := order.Brought{Version: v, Attempt: order.Attempt{ID: NewID(), KeyType: k}}
 	if key != nil {
 		if brought.Attempt.Sealed, err = m.sealKey(key, brought.Attempt.ID); err != nil {
 			return nil, err

@@ -20,8 +20,8 @@ import (
 
 type keySigner = crypto.Signer
 
-// newID is 32 random hexadecimal digits.
-func newID() string {
+// NewID is 32 random hexadecimal digits.
+func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
 	return hex.EncodeToString(b[:])

@@ -65,7 +65,7 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if err := r.slot(ctx, k, o.Spec.Issuer, traits.InFlight); err != nil {
 		return nil // we are stopping; the wish stays
 	}
-	a := order.Attempt{ID: newID(), KeyType: k, Reason: need.Reason, Issuer: o.Spec.Issuer, Caller: need.Caller, Delay: need.Delay}
+	a := order.Attempt{ID: NewID(), KeyType: k, Reason: need.Reason, Issuer: o.Spec.Issuer, Caller: need.Caller, Delay: need.Delay}
 	if a.Sealed, err = r.newKey(k, a.ID); err != nil {
 		return fail(r.problem(err, "make a key"))
 	}

@@ -1,0 +1,231 @@
+// Package api is the HTTP interface: it decodes a request, asks fulfill or the store, and encodes the
+// answer as arm writes it. routes.go lists every route with the action that it needs.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"certwright/internal/arm"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+	"certwright/internal/site"
+)
+
+// Service is what changes orders and sites: fulfill.Mover.
+type Service interface {
+	Create(ctx context.Context, by order.By, id order.ID, w fulfill.Wish) (*order.Order, error)
+	Import(ctx context.Context, by order.By, id order.ID, w fulfill.Wish, b fulfill.Bundle) (*order.Order, error)
+	Watch(ctx context.Context, by order.By, id order.ID, w fulfill.Wish) (*order.Order, error)
+	Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(*fulfill.Wish)) (*order.Order, error)
+	Verify(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error)
+	Sync(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Revoke(ctx context.Context, by order.By, id order.ID, reason int) (*order.Order, error)
+	Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error)
+	Export(ctx context.Context, by order.By, id order.ID, k order.KeyType) (fulfill.Certificate, error)
+	SaveSite(ctx context.Context, by order.By, s site.Site) (*site.Site, error)
+	DeleteSite(ctx context.Context, subscription, group, name string) error
+}
+
+// Reader is what lists and follows: the store.
+type Reader interface {
+	LoadOrder(ctx context.Context, id order.ID) (*order.Order, error)
+	ListOrders(ctx context.Context, q order.Query) (order.Page, error)
+	CountOrders(ctx context.Context, subscription, group string) ([]order.Count, error)
+	Events(ctx context.Context, q order.EventQuery) ([]order.Event, string, error)
+	FollowOrder(ctx context.Context, id order.ID, after int64, limit int) ([]order.Event, error)
+	Changed() <-chan struct{}
+	LoadSite(ctx context.Context, subscription, group, name string) (*site.Site, error)
+	ListSites(ctx context.Context, subscription, group string) ([]site.Site, error)
+}
+
+// Issuers are the configured authorities.
+type Issuers interface {
+	Add(ctx context.Context, i order.Issuer, eabKey secret.Bytes) (order.Issuer, error)
+	List(ctx context.Context) ([]order.Issuer, error)
+	Get(ctx context.Context, name string) (order.Issuer, error)
+	Remove(ctx context.Context, name string) error
+}
+
+// Secrets are the operations on a vault's secrets that are no order's.
+type Secrets interface {
+	List(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	Versions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error)
+	ListDeleted(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	DeleteSecret(ctx context.Context, vault, name string) (secret.Info, error)
+	Recover(ctx context.Context, vault, name string) error
+	Purge(ctx context.Context, vault, name string) error
+}
+
+// Encoder writes a certificate with its key for its owner.
+type Encoder interface {
+	PEM(c fulfill.Certificate) ([]byte, error)
+	PFX(c fulfill.Certificate, password string) ([]byte, error)
+}
+
+// ErrNoToken is what Auth gives for a request without a token that is known: 401.
+var ErrNoToken = errors.New("no valid token")
+
+// Auth says who asks and whether they may: ErrNoToken, or a *order.Refusal of kind Forbidden.
+type Auth interface {
+	Authorize(r *http.Request, action, scope string) (caller string, err error)
+}
+
+// Options are what the API is made of.
+type Options struct {
+	Service  Service
+	Reader   Reader
+	Issuers  Issuers
+	Secrets  Secrets
+	Encoder  Encoder
+	Auth     Auth
+	Diagnose func(ctx context.Context, id order.ID) (any, error)
+	Roots    func() []byte                                          // the built-in authority's roots, PEM
+	CRL      func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
+	Ready    func(ctx context.Context) error                        // nil = ready to serve
+	Public   string                                                 // public base URL, without a slash at its end
+	Version  string
+	Now      func() time.Time
+	Logger   *slog.Logger
+}
+
+// MaxBody is how large a request's body may be, in bytes.
+const MaxBody = 1 << 20
+
+// API answers requests.
+type API struct{ Options }
+
+// New is the handler of every route.
+func New(o Options) http.Handler {
+	a := &API{o}
+	mux := http.NewServeMux()
+	for _, r := range a.Routes() {
+		mux.HandleFunc(r.Method+" "+r.Pattern, a.guard(r))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, r, &order.Refusal{Kind: order.NotFound, Code: "RouteNotFound", Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
+	})
+	return mux
+}
+
+// request is one call: who asks, of which scope.
+type request struct {
+	*http.Request
+	by    order.By
+	scope order.ID // subscription and group; Name where the route names an order or site
+}
+
+type handler func(w http.ResponseWriter, r *request) error
+
+// guard authorises a call, bounds its body and turns its error into an answer.
+func (a *API) guard(rt Route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		q := &request{Request: r, scope: order.ID{Subscription: or(r.URL.Query().Get("subscription"), order.DefaultSubscription), Group: or(r.URL.Query().Get("group"), order.DefaultGroup), Name: r.PathValue("name")}}
+		correlation := or(r.Header.Get("X-Ms-Correlation-Request-Id"), fulfill.NewID())
+		w.Header().Set("X-Ms-Correlation-Request-Id", correlation)
+		if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" {
+			w.Header().Set("X-Ms-Client-Request-Id", id)
+		}
+		if rt.Action != "" {
+			caller, err := a.Auth.Authorize(r, rt.Action, scopeOf(q))
+			if err != nil {
+				a.fail(w, r, err)
+				return
+			}
+			q.by = order.By{Caller: caller, Correlation: correlation}
+		}
+		if err := rt.handle(w, q); err != nil {
+			a.fail(w, r, err)
+		}
+	}
+}
+
+func scopeOf(q *request) string {
+	s := "/subscriptions/" + q.scope.Subscription + "/resourceGroups/" + q.scope.Group
+	if q.scope.Name != "" {
+		s += "/" + q.scope.Name
+	}
+	return s
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+var statusOf = map[order.RefusalKind]int{
+	order.BadInput: 400, order.NotFound: 404, order.Conflict: 409, order.Stale: 412, order.Forbidden: 403, order.TooMany: 429, order.Unsuitable: 422,
+}
+
+// fail writes an error in ARM's envelope. What is no refusal is ours: it is logged whole and told in short.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var body arm.ErrorBody
+	status := http.StatusInternalServerError
+	refusal, isRefusal := order.AsRefusal(err)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case isRefusal:
+		status = statusOf[refusal.Kind]
+		body.Error = arm.ErrorInfo{Code: refusal.Code, Message: refusal.Message, Target: refusal.Property, Fix: refusal.Fix}
+	case errors.Is(err, ErrNoToken):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer realm="certwright"`)
+		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: "the request carries no valid token", Fix: "Sign in with: certwright login " + a.Public}
+	case errors.As(err, &tooLarge):
+		status = http.StatusRequestEntityTooLarge
+		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", MaxBody)}
+	case errors.Is(err, fulfill.ErrNotFound), errors.Is(err, secret.ErrNotFound):
+		status = http.StatusNotFound
+		body.Error = arm.ErrorInfo{Code: "NotFound", Message: err.Error()}
+	default:
+		var p *order.Problem
+		if errors.As(err, &p) {
+			status = http.StatusUnprocessableEntity
+			body.Error = arm.ErrorInfo{Code: or(p.ID, "Problem"), Message: p.Error(), Fix: p.Fix}
+			break
+		}
+		a.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		body.Error = arm.ErrorInfo{Code: "InternalServerError", Message: "Certwright could not do this: " + err.Error(), Fix: "Try again; if it stays, see the server's log"}
+	}
+	write(w, status, body)
+}
+
+// write sends JSON.
+func write(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // the client is gone if this fails
+}
+
+// read decodes a body strictly.
+func read(r *request, v any) error {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if len(strings.TrimSpace(string(data))) == 0 {
+		data = []byte("{}")
+	}
+	if err := arm.Decode(data, v); err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+	}
+	return nil
+}

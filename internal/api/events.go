@@ -1,0 +1,121 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"certwright/internal/arm"
+	"certwright/internal/order"
+)
+
+func (a *API) diagnose(w http.ResponseWriter, r *request) error {
+	if _, err := a.load(r); err != nil {
+		return err
+	}
+	report, err := a.Diagnose(r.Context(), r.scope)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, report)
+	return nil
+}
+
+func (a *API) counts(w http.ResponseWriter, r *request) error {
+	counts, err := a.Reader.CountOrders(r.Context(), r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, arm.List[order.Count]{Value: counts})
+	return nil
+}
+
+// orderEvents gives the events of one order, newest first.
+func (a *API) orderEvents(w http.ResponseWriter, r *request) error {
+	before, err := number(r.URL.Query(), "before", 0, 1<<60)
+	if err != nil {
+		return err
+	}
+	return a.events(w, r, order.EventQuery{Order: &r.scope, Before: int64(before)})
+}
+
+func (a *API) allEvents(w http.ResponseWriter, r *request) error {
+	return a.events(w, r, order.EventQuery{Subscription: r.URL.Query().Get("subscription"), Group: r.URL.Query().Get("group"), Cursor: r.URL.Query().Get("after")})
+}
+
+func (a *API) events(w http.ResponseWriter, r *request, q order.EventQuery) error {
+	var err error
+	if q.Limit, err = number(r.URL.Query(), "top", 100, 1000); err != nil {
+		return err
+	}
+	q.Correlation = r.URL.Query().Get("correlation")
+	events, next, err := a.Reader.Events(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	list := arm.List[order.Event]{Value: events}
+	if list.Value == nil {
+		list.Value = []order.Event{}
+	}
+	if next != "" && q.Order == nil {
+		v := r.URL.Query()
+		v.Set("after", next)
+		list.NextLink = a.Public + "/v1/timeline?" + v.Encode()
+	}
+	if q.Order != nil && len(events) == q.Limit && events[len(events)-1].Seq > 1 {
+		v := r.URL.Query()
+		v.Set("before", strconv.FormatInt(events[len(events)-1].Seq, 10))
+		list.NextLink = a.Public + r.URL.Path + "?" + v.Encode()
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// Followed is an answer of follow: the events after a number, and the order as it stands.
+type Followed struct {
+	Events []order.Event `json:"events"`
+	Order  *arm.Resource `json:"order,omitempty"` // nil once it is deleted
+}
+
+// followFor is how long follow waits for something to happen.
+const followFor = 20 * time.Second
+
+// follow waits until the order has an event after the given number, or for a while.
+func (a *API) follow(w http.ResponseWriter, r *request) error {
+	after, err := number(r.URL.Query(), "after", 0, 1<<60)
+	if err != nil {
+		return err
+	}
+	timeout := time.NewTimer(followFor)
+	defer timeout.Stop()
+	for {
+		changed := a.Reader.Changed()
+		events, err := a.Reader.FollowOrder(r.Context(), r.scope, int64(after), 200)
+		if err != nil {
+			return err
+		}
+		if len(events) > 0 {
+			return a.followed(w, r, events)
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return a.followed(w, r, []order.Event{})
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (a *API) followed(w http.ResponseWriter, r *request, events []order.Event) error {
+	f := Followed{Events: events}
+	o, err := a.load(r)
+	if err == nil {
+		res := arm.Order(o, a.Now())
+		f.Order = &res
+	} else if ref, ok := order.AsRefusal(err); !ok || ref.Kind != order.NotFound {
+		return err
+	}
+	write(w, http.StatusOK, f)
+	return nil
+}

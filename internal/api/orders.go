@@ -1,0 +1,276 @@
+package api
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"certwright/internal/arm"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+	"certwright/internal/site"
+)
+
+func (a *API) load(r *request) (*order.Order, error) {
+	o, err := a.Reader.LoadOrder(r.Context(), r.scope)
+	if errors.Is(err, fulfill.ErrNotFound) {
+		return nil, &order.Refusal{Kind: order.NotFound, Code: "OrderNotFound", Message: fmt.Sprintf("there is no order %s", r.scope.Name), Fix: "See the names with: certwright order list"}
+	}
+	return o, err
+}
+
+func (a *API) answer(w http.ResponseWriter, status int, o *order.Order) error {
+	w.Header().Set("ETag", arm.ETag(o.Generation))
+	write(w, status, arm.Order(o, a.Now()))
+	return nil
+}
+
+func (a *API) getOrder(w http.ResponseWriter, r *request) error {
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusOK, o)
+}
+
+// listOrders gives a page of summaries; nextLink is absolute.
+func (a *API) listOrders(w http.ResponseWriter, r *request) error {
+	v := r.URL.Query()
+	q := order.Query{Subscription: v.Get("subscription"), Group: v.Get("group"), Status: order.Status(v.Get("status")), Vault: order.VaultStatus(v.Get("vaultStatus")), Stage: order.StageName(v.Get("stage")),
+		State: order.StageState(v.Get("state")), Owner: v.Get("owner"), Issuer: v.Get("issuer"), Kind: order.Kind(v.Get("kind")), Site: v.Get("site"), Name: v.Get("name"), Text: v.Get("q"), After: v.Get("after")}
+	var err error
+	if q.Limit, err = number(v, "top", 0, 1000); err != nil {
+		return err
+	}
+	page, err := a.Reader.ListOrders(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	list := arm.List[order.Summary]{Value: page.Orders}
+	if list.Value == nil {
+		list.Value = []order.Summary{}
+	}
+	if page.Next != "" {
+		v.Set("after", page.Next)
+		list.NextLink = a.Public + "/v1/orders?" + v.Encode()
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func number(v url.Values, name string, def, most int) (int, error) {
+	s := v.Get(name)
+	if s == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > most {
+		return 0, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is not a number from 0 to %d", s, most)}
+	}
+	return n, nil
+}
+
+// createOrder: PUT of a new name creates; PUT of an existing one changes its wish.
+func (a *API) createOrder(w http.ResponseWriter, r *request) error {
+	wish, body, err := readWish(r)
+	if err != nil {
+		return err
+	}
+	if r.Header.Get("If-None-Match") != "*" {
+		if _, err := a.Reader.LoadOrder(r.Context(), r.scope); err == nil {
+			return a.update(w, r, body)
+		}
+	}
+	o, err := a.Service.Create(r.Context(), r.by, r.scope, wish)
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusCreated, o)
+}
+
+func readWish(r *request) (fulfill.Wish, arm.Wish, error) {
+	var body arm.Wish
+	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}}
+	if err := read(r, &body); err != nil {
+		return w, body, err
+	}
+	if err := body.Apply(&w.Spec, &w.Words); err != nil {
+		return w, body, &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+	}
+	w.Duplicate = body.Properties.AllowDuplicate
+	return w, body, nil
+}
+
+func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
+	_, body, err := readWish(r)
+	if err != nil {
+		return err
+	}
+	return a.update(w, r, body)
+}
+
+func (a *API) update(w http.ResponseWriter, r *request, body arm.Wish) error {
+	generation, err := arm.ParseETag(r.Header.Get("If-Match"))
+	if err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidETag", Property: "If-Match", Message: err.Error()}
+	}
+	o, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(wish *fulfill.Wish) {
+		_ = body.Apply(&wish.Spec, &wish.Words) // it applied to an empty wish already: it cannot fail
+	})
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusOK, o)
+}
+
+func (a *API) deleteOrder(w http.ResponseWriter, r *request) error {
+	o, err := a.Service.Delete(r.Context(), r.by, r.scope, r.URL.Query().Get("force") == "true")
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusOK, o)
+}
+
+// ImportBody is what importOrder reads: PEM text, or a PFX in base64 with its password.
+type ImportBody struct {
+	PEM      string   `json:"pem,omitempty"`
+	PFX      string   `json:"pfx,omitempty"`
+	Password string   `json:"password,omitempty"`
+	From     string   `json:"from,omitempty"`
+	Wish     arm.Wish `json:"wish"`
+}
+
+func (a *API) importOrder(w http.ResponseWriter, r *request) error {
+	var body ImportBody
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	pfx, err := base64.StdEncoding.DecodeString(body.PFX)
+	if err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "pfx", Message: "it is not base64"}
+	}
+	wish := fulfill.Wish{}
+	if err := body.Wish.Apply(&wish.Spec, &wish.Words); err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+	}
+	o, err := a.Service.Import(r.Context(), r.by, r.scope, wish, fulfill.Bundle{PEM: secret.Bytes(body.PEM), PFX: pfx, Password: secret.Bytes(body.Password), From: body.From})
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusCreated, o)
+}
+
+// WatchBody is what watchOrder reads.
+type WatchBody struct {
+	Endpoints []site.Endpoint   `json:"endpoints"`
+	Names     []string          `json:"names,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+}
+
+func (a *API) watchOrder(w http.ResponseWriter, r *request) error {
+	var body WatchBody
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	wish := fulfill.Wish{Words: body.Names, Spec: order.Spec{Endpoints: body.Endpoints, Tags: body.Tags}}
+	o, err := a.Service.Watch(r.Context(), r.by, r.scope, wish)
+	if err != nil {
+		return err
+	}
+	return a.answer(w, http.StatusCreated, o)
+}
+
+// CommandBody is what the commands read; each uses what is its own.
+type CommandBody struct {
+	DelayExistingRevokeInHours *float64 `json:"delayExistingRevokeInHours,omitempty"` // rekey: absent = the old version is not revoked
+	Reason                     int      `json:"reason,omitempty"`                     // revoke: RFC 5280 section 5.3.1
+}
+
+// command gives one command to an order.
+func (a *API) command(do func(r *request, b CommandBody) (*order.Order, error)) handler {
+	return func(w http.ResponseWriter, r *request) error {
+		var body CommandBody
+		if err := read(r, &body); err != nil {
+			return err
+		}
+		o, err := do(r, body)
+		if err != nil {
+			return err
+		}
+		return a.answer(w, http.StatusOK, o)
+	}
+}
+
+func (a *API) verify(r *request, _ CommandBody) (*order.Order, error) {
+	return a.Service.Verify(r.Context(), r.by, r.scope)
+}
+
+func (a *API) renew(r *request, _ CommandBody) (*order.Order, error) {
+	return a.Service.Renew(r.Context(), r.by, r.scope)
+}
+
+func (a *API) rekey(r *request, b CommandBody) (*order.Order, error) {
+	delay := time.Duration(-1)
+	if h := b.DelayExistingRevokeInHours; h != nil {
+		if *h < 0 || *h > 24*366 {
+			return nil, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "delayExistingRevokeInHours", Message: "it must be between 0 and a year"}
+		}
+		delay = time.Duration(*h * float64(time.Hour))
+	}
+	return a.Service.Rekey(r.Context(), r.by, r.scope, delay)
+}
+
+func (a *API) sync(r *request, _ CommandBody) (*order.Order, error) {
+	return a.Service.Sync(r.Context(), r.by, r.scope)
+}
+
+func (a *API) revoke(r *request, b CommandBody) (*order.Order, error) {
+	return a.Service.Revoke(r.Context(), r.by, r.scope, b.Reason)
+}
+
+func (a *API) cancel(r *request, _ CommandBody) (*order.Order, error) {
+	return a.Service.Cancel(r.Context(), r.by, r.scope)
+}
+
+func (a *API) again(r *request, _ CommandBody) (*order.Order, error) {
+	return a.Service.Again(r.Context(), r.by, r.scope)
+}
+
+// ExportBody says how a certificate and its key are given out.
+type ExportBody struct {
+	Format   string        `json:"format"` // "pem" or "pfx"
+	KeyType  order.KeyType `json:"keyType,omitempty"`
+	Password string        `json:"password,omitempty"` // of the PFX; empty as App Service Certificates export it
+}
+
+func (a *API) export(w http.ResponseWriter, r *request) error {
+	var body ExportBody
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	if body.Format != "pem" && body.Format != "pfx" {
+		return &order.Refusal{Kind: order.BadInput, Code: "UnknownFormat", Property: "format", Message: fmt.Sprintf("%q is neither pem nor pfx", body.Format)}
+	}
+	c, err := a.Service.Export(r.Context(), r.by, r.scope, body.KeyType)
+	if err != nil {
+		return err
+	}
+	var data []byte
+	if body.Format == "pfx" {
+		data, err = a.Encoder.PFX(c, body.Password)
+	} else {
+		data, err = a.Encoder.PEM(c)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", map[string]string{"pfx": secret.ContentPFX, "pem": secret.ContentPEM}[body.Format])
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write(data)
+	return err
+}

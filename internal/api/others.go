@@ -1,0 +1,212 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"certwright/internal/arm"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+	"certwright/internal/site"
+)
+
+// SiteResource is a site in ARM's envelope.
+func siteResource(s site.Site) arm.Resource {
+	return arm.Resource{ID: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/sites/" + s.Name, Name: s.Name, Type: "Microsoft.Web/sites", Location: "Global", ETag: arm.ETag(s.Revision), Properties: s}
+}
+
+func (a *API) listSites(w http.ResponseWriter, r *request) error {
+	sites, err := a.Reader.ListSites(r.Context(), r.scope.Subscription, r.scope.Group)
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
+	for _, s := range sites {
+		list.Value = append(list.Value, siteResource(s))
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func (a *API) getSite(w http.ResponseWriter, r *request) error {
+	s, err := a.Reader.LoadSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
+	if err != nil {
+		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: "there is no site " + r.scope.Name, Fix: "See the names with: certwright site list"}
+	}
+	write(w, http.StatusOK, siteResource(*s))
+	return nil
+}
+
+// SiteBody is what putSite reads.
+type SiteBody struct {
+	Properties site.Site `json:"properties"`
+}
+
+func (a *API) putSite(w http.ResponseWriter, r *request) error {
+	var body SiteBody
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	s := body.Properties
+	s.Subscription, s.Group, s.Name, s.Revision = r.scope.Subscription, r.scope.Group, r.scope.Name, 0
+	if old, err := a.Reader.LoadSite(r.Context(), s.Subscription, s.Group, s.Name); err == nil && r.Header.Get("If-None-Match") != "*" {
+		s.Revision = old.Revision
+	}
+	saved, err := a.Service.SaveSite(r.Context(), r.by, s)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, siteResource(*saved))
+	return nil
+}
+
+func (a *API) deleteSite(w http.ResponseWriter, r *request) error {
+	if err := a.Service.DeleteSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) listIssuers(w http.ResponseWriter, r *request) error {
+	issuers, err := a.Issuers.List(r.Context())
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, arm.List[order.Issuer]{Value: issuers})
+	return nil
+}
+
+func (a *API) getIssuer(w http.ResponseWriter, r *request) error {
+	i, err := a.Issuers.Get(r.Context(), r.PathValue("issuer"))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, i)
+	return nil
+}
+
+// IssuerBody is what putIssuer reads.
+type IssuerBody struct {
+	Directory string   `json:"directory"`
+	CAFile    string   `json:"caFile,omitempty"` // PEM text
+	Contact   []string `json:"contact,omitempty"`
+	EABKid    string   `json:"eabKid,omitempty"`
+	EABKey    string   `json:"eabKey,omitempty"` // base64url, as authorities give it out
+	Profile   string   `json:"profile,omitempty"`
+	InFlight  int      `json:"inFlight,omitempty"`
+}
+
+func (a *API) putIssuer(w http.ResponseWriter, r *request) error {
+	var body IssuerBody
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.EABKey, "="))
+	if err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidEABKey", Property: "eabKey", Message: "the HMAC key is not base64url", Fix: "Copy it as the authority shows it"}
+	}
+	i, err := a.Issuers.Add(r.Context(), order.Issuer{Name: r.PathValue("issuer"), Kind: order.IssuerACME, Directory: body.Directory, CAFile: []byte(body.CAFile), Contact: body.Contact,
+		EABKid: body.EABKid, Profile: body.Profile, InFlight: body.InFlight}, secret.Bytes(key))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusCreated, i)
+	return nil
+}
+
+func (a *API) deleteIssuer(w http.ResponseWriter, r *request) error {
+	if err := a.Issuers.Remove(r.Context(), r.PathValue("issuer")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func secretList(w http.ResponseWriter, list []secret.Info, err error) error {
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []secret.Info{}
+	}
+	write(w, http.StatusOK, arm.List[secret.Info]{Value: list})
+	return nil
+}
+
+func (a *API) listSecrets(w http.ResponseWriter, r *request) error {
+	list, err := a.Secrets.List(r.Context(), r.PathValue("vault"), r.URL.Query().Get("after"), 1000)
+	return secretList(w, list, err)
+}
+
+func (a *API) listVersions(w http.ResponseWriter, r *request) error {
+	list, err := a.Secrets.Versions(r.Context(), r.PathValue("vault"), r.PathValue("secret"), r.URL.Query().Get("after"), 1000)
+	return secretList(w, list, err)
+}
+
+func (a *API) listDeleted(w http.ResponseWriter, r *request) error {
+	list, err := a.Secrets.ListDeleted(r.Context(), r.PathValue("vault"), r.URL.Query().Get("after"), 1000)
+	return secretList(w, list, err)
+}
+
+func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
+	info, err := a.Secrets.DeleteSecret(r.Context(), r.PathValue("vault"), r.PathValue("secret"))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, info)
+	return nil
+}
+
+func (a *API) recoverSecret(w http.ResponseWriter, r *request) error {
+	if err := a.Secrets.Recover(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) purgeSecret(w http.ResponseWriter, r *request) error {
+	if err := a.Secrets.Purge(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) version(w http.ResponseWriter, _ *request) error {
+	write(w, http.StatusOK, map[string]string{"version": a.Version})
+	return nil
+}
+
+func (a *API) health(w http.ResponseWriter, _ *request) error {
+	write(w, http.StatusOK, map[string]string{"status": "alive"})
+	return nil
+}
+
+// ready fails when Certwright cannot do its work: no database, or a sweep that is late.
+func (a *API) ready(w http.ResponseWriter, r *request) error {
+	if err := a.Ready(r.Context()); err != nil {
+		write(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "because": err.Error()})
+		return nil
+	}
+	write(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
+}
+
+func (a *API) roots(w http.ResponseWriter, _ *request) error {
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	_, err := w.Write(a.Roots())
+	return err
+}
+
+func (a *API) crl(w http.ResponseWriter, r *request) error {
+	der, err := a.CRL(r.Context(), strings.TrimSuffix(r.PathValue("file"), ".crl"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/pkix-crl")
+	_, err = w.Write(der)
+	return err
+}
