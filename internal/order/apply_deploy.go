@@ -95,6 +95,12 @@ func (r Looked) apply(o *Order, now time.Time) []Event {
 	e.Seen, e.Looked, e.At = r.Seen, now, now
 	e.State = lookState(r.Seen)
 	o.readServed(e)
+	if r.Problem == nil && e.State != Done {
+		r.Problem = unexplained(e, now)
+	}
+	if r.Problem != nil && e.State == Done {
+		e.State = StateFail
+	}
 	if r.Problem == nil {
 		e.well(now)
 		e.DueAt = now.Add(LookEvery - time.Duration(spread(o.ID.Key(), r.Key)*float64(LookEvery)/10))
@@ -121,17 +127,39 @@ func lookState(seen []evidence.Observation) StageState {
 	return Done
 }
 
-// readServed takes the serial and end of what the worst address serves.
-func (o *Order) readServed(e *EndpointRow) {
+// unexplained is the problem of a look that nobody put in words.
+func unexplained(e *EndpointRow, now time.Time) *Problem {
+	p := &Problem{Class: Waiting, What: "look on the wire", Where: e.Address, Owner: OwnerAdmin, At: now, Detail: "nothing was seen", Cause: "it cannot be verified from here"}
 	w := worst(e.Seen)
 	if w == nil {
+		return p
+	}
+	p.Detail = w.Reason
+	if w.Outcome == evidence.Fail {
+		p.Class, p.Cause = Retry, ""
+		if w.Reason == "" {
+			p.Detail = "serves " + w.Seen + ", expected " + w.Expected
+		}
+	}
+	if w.Command != "" {
+		p.Fix = "Repeat the look with: " + w.Command
+	}
+	return p
+}
+
+// readServed takes the serial and validity of what the worst address serves; what gave no answer leaves
+// those last seen.
+func (o *Order) readServed(e *EndpointRow) {
+	w := worst(e.Seen)
+	if w == nil || w.Seen == "" && len(w.Data) == 0 {
 		return
 	}
-	e.Served = w.Seen
-	e.NotAfter = nil
+	if w.Seen != "" {
+		e.Served, e.From, e.NotAfter = w.Seen, nil, nil
+	}
 	if s, ok := evidence.Decode[evidence.Served](*w); ok && len(s.Chain) > 0 {
 		if leaf, err := ParseLeaf(s.Chain[0]); err == nil {
-			e.Served, e.NotAfter = leaf.Serial, &leaf.NotAfter
+			e.Served, e.From, e.NotAfter = leaf.Serial, &leaf.NotBefore, &leaf.NotAfter
 		}
 	}
 }
@@ -141,14 +169,15 @@ func (o *Order) lookEvent(now time.Time, e *EndpointRow, was StageState, served 
 	if e.ServerName != "" {
 		at += " (" + e.ServerName + ")"
 	}
-	if e.State == Done {
+	switch {
+	case e.State == Done && o.Kind == Watched:
+		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves serial %s.", at, e.Served).with("serial", e.Served, "before", served)
+	case e.State == Done:
 		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves the current version (serial %s).", at, e.Served).with("serial", e.Served, "before", served)
 	}
-	ev := o.event(now, StageServe, "look-changed", "Seen on the wire: %s", at)
-	ev.Level, ev.Status = Warning, Info
-	if e.Problem != nil {
-		ev.Text = "Seen on the wire: " + e.Problem.Error()
-		ev = ev.failed(e.Problem, Error)
+	ev := o.event(now, StageServe, "look-changed", "Seen on the wire: %s", e.Problem.Error()).failed(e.Problem, Error)
+	if e.State == StateUnkno { // a blind spot is no failure
+		ev.Text, ev.Level, ev.Status = "Cannot be seen from here: "+e.Problem.Error(), Warning, Info
 	}
 	return ev.with("before", string(was)+" "+served)
 }

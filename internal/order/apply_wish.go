@@ -86,11 +86,17 @@ func (o *Order) rename(tokens map[string]string, now time.Time) {
 		return
 	}
 	for _, k := range o.Spec.KeyTypes {
-		if a := o.Running(k); a != nil && a.Phase == Begun {
-			a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "the names of the order were changed", At: now})
+		n := Need{KeyType: k, Reason: Manual, Asked: now, Delay: -1, Caller: o.Caller}
+		if v := o.Newest(k); v == nil || o.history(v) {
+			n.Reason, n.Delay = First, 0
 		}
-		if o.need(k) == nil && o.Newest(k) != nil {
-			o.Needs = append(o.Needs, Need{KeyType: k, Reason: Manual, Asked: now, Delay: -1, Caller: o.Caller})
+		if a := o.Running(k); a != nil && a.Phase == Begun {
+			n.Problem, n.At, n.Since, n.Failed = a.Problem, a.At, a.Since, a.Failed // what the issuer said still holds
+			a.end(now, o.stopped(now, a, "the names of the order were changed"))
+		}
+		if o.need(k) == nil {
+			n.hurry()
+			o.Needs = append(o.Needs, n)
 		}
 	}
 }

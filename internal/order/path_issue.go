@@ -24,9 +24,11 @@ func (o *Order) issueStage(now time.Time) Stage {
 		s.Rows = append(s.Rows, o.keyTypeRow(k, now))
 	}
 	s.roll()
-	if v := o.First(); v != nil && s.State != Done {
-		s.Deadline = when(v.NotAfter)
-	} else if v == nil && o.Kind == Ordered && o.alive() {
+	switch {
+	case s.State == Done:
+	case o.First() != nil || o.issued():
+		s.Deadline = o.servingEnds()
+	case o.Kind == Ordered:
 		s.Deadline = when(o.denyTime())
 	}
 	if s.State == StateWait && s.Owner == "" {
@@ -63,11 +65,14 @@ func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
 	if !o.alive() {
 		return r
 	}
-	if a := o.Running(k); a != nil {
+	if a := o.Running(k); a != nil && a.Phase == Begun {
 		return o.attemptRow(r, a)
 	}
 	if n := o.need(k); n != nil {
 		return o.needRow(r, n)
+	}
+	if o.Kind != Ordered {
+		return broughtRow(r, v, now)
 	}
 	return o.renewRow(r, k, now)
 }
@@ -75,27 +80,63 @@ func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
 func (o *Order) expiredProblem(v *Version) *Problem {
 	p := &Problem{Class: Retry, What: "validity", Detail: fmt.Sprintf("%s expired at %s", v.Label(), v.NotAfter.UTC().Format(time.RFC3339)), ID: "tls-leaf-expired", Owner: OwnerUs, At: v.NotAfter,
 		Cause: "no newer version was issued in time", Fix: "It is renewed by itself once the cause is gone; see the problem of the renewal"}
-	if !o.Spec.AutoRenew || o.Kind != Ordered {
-		p.ID, p.Owner, p.Cause, p.Fix = "renew-auto-off", OwnerOwner, "automatic renewal is off", "Renew it now, and switch automatic renewal on"
+	switch {
+	case o.Kind != Ordered:
+		p.Class, p.Owner, p.Cause, p.Fix = Final, OwnerOwner, "it was imported, and no newer one was", importNext
+	case !o.Spec.AutoRenew:
+		p.Class, p.ID, p.Owner, p.Cause, p.Fix = Final, "renew-auto-off", OwnerOwner, "automatic renewal is off", "Renew it now, and switch automatic renewal on"
 	}
 	return p
 }
 
+const importNext = "Import the next certificate under the same name, or create an order with an issuer"
+
+// endsSoon is when a certificate that nobody here renews is near its end: two weeks before, or the last
+// third of a short life.
+func endsSoon(from, to time.Time) time.Time {
+	return to.Add(-min(WatchWarn, to.Sub(from)/3))
+}
+
+// broughtRow warns of an imported version's end: no issuer stands behind it.
+func broughtRow(r Row, v *Version, now time.Time) Row {
+	if v == nil || r.State != Done || now.Before(endsSoon(v.NotBefore, v.NotAfter)) {
+		return r
+	}
+	r.State, r.Since = StateFail, when(endsSoon(v.NotBefore, v.NotAfter))
+	r.Problem = &Problem{Class: Final, What: "imported certificate", Detail: v.Label() + " ends at " + v.NotAfter.UTC().Format(time.RFC3339), ID: "tls-leaf-expiring", Owner: OwnerOwner, At: *r.Since,
+		Cause: "it was imported: nobody renews it here", Fix: importNext}
+	r.Text = r.Problem.Error()
+	return r
+}
+
+// noun is a version under way in words.
+func (r Reason) noun() string {
+	switch r {
+	case First:
+		return "the first version"
+	case Renewal, Manual:
+		return "a renewal"
+	case Rekey:
+		return "a version with a new key"
+	}
+	return "a version"
+}
+
 // attemptRow is a version under way, over what its key type has.
 func (o *Order) attemptRow(r Row, a *Attempt) Row {
-	had := r.State == Done
-	r.NextAt, r.Since = when(a.DueAt), when(a.Started)
-	r.Text = fmt.Sprintf("%s under way since %s", reasonText(a.Reason), a.Started.UTC().Format(time.RFC3339))
-	switch {
-	case a.Problem == nil:
-		r.State, r.Problem = StateWait, nil
-	case a.Problem.Class == Waiting:
-		r.State, r.Problem, r.Text = StateWait, a.Problem, a.Problem.Error()
-	default:
-		r.State, r.Problem, r.Text = StateFail, a.Problem, a.Problem.Error()
+	was := r.Text
+	r.NextAt = when(a.DueAt)
+	if a.Problem == nil {
+		r.Text = fmt.Sprintf("%s; %s is under way since %s", was, a.Reason.noun(), a.Started.UTC().Format(time.RFC3339))
+		return r // the current version keeps serving, or stays expired, while the next one travels
 	}
-	if had && a.Problem == nil {
-		r.State = Done // the current version keeps serving while the next one travels
+	expired := r.State == StateFail
+	r.State, r.Problem, r.Text, r.Since = StateFail, a.Problem, a.Problem.Error(), when(a.Since)
+	if a.Problem.Class == Waiting && !expired {
+		r.State = StateWait
+	}
+	if expired {
+		r.Text = was + "; " + r.Text
 	}
 	return r
 }
@@ -103,15 +144,18 @@ func (o *Order) attemptRow(r Row, a *Attempt) Row {
 // needRow is a version that could not be begun, or is about to be.
 func (o *Order) needRow(r Row, n *Need) Row {
 	r.NextAt = when(n.DueAt)
+	was := r.Text
 	if n.Problem == nil {
-		if r.State != Done {
-			r.State, r.Problem, r.Text = StateWait, nil, reasonText(n.Reason)
-		}
+		r.Text += "; " + n.Reason.noun() + " is wanted"
 		return r
 	}
+	expired := r.State == StateFail
 	r.State, r.Problem, r.Text, r.Since = StateFail, n.Problem, n.Problem.Error(), when(n.Since)
-	if n.Problem.Class == Waiting {
+	if n.Problem.Class == Waiting && !expired {
 		r.State = StateWait
+	}
+	if expired {
+		r.Text = was + "; " + r.Text
 	}
 	return r
 }
@@ -119,7 +163,7 @@ func (o *Order) needRow(r Row, n *Need) Row {
 // renewRow says when the current version is renewed, or why it will not be.
 func (o *Order) renewRow(r Row, k KeyType, now time.Time) Row {
 	v := o.Newest(k)
-	if v == nil || r.State != Done || o.Kind != Ordered {
+	if v == nil || r.State != Done {
 		return r
 	}
 	at := o.RenewTime(v)
@@ -165,16 +209,32 @@ func (o *Order) storeStage(now time.Time) Stage {
 			r.NextAt = when(o.Vault.CheckAt)
 		}
 		if a := o.Running(k); a != nil && a.Phase == Signed {
-			r.Since, r.Text = when(a.Since), fmt.Sprintf("version %d is to be stored", a.Version)
-			if r.State != Done {
-				r.State = StateWait
+			r.Since, r.NextAt, r.Text = when(a.Since), when(a.DueAt), fmt.Sprintf("version %d is to be stored", a.Version)
+			if p := a.Problem; p != nil {
+				r.State, r.Problem, r.Text = StateFail, p, p.Error()
 			}
 		}
-		if p := o.Vault.Problem; p != nil {
+		if p := o.Vault.Problem; p != nil && r.State != StateFail {
 			r.State, r.Problem, r.Text, r.NextAt, r.Since = StateFail, p, p.Error(), when(o.Vault.DueAt), when(o.Vault.Since)
 		}
 		s.Rows = append(s.Rows, r)
 	}
 	s.roll()
+	if s.State == StateFail {
+		s.Deadline = o.servingEnds()
+	}
 	return s
+}
+
+// servingEnds is when the current version ends, or the one that is to be the first; nil if there is none.
+func (o *Order) servingEnds() *time.Time {
+	if v := o.First(); v != nil {
+		return when(v.NotAfter)
+	}
+	for _, k := range o.Spec.KeyTypes {
+		if v := o.Newest(k); v != nil {
+			return when(v.NotAfter)
+		}
+	}
+	return nil
 }

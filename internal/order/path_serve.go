@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,7 +13,7 @@ func (o *Order) deployStage(now time.Time) Stage {
 	}
 	for i := range o.Deployments {
 		if d := &o.Deployments[i]; !d.Gone {
-			s.Rows = append(s.Rows, o.deploymentRow(d))
+			s.Rows = append(s.Rows, o.deploymentRow(d, now))
 		}
 	}
 	s.roll()
@@ -26,19 +27,17 @@ func (o *Order) deployStage(now time.Time) Stage {
 func (o *Order) oldEnds() *time.Time {
 	var t time.Time
 	for i := range o.Deployments {
-		if v := o.Version(o.Deployments[i].Version); v != nil {
+		if v := o.Version(o.Deployments[i].Version); v != nil && !o.Deployments[i].Gone {
 			t = earliest(t, v.NotAfter)
 		}
 	}
 	if t.IsZero() {
-		if v := o.First(); v != nil {
-			t = v.NotAfter
-		}
+		return o.servingEnds()
 	}
 	return when(t)
 }
 
-func (o *Order) deploymentRow(d *Deployment) Row {
+func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 	r := Row{Name: d.Key(), State: StateWait, Version: d.Version, Serial: d.Serial, Since: when(d.Since), Text: "nothing to deploy yet"}
 	v := o.Current(d.KeyType)
 	switch {
@@ -50,10 +49,25 @@ func (o *Order) deploymentRow(d *Deployment) Row {
 	case d.Version == v.Number:
 		r.State, r.NextAt = Done, when(d.SyncAt)
 		r.Text = fmt.Sprintf("holds version %d, compared %s, next %s", d.Version, d.Synced.UTC().Format(time.RFC3339), d.SyncAt.UTC().Format(time.RFC3339))
+		if late := d.SyncAt.Add(syncLate); !now.Before(late) {
+			r.overdue("compare with the vault", d.Synced, late)
+		}
 	default:
+		r.Since, r.NextAt = when(v.Issued), when(d.DueAt)
 		r.Text = fmt.Sprintf("version %d is on its way", v.Number)
+		if d.Version > 0 {
+			r.Text = fmt.Sprintf("holds version %d, %s", d.Version, r.Text)
+		}
 	}
 	return r
+}
+
+// overdue makes a row unknown that was well when it was last seen, and should have been looked at since.
+func (r *Row) overdue(what string, seen, late time.Time) {
+	r.State, r.Since = StateUnkno, when(late)
+	r.Problem = &Problem{Class: Waiting, What: what, Where: r.Name, Detail: "overdue; last done " + seen.UTC().Format(time.RFC3339), ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
+		Cause: "no worker has taken the order up", Fix: "See that Certwright runs and that /readyz answers 200"}
+	r.Text = r.Problem.Error()
 }
 
 func (o *Order) serveStage(now time.Time) Stage {
@@ -78,6 +92,9 @@ func (o *Order) servedEnds() *time.Time {
 			t = earliest(t, *e.NotAfter)
 		}
 	}
+	if t.IsZero() {
+		return o.servingEnds()
+	}
 	return when(t)
 }
 
@@ -101,22 +118,41 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 	case e.State == Done:
 		r.Text = "serves serial " + e.Served + ", seen " + e.Looked.UTC().Format(time.RFC3339)
 	}
-	if o.Kind == Watched && e.State == Done {
+	switch late := e.DueAt.Add(syncLate); {
+	case e.State != Done:
+	case !e.DueAt.IsZero() && !now.Before(late):
+		r.overdue("look on the wire", e.Looked, late)
+	case o.Kind == Watched:
 		return watchedRow(r, e, now)
+	case r.Version > 0 && !slices.Contains(o.Expected(e), e.Served):
+		r.State = StateWait // it was right when it was looked at; another version is current since
+		r.Text = fmt.Sprintf("served version %d when last seen, the current one is not seen yet", r.Version)
 	}
 	return r
 }
 
 // watchedRow warns of a watched certificate's end: nobody here renews it.
 func watchedRow(r Row, e *EndpointRow, now time.Time) Row {
-	if e.NotAfter == nil || e.NotAfter.After(now.Add(WatchWarn)) {
+	if e.NotAfter == nil {
 		return r
 	}
-	p := &Problem{Class: Final, What: "watched certificate", Where: e.Address, Owner: OwnerOwner, At: e.NotAfter.Add(-WatchWarn), ID: "tls-leaf-expiring",
+	soon := e.soon()
+	if now.Before(soon) {
+		return r
+	}
+	p := &Problem{Class: Final, What: "watched certificate", Where: e.Address, Owner: OwnerOwner, At: soon, ID: "tls-leaf-expiring",
 		Detail: "ends at " + e.NotAfter.UTC().Format(time.RFC3339), Cause: "whoever runs it has not renewed it yet", Fix: "Renew it where it is managed, or create an order for it here"}
 	if !e.NotAfter.After(now) {
 		p.ID, p.Detail, p.At = "tls-leaf-expired", "ended at "+e.NotAfter.UTC().Format(time.RFC3339), *e.NotAfter
 	}
 	r.State, r.Problem, r.Text, r.Since = StateFail, p, p.Error(), when(p.At)
 	return r
+}
+
+// soon is when what is served is near its end.
+func (e *EndpointRow) soon() time.Time {
+	if e.From == nil {
+		return e.NotAfter.Add(-WatchWarn)
+	}
+	return endsSoon(*e.From, *e.NotAfter)
 }

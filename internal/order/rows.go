@@ -164,7 +164,8 @@ type EndpointRow struct {
 	State    StageState             `json:"state"`
 	Gone     bool                   `json:"gone,omitempty"`
 	Served   string                 `json:"served,omitempty"`   // serial last seen; several addresses: the worst one's
-	NotAfter *time.Time             `json:"notAfter,omitempty"` // of what was seen
+	From     *time.Time             `json:"from,omitempty"`     // validity of what was seen last: from ...
+	NotAfter *time.Time             `json:"notAfter,omitempty"` // ... to
 	Seen     []evidence.Observation `json:"seen,omitempty"`     // the latest look
 	Looked   time.Time              `json:"looked"`
 }

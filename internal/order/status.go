@@ -32,7 +32,7 @@ func (o *Order) watchedStatus(now time.Time) Status {
 	status := Pendingissuance
 	for i := range o.Endpoints {
 		e := &o.Endpoints[i]
-		if e.NotAfter == nil {
+		if e.NotAfter == nil || e.Gone {
 			continue
 		}
 		if !e.NotAfter.After(now) {
@@ -108,9 +108,8 @@ func (o *Order) Project(now time.Time) Projection {
 		p.Expires, p.Serial = v.NotAfter, v.Serial
 	} else if o.Kind == Watched {
 		for i := range o.Endpoints {
-			if e := &o.Endpoints[i]; e.NotAfter != nil {
-				p.Expires = earliest(p.Expires, *e.NotAfter)
-				p.Serial = e.Served
+			if e := &o.Endpoints[i]; e.NotAfter != nil && !e.Gone && (p.Expires.IsZero() || e.NotAfter.Before(p.Expires)) {
+				p.Expires, p.Serial = *e.NotAfter, e.Served
 			}
 		}
 	}
@@ -131,23 +130,25 @@ func (o *Order) changes(now time.Time) time.Time {
 		future(o.denyTime())
 	}
 	for _, k := range o.Spec.KeyTypes {
-		if v := o.Current(k); v != nil {
-			future(v.NotAfter)
-			future(o.RenewTime(v))
-			future(o.lateTime(v))
-		}
-	}
-	for i := range o.Endpoints {
-		if e := &o.Endpoints[i]; o.Kind == Watched && e.NotAfter != nil {
-			future(*e.NotAfter)
-			future(e.NotAfter.Add(-WatchWarn))
+		for _, v := range []*Version{o.Current(k), o.Newest(k)} {
+			if v != nil {
+				future(v.NotAfter)
+				future(o.RenewTime(v))
+				future(o.lateTime(v))
+				future(endsSoon(v.NotBefore, v.NotAfter))
+			}
 		}
 	}
 	for i := range o.Deployments {
 		future(o.Deployments[i].SyncAt.Add(syncLate))
 	}
 	for i := range o.Endpoints {
-		future(o.Endpoints[i].DueAt.Add(syncLate))
+		e := &o.Endpoints[i]
+		future(e.DueAt.Add(syncLate))
+		if o.Kind == Watched && e.NotAfter != nil {
+			future(*e.NotAfter)
+			future(e.soon())
+		}
 	}
 	return t
 }
