@@ -1,0 +1,57 @@
+package diagnose
+
+// catalogue is every row, in the order of how often the cause is met: where nothing else decides
+// between two findings, the earlier row stands first.
+func catalogue() []Row {
+	var all []Row
+	for _, part := range [][]Row{rowsOrder(), rowsSpread(), rowsCertificate(), rowsChain(), rowsConnection(), rowsDNS()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// additions are ids that the fault catalogue lacks, each with the reason that it is needed.
+var additions = []Known{
+	// A certificate near its end on a host whose order is not known: the renew-* ids name why an
+	// order does not renew, and of a bare host nobody can know that.
+	{"tls-leaf-expiring", LegEndpoint},
+	// The server ends the handshake with unrecognized_name: it has no certificate for the name and, unlike
+	// with tls-sni-default-served, no default to give either.
+	{"tls-sni-refused", LegEndpoint},
+	// The resolver works for other names and fails for this one. The rows dnssec-*, dns-all-ns-down and
+	// dns-lame-delegation split it once each name server is asked by itself.
+	{"dns-lookup-failed", LegDNS},
+	// The authority's or the system's own words of a cause that is in no list.
+	{Unnamed, ""},
+}
+
+// legOf is the leg of an id, empty for one that nobody knows.
+func legOf(id string) string {
+	for _, list := range [][]Known{known, additions} {
+		for _, k := range list {
+			if k.ID == id {
+				return k.Leg
+			}
+		}
+	}
+	return ""
+}
+
+// leg is where the row's cause lies; one in no list lies where it was seen.
+func (r *Row) leg() string {
+	if l := legOf(r.ID); l != "" || r.Per != perLook {
+		return l
+	}
+	return LegEndpoint
+}
+
+// Explain gives the general words of an id: title, cause and fix of its row, with the placeholders
+// left out. False if the id has no row.
+func Explain(id string) (Row, bool) {
+	for _, r := range catalogue() {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Row{}, false
+}

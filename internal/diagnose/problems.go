@@ -1,0 +1,219 @@
+package diagnose
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"certwright/internal/evidence"
+	"certwright/internal/order"
+)
+
+// stageNodes are where on the precondition graph a stage's own problems lie, and on which leg.
+var stageNodes = map[order.StageName]struct {
+	node node
+	leg  string
+}{
+	order.StageOrder: {nodeOrder, LegOrder}, order.StageVerify: {nodeVerify, LegOrder}, order.StageIssue: {nodeIssue, LegOrder},
+	order.StageStore: {nodeVault, LegVault}, order.StageDeploy: {nodeFile, LegDeploy}, order.StageServe: {nodeListener, LegEndpoint},
+}
+
+// vaultIDs name a vault's problem by Key Vault's word for it, where the problem names none itself.
+var vaultIDs = map[order.VaultStatus]string{
+	order.VaultNotExist: "vault-not-found", order.VaultNotPermitted: "vault-write-denied",
+	order.VaultUnauthorized: "vault-read-denied-target", order.VaultSecretNotExist: "vault-secret-purged",
+}
+
+// problems makes a candidate of every problem that the path records and that no row has found by
+// itself: the problem's id where it has one, else Unnamed on the stage's leg. The look on the wire is
+// left to the rows where they found anything: it only repeats them.
+func (j *judge) problems(found []*candidate) []*candidate {
+	var out []*candidate
+	for _, st := range j.path {
+		for _, r := range problemRows(st) {
+			id := problemID(r.Problem)
+			if st.Stage == order.StageServe && id == Unnamed && len(found)+len(out) > 0 {
+				continue
+			}
+			ref := j.problemRef(st.Stage, r)
+			if c := having(append(found, out...), id, r.Problem); c != nil {
+				c.cite(ref)
+				continue
+			}
+			out = append(out, j.recorded(st.Stage, r, id, ref))
+		}
+	}
+	return out
+}
+
+// problemRows are a stage's rows with a problem, or the stage itself.
+func problemRows(st order.Stage) []order.Row {
+	var out []order.Row
+	for _, r := range st.Rows {
+		if r.Problem != nil {
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 && st.Problem != nil {
+		out = []order.Row{{Name: string(st.Stage), State: st.State, Since: st.Since, NextAt: st.NextAt, Problem: st.Problem}}
+	}
+	return out
+}
+
+func problemID(p *order.Problem) string {
+	if p.ID != "" && legOf(p.ID) != "" {
+		return p.ID
+	}
+	if id := vaultIDs[p.Vault]; id != "" {
+		return id
+	}
+	return Unnamed
+}
+
+// having finds the candidate of the same cause; causes in no list are the same if their words are.
+func having(list []*candidate, id string, p *order.Problem) *candidate {
+	for _, c := range list {
+		if c.id() == id && (id != Unnamed || c.own != nil && strings.Contains(c.own.Cause, p.Detail)) {
+			return c
+		}
+	}
+	return nil
+}
+
+// cite adds evidence to a candidate.
+func (c *candidate) cite(ref EvidenceRef) {
+	if c.own != nil {
+		c.own.Evidence = append(c.own.Evidence, ref)
+	} else if !slices.Contains(c.ev, ref) {
+		c.ev = append(c.ev, ref)
+	}
+}
+
+// recorded is a finding in the words of the problem that the path recorded.
+func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref EvidenceRef) *candidate {
+	p, at := r.Problem, stageNodes[stage]
+	leg := legOf(id)
+	if leg == "" {
+		leg = at.leg
+	}
+	f := &Finding{ID: id, Leg: leg, Severity: Critical, Certainty: Confirmed, Title: capital(p.What) + " of " + r.Name + " failed",
+		Cause: sentence(p.Detail) + sentence(p.Cause), Evidence: []EvidenceRef{ref}, RuledOut: []RuledOut{}, Fix: Fix{Text: p.Fix, Action: actionOf(stage)}}
+	if p.Where != "" && !strings.Contains(f.Title, p.Where) {
+		f.Title += " (" + p.Where + ")"
+	}
+	switch {
+	case p.Class == order.Waiting:
+		f.Severity, f.Title = Warning, capital(p.What)+" of "+r.Name+" waits for "+waitsFor(p.Owner)
+	case j.servesWell():
+		f.Severity = Warning // clients are still served; what fails is what comes next
+	}
+	if row, ok := Explain(id); ok && f.Fix.Text == "" && row.Per == perOrder {
+		f.Fix = row.Fix
+	}
+	if f.Fix.Text == "" {
+		f.Fix.Text = "Mend the cause; Certwright tries again by itself. " + retryWords(r)
+	}
+	for _, s := range p.Sub {
+		f.Cause += sentence(s.Identifier + ": " + s.Detail)
+	}
+	if !p.Until.IsZero() && p.Until.After(j.now) {
+		f.Cause += sentence("not tried again before " + day(p.Until) + " UTC")
+	}
+	c := &candidate{own: f, node: at.node, verdict: confirmed, prior: 1000, row: &Row{ID: id, Predicts: follows(stage)}}
+	if id == Unnamed {
+		f.Certainty, c.verdict = Confirmed, confirmed
+	}
+	return c
+}
+
+// follows are the failures further down that a problem of a stage accounts for.
+func follows(stage order.StageName) []string {
+	end := []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-dual-key-one-stale", "renew-scheduler-stopped"}
+	switch stage {
+	case order.StageOrder, order.StageVerify, order.StageIssue:
+		return append(end, "renew-verification-lapsed")
+	case order.StageStore:
+		return append(end, "renew-stored-not-synced", "sync-*")
+	case order.StageDeploy:
+		return append(append([]string{}, stale...), "sync-needs-restart")
+	}
+	return nil
+}
+
+// servesWell says whether every endpoint of the order is served as it should be for now.
+func (j *judge) servesWell() bool { return j.stage(order.StageServe).State == order.Done }
+
+// problemRef quotes a problem as evidence, with what the one who refused said, word for word.
+func (j *judge) problemRef(stage order.StageName, r order.Row) EvidenceRef {
+	p := r.Problem
+	seen := p.Detail
+	if p.Type != "" {
+		seen = p.Type + ": " + seen
+	}
+	if p.Status != 0 {
+		seen = "HTTP " + strconv.Itoa(p.Status) + " " + seen
+	}
+	probe := map[order.StageName]string{order.StageIssue: evidence.ProbeCA, order.StageVerify: evidence.ProbeCA, order.StageStore: evidence.ProbeVault,
+		order.StageDeploy: evidence.ProbeFiles, order.StageServe: evidence.ProbeTLS}[stage]
+	if probe == "" {
+		probe = evidence.ProbeOrder
+	}
+	subject := string(stage) + " " + r.Name
+	if p.Where != "" {
+		subject += " at " + p.Where
+	}
+	at := p.At
+	if at.IsZero() {
+		at = j.now
+	}
+	return EvidenceRef{Probe: probe, Subject: subject, Seen: seen, From: "server", At: at, Command: "certwright timeline " + quote(j.target)}
+}
+
+func actionOf(stage order.StageName) string {
+	switch stage {
+	case order.StageVerify:
+		return "verify"
+	case order.StageIssue:
+		return "renew"
+	case order.StageStore, order.StageDeploy, order.StageServe:
+		return "sync"
+	}
+	return ""
+}
+
+func waitsFor(owner string) string {
+	switch owner {
+	case order.OwnerOwner:
+		return "its owner"
+	case order.OwnerIssuer:
+		return "the authority"
+	case order.OwnerAdmin:
+		return "the administrator"
+	}
+	return "Certwright"
+}
+
+func retryWords(r order.Row) string {
+	if r.NextAt == nil {
+		return ""
+	}
+	return "The next try is at " + day(*r.NextAt) + " UTC."
+}
+
+// sentence closes words with a full stop and a space.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return ""
+	}
+	return capital(strings.TrimRight(s, ".")) + ". "
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
