@@ -68,6 +68,9 @@ func (v *Verifier) lookTXT(ctx context.Context, p order.Proof) evidence.Observat
 func (v *Verifier) urlOf(p order.Proof) string {
 	dir := challengeDir
 	if p.Method == order.MethodHTML {
+		if p.URL != "" {
+			return p.URL // the built-in authority says where it looks; an ACME proof's URL is its challenge
+		}
 		dir = validationDir
 	}
 	host := p.Name.Value

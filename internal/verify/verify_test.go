@@ -426,6 +426,12 @@ func TestPreflight(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, seen)
 		}
 	}
+	// A page of the built-in authority is looked for where that authority says it looks.
+	page := order.Proof{Name: p.Name, Method: order.MethodHTML, Token: "p.html", Value: "v", URL: "http://www.example.test:8081/.well-known/pki-validation/p.html"}
+	l := fakeLooker{pages: map[string]string{page.URL: "v"}}
+	if seen := New(Options{Now: time.Now, Looker: l}).Preflight(context.Background(), page); len(seen) != 1 || seen[0].Outcome != evidence.Pass {
+		t.Errorf("page at the authority's own URL: %v", seen)
+	}
 	seen := New(Options{Now: time.Now}).Preflight(context.Background(), p)
 	if len(seen) != 1 || seen[0].Outcome != evidence.Unknown || seen[0].Reason == "" {
 		t.Errorf("nothing to look with: %v", seen)
