@@ -61,7 +61,8 @@ func (d *Deployer) Check(t site.Target) error {
 
 // Put makes the target hold the certificate, runs its reload and gives a receipt; the receipt's Version is the
 // caller's to fill. Where everything is so already and the last reload went well, nothing is done
-// (Changed is false, Detail says so). When the reload fails, what was there before is put back and
+// (Changed is false, Detail says so), but a push that was neither settled nor taken back gives its
+// receipt again, so that a crash after it loses no take-back. When the reload fails, what was there before is put back and
 // loaded again, and the Problem says how both went.
 func (d *Deployer) Put(ctx context.Context, _ site.Site, t site.Target, c fulfill.Certificate) (order.Receipt, error) {
 	w, err := d.resolve(t)
@@ -82,7 +83,11 @@ func (d *Deployer) put(ctx context.Context, w *work, files []file, serial string
 	r := order.Receipt{Serial: serial, At: d.now(), Files: w.paths()}
 	held, pending := w.holds(files), w.pending()
 	if held && !pending {
-		r.Previous = w.unsettled()
+		// A push that was neither settled nor taken back was interrupted before anybody looked at the wire: its receipt is given again.
+		if r.Previous = w.unsettled(); r.Previous != "" {
+			r.Changed, r.Detail = true, "The files were switched and loaded before, by a run that was interrupted: nothing was written or reloaded again."
+			return r, nil
+		}
 		r.Detail = "The files hold it already, with the right mode and owner, and the last reload went well: nothing was written or reloaded."
 		return r, nil
 	}

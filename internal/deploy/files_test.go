@@ -63,7 +63,10 @@ func TestPutWritesEveryKind(t *testing.T) {
 		strings.Count(string(out), "BEGIN CERTIFICATE") != 2 {
 		t.Errorf("openssl reads the PKCS#12: %v\n%s", err, out)
 	}
-	if again := s.put(tg, c); again.Changed || again.Detail == "" {
+	if again := s.settled(tg, c); !again.Changed || again.Previous != r.Previous || !strings.Contains(again.Detail, "interrupted") {
+		t.Errorf("the same again before it was settled: %+v", again)
+	}
+	if again := s.put(tg, c); again.Changed || again.Detail == "" || again.Previous != "" {
 		t.Errorf("the same again: %+v", again)
 	}
 	for _, o := range s.d.Observe(context.Background(), tg, c) {
@@ -99,9 +102,9 @@ func TestSkipIsDecidedByWhatIsThere(t *testing.T) {
 			commands, runs := counter(t)
 			s := newShop(t, commands)
 			tg, crt := pairTarget("count"), s.ca.issue(t, 7)
-			s.put(tg, crt)
+			s.settled(tg, crt)
 			c.spoil(s)
-			r := s.put(tg, crt)
+			r := s.settled(tg, crt)
 			if r.Changed != c.changed || (runs() == 2) != c.changed {
 				t.Errorf("changed %t, want %t; %d reloads (%s)", r.Changed, c.changed, runs(), r.Detail)
 			}

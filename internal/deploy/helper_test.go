@@ -113,6 +113,16 @@ func (s *shop) put(t site.Target, c fulfill.Certificate) order.Receipt {
 	return r
 }
 
+// settled is put with its look on the wire done.
+func (s *shop) settled(t site.Target, c fulfill.Certificate) order.Receipt {
+	s.t.Helper()
+	r := s.put(t, c)
+	if err := s.d.Settle(context.Background(), t, r); err != nil {
+		s.t.Fatal("Settle: ", err)
+	}
+	return r
+}
+
 func (s *shop) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *shop) write(name, content string) {

@@ -186,8 +186,8 @@ func (m *memory) RecoverSecret(_ context.Context, vault, name string) error {
 	return nil
 }
 
-func (m *memory) PurgeSecret(_ context.Context, vault, name string) error {
-	if err := m.RecoverSecret(nil, vault, name); err != nil {
+func (m *memory) PurgeSecret(ctx context.Context, vault, name string) error {
+	if err := m.RecoverSecret(ctx, vault, name); err != nil {
 		return err
 	}
 	m.secrets = slices.DeleteFunc(m.secrets, func(s secret.Sealed) bool { return s.Vault == vault && s.Name == name })

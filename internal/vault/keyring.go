@@ -113,7 +113,10 @@ func newKEK(key secret.Bytes) (kek, error) {
 // verify opens the store's check value.
 func (kr *Keyring) verify(check []byte) error {
 	plain, err := kr.Open(check, checkPlace)
-	if err != nil || string(plain) != checkText {
+	if err == nil && string(plain) != checkText {
+		err = errors.New("it holds something else")
+	}
+	if err != nil {
 		return fmt.Errorf("open the store's check value: %w (configured: %s). Nothing was written. The store was sealed with another key: "+
 			"configure that one, or, if the key was changed on purpose, name the former key as an older one (%v)",
 			secret.ErrWrongKey, kr.newest.name(), err)

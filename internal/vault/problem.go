@@ -49,7 +49,7 @@ func (b *Builtin) problem(what, where string, err error) error {
 	}
 	var p *order.Problem
 	if errors.As(err, &p) {
-		return err
+		return b.complete(p, what, where, err)
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		err = errors.Join(secret.ErrVaultFull, err)
@@ -62,6 +62,20 @@ func (b *Builtin) problem(what, where string, err error) error {
 	}
 	return &fault{err: err, p: order.Problem{Class: order.Retry, What: what, Where: where, Detail: oneLine(err), Owner: order.OwnerAdmin,
 		Fix: "see the server's log; it is tried again by itself", At: b.now(), Vault: order.VaultUnknownError}}
+}
+
+// complete adds the vault's side to a Problem that came from below: the database's own trouble is the
+// root cause and keeps its id; what and where are the vault's.
+func (b *Builtin) complete(p *order.Problem, what, where string, err error) error {
+	if p.Vault != "" {
+		return err
+	}
+	f := &fault{err: err, p: *p}
+	f.p.What, f.p.Where, f.p.Vault = what, where, order.VaultUnknownError
+	if f.p.At.IsZero() {
+		f.p.At = b.now()
+	}
+	return f
 }
 
 // fault is a Problem that still answers errors.Is for the error it came from.
