@@ -275,3 +275,14 @@ func serialOf(c *x509.Certificate) string {
 	}
 	return s
 }
+
+// Leads says whether a chain in DER, leaf first, leads to one of the roots with nothing but what it
+// holds. The leaf's own dates and names do not matter.
+func Leads(chain [][]byte, roots *x509.CertPool, now time.Time) bool {
+	certs := parseAll(chain)
+	if len(certs) == 0 || len(certs) < len(chain) {
+		return false
+	}
+	path, _ := trust{roots: roots, now: now}.path(certs[0], certs[1:], true)
+	return path != nil
+}

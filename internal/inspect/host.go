@@ -1,0 +1,151 @@
+package inspect
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"certwright/internal/evidence"
+)
+
+// Prober is what Host looks with; package probe has one.
+type Prober interface {
+	// SurveyTLS shakes hands with every address of the host for each of the names and for none,
+	// offering any, only ECDSA and only RSA certificates: one observation each, its Data an evidence.Served.
+	SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation
+	// LookDNS asks one question; Data is an evidence.Resolved.
+	LookDNS(ctx context.Context, name, qtype string) evidence.Observation
+}
+
+// Nobody is a name that no server is configured for (RFC 6761 section 6.4): what it gets is what a
+// server gives to names that it does not know.
+const Nobody = "certwright-nobody.invalid"
+
+// HostOptions say what to look at.
+type HostOptions struct {
+	Clock
+	Host       string // name or address, without brackets
+	Port       string
+	ServerName string   // the name that clients ask for; empty = Host
+	Others     []string // further names that the same server may hold certificates for; their parents are tried by itself
+	Prober     Prober
+
+	// Complete says whether a chain needs nothing more, so that no issuer has to be fetched. Nil =
+	// issuers are fetched of chains of one certificate.
+	Complete func(chain [][]byte) bool
+	// Control, when set, guards every connection for fetching issuers (net.Dialer.Control): the
+	// address comes out of a certificate, so a stranger chose it. Nil = no issuer is fetched.
+	Control func(network, address string, c syscall.RawConn) error
+}
+
+// Host looks at what a host serves, the cheapest looks first: handshakes; the DNS only where no
+// address was found; issuers only of chains that are not complete.
+func Host(ctx context.Context, o HostOptions) []evidence.Observation {
+	ctx, cancel := context.WithTimeout(ctx, o.deadline())
+	defer cancel()
+	if o.ServerName == "" {
+		o.ServerName = o.Host
+	}
+	o.tell("shaking hands with every address of %s", o.Host)
+	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, o.names())
+	if unresolved(obs) {
+		o.tell("asking the DNS about %s", o.Host)
+		return append(obs, o.askDNS(ctx)...)
+	}
+	return append(obs, o.issuers(ctx, obs)...)
+}
+
+// names are the server names to send: the one asked about, one that nobody has, and neighbours, which
+// show whether the server has other certificates.
+func (o HostOptions) names() []string {
+	out := []string{o.ServerName, Nobody}
+	if isAddress(o.ServerName) {
+		return append(out, o.Others...)
+	}
+	out = append(out, o.Others...)
+	if up := parent(o.ServerName); strings.Contains(up, ".") {
+		out = append(out, up)
+	}
+	if !strings.HasPrefix(o.ServerName, "www.") && !strings.HasPrefix(o.ServerName, "*.") {
+		out = append(out, "www."+o.ServerName)
+	}
+	return out
+}
+
+// unresolved says whether no address was found.
+func unresolved(obs []evidence.Observation) bool {
+	found := false
+	for _, x := range obs {
+		s, ok := evidence.Decode[evidence.Served](x)
+		if !ok {
+			continue
+		}
+		if s.ErrorClass != "unresolvable" {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// askDNS asks for the host's addresses, for the domains above it, and for what always exists: the
+// comparison tells a missing name from a missing domain from a dead resolver.
+func (o HostOptions) askDNS(ctx context.Context) []evidence.Observation {
+	type question struct{ name, kind string }
+	qs := []question{{o.Host, "A"}, {o.Host, "AAAA"}, {".", "NS"}}
+	if up := parent(o.Host); up != "" {
+		qs = append(qs, question{up, "SOA"})
+	}
+	out := make([]evidence.Observation, len(qs))
+	var wg sync.WaitGroup
+	for i, q := range qs {
+		wg.Go(func() { out[i] = o.Prober.LookDNS(ctx, q.name, q.kind) })
+	}
+	wg.Wait()
+	return out
+}
+
+// issuers fetches what is missing from the served chains, each distinct leaf once.
+func (o HostOptions) issuers(ctx context.Context, obs []evidence.Observation) []evidence.Observation {
+	if o.Control == nil {
+		return nil
+	}
+	var chains [][][]byte
+	for _, x := range obs {
+		s, ok := evidence.Decode[evidence.Served](x)
+		if !ok || len(s.Chain) == 0 || o.complete(s.Chain) {
+			continue
+		}
+		if !slices.ContainsFunc(chains, func(c [][]byte) bool { return string(c[0]) == string(s.Chain[0]) }) {
+			chains = append(chains, s.Chain)
+		}
+	}
+	out := make([][]evidence.Observation, len(chains))
+	var wg sync.WaitGroup
+	for i, c := range chains {
+		wg.Go(func() { out[i] = o.fetchIssuers(ctx, c) })
+	}
+	wg.Wait()
+	return slices.Concat(out...)
+}
+
+func (o HostOptions) complete(chain [][]byte) bool {
+	if o.Complete != nil {
+		return o.Complete(chain)
+	}
+	return len(chain) > 1
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+// parent is the name without its first label.
+func parent(name string) string {
+	_, up, _ := strings.Cut(strings.TrimSuffix(name, "."), ".")
+	return up
+}
