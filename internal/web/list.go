@@ -178,7 +178,7 @@ func countTiles(counts []order.Count, f filter) []countTile {
 			out = append(out, countTile{Word: word, State: icon, N: n, URL: g.url(), Chosen: chosen})
 		}
 	}
-	add("All orders", order.Absent, base, true, func(order.Count) bool { return true })
+	add("All orders", "", base, true, func(order.Count) bool { return true })
 	with := func(set func(*filter)) filter { g := base; set(&g); return g }
 	add("Something failed", order.StateFail, with(func(g *filter) { g.State = order.StateFail }), true,
 		func(c order.Count) bool { return c.State == order.StateFail })

@@ -95,7 +95,7 @@ func TestWhatThePagesSay(t *testing.T) {
 		"api":      {"Certificate denied", "cannot be restored", "Order again", "certwright order again api", "no proof was found"},
 		"intranet": {"Certificate expired", "recovers once the cause below is gone", "New order", "names only digicert.com", "Since 26 days ago", "the administrator", "overdue", "Add the record", "Evidence", "https://acme.example.net/new-order", "intranet.example.test: CAA record for example.test prevents issuance", "Finding caa-not-permitted", "Issue failed", "tried 12 times"},
 		"cdn":      {"Key Vault out of sync", "permission", "Sync", "Write the certificate to the vault", "no longer lets Certwright write", "secrets/set", "certwright order sync cdn", "Store failed", "tried again in 20 min", "Deploy blocked"},
-		"shop":     {"Issued", "But not every target has it", "Reload haproxy", "Since 3 h 20 min ago", "By in 8 h", "Stop the other tool", "exit status 1", "expected key of version 2 seen key of version 1", "Deploy failed", "2 targets: 1 failed, 1 done", "Serve blocked"},
+		"shop":     {"Deploy failed", "The certificate is issued, but not every target has it", "Reload haproxy", "Since 3 h 20 min ago", "By in 8 h", "Stop the other tool", "exit status 1", "expected key of version 2 seen key of version 1", "Deploy failed version 2 since 3 h 20 min ago", "2 targets: 1 failed, 1 done", "Serve blocked"},
 		"old":      {"Revoked", "cannot be undone", "revoked"},
 		"login":    {"Rekey", "new key", "Issue waiting", "next to act: the certificate authority"},
 		"db":       {"Imported", "brought", "Verify not part of this order", "Imported from", "/etc/letsencrypt/live"},
@@ -122,8 +122,8 @@ func TestListSays(t *testing.T) {
 	h := New(fixtures().options())
 	body := browse(t, h, "GET", "/").Body.String()
 	says(t, body, "10 All orders", "4 Something failed", "1 Key Vault out of sync", "1 Certificate expired", "1 Certificate denied", "1 Domain verification required", "1 Rekey", "1 Revoked", "5 Issued",
-		"Certificate denied api", "Domain verification required blog", "Verify: waiting", "no certificate yet", "Certificate expired intranet", "Issue: failed", "CAA at example.test does not permit le", "Next to act: the administrator", "expired 5 days ago",
-		"Issued shop", "Deploy: failed", "1 of 2 targets failed", "expires in 50 days")
+		"Certificate denied api", "Domain verification required blog", "Verify: waiting", "no certificate", "Certificate expired intranet", "Issue: failed", "CAA at example.test does not permit le", "Next to act: the administrator", "expired 5 days ago",
+		"Deploy failed shop", "Deploy: failed", "1 of 2 targets failed", "expires in 50 days")
 	filtered := words(browse(t, h, "GET", "/?status=Denied").Body.String())
 	if strings.Contains(filtered, "intranet") || !strings.Contains(filtered, "api.example.test") {
 		t.Errorf("the filter does not filter: %s", filtered)

@@ -222,3 +222,11 @@ func lineWord(l timeline.Line) string {
 		return wordOf(s)
 	}
 }
+
+// took says how long an operation lasted, or has lasted so far.
+func took(e timeline.Entry) string {
+	if e.Outcome == timeline.Succeeded || e.Outcome == timeline.Noted {
+		return "took " + timeline.Lasting(e.Duration())
+	}
+	return "for " + timeline.Lasting(e.Duration()) + " so far"
+}

@@ -94,8 +94,8 @@ func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stag
 		if s.State != order.StateFail && s.State != order.Blocked {
 			continue
 		}
-		t.Tone, t.State = toneBad, order.StateFail
-		t.Text = "But " + stageTrouble[s.Stage] + "."
+		t.Tone, t.State, t.Title = toneBad, order.StateFail, stageWord[s.Stage]+" "+wordOf(s.State)
+		t.Text = firstOf(issuedAs[o.Kind], "The certificate is issued") + ", but " + stageTrouble[s.Stage] + "."
 		t.Todo = "See below for the cause and what heals it."
 		return t
 	}
@@ -105,6 +105,9 @@ func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stag
 	}
 	return t
 }
+
+// issuedAs begins a sentence on an order that has what it needs, but not everywhere.
+var issuedAs = map[order.Kind]string{order.Imported: "The certificate was brought", order.Watched: "Nothing is issued here"}
 
 // stageTrouble is a stage that failed, as the end of a sentence.
 var stageTrouble = map[order.StageName]string{
@@ -211,7 +214,7 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func expiryWords(t, now time.Time, state order.StageState) (string, string) {
 	switch {
 	case t.IsZero():
-		return "no certificate yet", toneOff
+		return "no certificate", toneOff
 	case !t.After(now):
 		return "expired " + distance(t, now), toneBad
 	}
