@@ -1,0 +1,278 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"certwright/internal/secret"
+)
+
+// Config is the whole configuration: one YAML file, every key of which an environment variable may override
+// (CERTWRIGHT_LOG_LEVEL is log.level). The help tags are the file's comments: ExampleConfig prints them.
+type Config struct {
+	Data      Path               `yaml:"data" help:"Directory of all that Certwright keeps: database, keys, own certificate. Empty = /var/lib/certwright for root, else certwright in the user's data directory (~/.local/share). Made at the first start, readable by its owner alone."`
+	Node      string             `yaml:"node" help:"Name of this process among its replicas; two that run at once must not share it. Empty = the host's name."`
+	Listen    string             `yaml:"listen" help:"Address of API, pages and vault (HTTPS)."`
+	URL       string             `yaml:"url" help:"How others reach it, such as https://certs.example.test. Empty = https:// and the address above."`
+	Database  Database           `yaml:"database" help:"Where orders and secrets are kept."`
+	TLS       TLS                `yaml:"tls" help:"The server's own certificate. Both empty = one of the built-in authority, renewed by itself."`
+	HTTP01    HTTP01             `yaml:"http01" help:"Own listener for proofs over HTTP (http-01, HTML page)."`
+	Webroots  map[string]Path    `yaml:"webroots" help:"Directories in which web servers serve /.well-known/, by the name that sites use." example:"shop: /var/www/shop"`
+	Roots     map[string]Path    `yaml:"roots" help:"Directories below which certificate files may be written, by the name that targets use. Nothing is written elsewhere." example:"nginx: /etc/nginx/tls"`
+	Commands  map[string]Command `yaml:"commands" help:"Reload commands, by the name that targets use. They run without a shell, in a clean environment. No other command is ever run." example:"reload-nginx: {argv: [/usr/sbin/nginx, -s, reload], user: '', dir: /, env: {}, timeout: 30s}"`
+	KEK       KEK                `yaml:"kek" help:"The key-encryption key, which opens everything secret in the database. At most one of the first three; none = a file named kek in the data directory, made at the first start. Keep a copy of it elsewhere: without it every key is lost."`
+	Authority Authority          `yaml:"authority" help:"The built-in authority."`
+	Resolver  string             `yaml:"resolver" help:"DNS server to ask, ADDRESS or ADDRESS:PORT. Empty = the system's."`
+	Network   Network            `yaml:"network" help:"Addresses that users or other servers name are dialled only when they are public ones, or allowed here. Link-local and metadata addresses never are."`
+	Limits    Limits             `yaml:"limits" help:"What is refused as too much."`
+	Retention Retention          `yaml:"retention" help:"How long what is over is kept."`
+	Sweep     Sweep              `yaml:"sweep" help:"How often to look for what has come due."`
+	Workers   int                `yaml:"workers" help:"Orders that are worked on at a time."`
+	Log       Log                `yaml:"log" help:"The log, on standard error."`
+}
+
+// Database says where the state is.
+type Database struct {
+	DSN Hidden `yaml:"dsn" help:"sqlite:PATH, or postgres://USER@HOST/NAME for several replicas. Empty = sqlite:certwright.db in the data directory."`
+}
+
+// TLS is the server's own certificate.
+type TLS struct {
+	Certificate Path `yaml:"certificate" help:"PEM file: certificate and intermediates. Read again when it changes."`
+	Key         Path `yaml:"key" help:"PEM file: its private key."`
+}
+
+// HTTP01 is the own listener for proofs.
+type HTTP01 struct {
+	Listen string `yaml:"listen" help:"Its address, such as :80 or [::]:80. Empty = none: proofs are put into webroots."`
+}
+
+// Command is a reload command.
+type Command struct {
+	Argv    []string          `yaml:"argv" help:"Program and arguments. The program is an absolute path, or a name found in PATH."`
+	User    string            `yaml:"user" help:"Runs as this user; needs a server that runs as root. Empty = as the server."`
+	Dir     Path              `yaml:"dir" help:"Working directory. Empty = /."`
+	Env     map[string]string `yaml:"env" help:"Its environment, besides PATH and LANG."`
+	Timeout Duration          `yaml:"timeout" help:"It is killed after this. Empty = 30s."`
+}
+
+// KEK is where the key-encryption key comes from.
+type KEK struct {
+	File           Path        `yaml:"file" help:"File of 32 random bytes."`
+	PassphraseFile Path        `yaml:"passphrase-file" help:"File with a passphrase of 12 characters or more."`
+	Env            string      `yaml:"env" help:"Name of an environment variable with a passphrase."`
+	Older          []KEKSource `yaml:"older" help:"Keys that were in use before, to open what they sealed until all is sealed anew: a list of {file: ...}, {passphrase-file: ...} or {env: ...}."`
+}
+
+// KEKSource is one older key.
+type KEKSource struct {
+	File           Path   `yaml:"file"`
+	PassphraseFile Path   `yaml:"passphrase-file"`
+	Env            string `yaml:"env"`
+}
+
+// Authority is the built-in authority.
+type Authority struct {
+	Organization string   `yaml:"organization" help:"Named in its root and issuing certificates. It counts at the first start only."`
+	CAA          string   `yaml:"caa" help:"The domain that stands for it in CAA records."`
+	Validity     Validity `yaml:"validity" help:"How long its certificates hold."`
+	HTTPPort     int      `yaml:"http-port" help:"Port at which it looks for HTML pages that prove control of a name."`
+	CRLURL       string   `yaml:"crl-url" help:"URL below which others fetch its revocation lists; it is written into certificates. Empty = none is."`
+}
+
+// Validity is how long certificates hold.
+type Validity struct {
+	Default Duration `yaml:"default" help:"Unless the order says otherwise."`
+	Max     Duration `yaml:"max" help:"The longest that an order may ask for."`
+}
+
+// Network says which addresses may be dialled.
+type Network struct {
+	Private  bool `yaml:"private" help:"Private addresses: RFC 1918, RFC 4193, RFC 6598."`
+	Loopback bool `yaml:"loopback" help:"This machine: 127.0.0.0/8 and ::1."`
+}
+
+// Limits are what is refused as too much.
+type Limits struct {
+	Body  Size `yaml:"body" help:"Size of a request."`
+	Names int  `yaml:"names" help:"Names in one order."`
+}
+
+// Retention is how long what is over is kept.
+type Retention struct {
+	Events   Duration `yaml:"events" help:"Events of the timeline; what remains still proves that nothing was changed."`
+	Secrets  Duration `yaml:"secrets" help:"Deleted secrets, until they are purged."`
+	Attempts int      `yaml:"attempts" help:"Ended attempts kept with each order."`
+	Versions int      `yaml:"versions" help:"Former versions kept with each order, besides those that are still valid."`
+}
+
+// Sweep is how often to look.
+type Sweep struct {
+	Due         Duration `yaml:"due" help:"For due orders: the longest that one waits for its turn."`
+	Projections Duration `yaml:"projections" help:"For orders whose status changes by time alone."`
+	Prune       Duration `yaml:"prune" help:"For what is past its retention."`
+}
+
+// Log is the log.
+type Log struct {
+	Level  string `yaml:"level" help:"debug, info, warn or error."`
+	Format string `yaml:"format" help:"text or json."`
+}
+
+// DefaultConfig is the configuration of an empty file, before paths and names that depend on the machine.
+func DefaultConfig() Config {
+	day := Duration(24 * time.Hour)
+	return Config{
+		Listen: "127.0.0.1:8443",
+		Authority: Authority{
+			Organization: "Certwright", CAA: "certwright.internal",
+			Validity: Validity{Default: 90 * day, Max: 398 * day}, HTTPPort: 80,
+		},
+		Limits:    Limits{Body: 1 << 20, Names: 100},
+		Retention: Retention{Events: 400 * day, Secrets: 90 * day, Attempts: 20, Versions: 10},
+		Sweep:     Sweep{Due: Duration(5 * time.Second), Projections: Duration(time.Minute), Prune: Duration(time.Hour)},
+		Workers:   16,
+		Log:       Log{Level: "info", Format: "text"},
+	}
+}
+
+// LoadConfig reads the file (path empty = none) and the CERTWRIGHT_ variables of env, as os.Environ gives
+// them, checks everything, and fills in what depends on the machine. It creates nothing. Its error names
+// every mistake, one a line, with the line in the file. Relative paths, in variables too, are relative to
+// the file's directory, without a file to the working directory.
+func LoadConfig(path string, env []string) (Config, error) {
+	c := DefaultConfig()
+	name, base := "configuration", "."
+	l := &loader{lines: map[string]string{}}
+	if path != "" {
+		name, base = path, filepath.Dir(path)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return c, fmt.Errorf("configuration file %s does not exist: certwright serve --print-config > %s makes one", path, path)
+		}
+		if err != nil {
+			return c, fmt.Errorf("read the configuration: %w", err)
+		}
+		l.file(text, &c)
+	}
+	l.environment(env, &c)
+	if len(l.errs) == 0 {
+		if err := c.complete(base, env); err != nil {
+			return c, fmt.Errorf("%s: %w", name, err)
+		}
+		l.check(&c)
+	}
+	if len(l.errs) > 0 {
+		return c, fmt.Errorf("%s: %w", name, errors.Join(l.errs...))
+	}
+	return c, nil
+}
+
+// complete fills in what depends on the machine, and makes paths absolute.
+func (c *Config) complete(base string, env []string) error {
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return fmt.Errorf("find the working directory: %w", err)
+	}
+	if c.Data == "" {
+		dir, err := dataDir(env)
+		if err != nil {
+			return err
+		}
+		c.Data = Path(dir)
+	}
+	c.absolute(base)
+	if c.Node == "" {
+		if c.Node, err = os.Hostname(); err != nil {
+			return fmt.Errorf("'node' is empty and the host's name cannot be read: %w", err)
+		}
+	}
+	if c.Database.DSN == "" {
+		c.Database.DSN = Hidden("sqlite:" + filepath.Join(string(c.Data), "certwright.db"))
+	} else if file, ok := strings.CutPrefix(string(c.Database.DSN), "sqlite:"); ok {
+		c.Database.DSN = Hidden("sqlite:" + string(Path(file).under(base)))
+	}
+	if k := &c.KEK; k.File == "" && k.PassphraseFile == "" && k.Env == "" {
+		k.File = c.Data.Join("kek")
+	}
+	if c.URL == "" {
+		c.URL = "https://" + c.reachable()
+	}
+	return nil
+}
+
+// absolute makes every path absolute.
+func (c *Config) absolute(base string) {
+	for _, p := range []*Path{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.KEK.File, &c.KEK.PassphraseFile} {
+		*p = p.under(base)
+	}
+	for i := range c.KEK.Older {
+		o := &c.KEK.Older[i]
+		o.File, o.PassphraseFile = o.File.under(base), o.PassphraseFile.under(base)
+	}
+	for _, dirs := range []map[string]Path{c.Webroots, c.Roots} {
+		for name, dir := range dirs {
+			dirs[name] = dir.under(base)
+		}
+	}
+	for name, cmd := range c.Commands {
+		cmd.Dir = cmd.Dir.under(base)
+		if cmd.Timeout == 0 {
+			cmd.Timeout = Duration(30 * time.Second)
+		}
+		c.Commands[name] = cmd
+	}
+}
+
+// reachable is the listen address as a client may dial it: the host's name where it listens on all.
+func (c *Config) reachable() string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c.Listen // check refuses it
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = c.Node
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// dataDir is where an ordinary user's or the system's data belongs (XDG Base Directory, FHS section 5.8).
+func dataDir(env []string) (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/certwright", nil
+	}
+	if d := lookup(env, "XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "certwright"), nil
+	}
+	home := lookup(env, "HOME")
+	if home == "" {
+		return "", errors.New("'data' is empty, and there is no HOME to put a data directory in: set 'data'")
+	}
+	return filepath.Join(home, ".local", "share", "certwright"), nil
+}
+
+// Passphrase is the passphrase that a KEK source names, nil where it names a file of random bytes. file and
+// variable are PassphraseFile and Env of KEK or of one of Older.
+func Passphrase(file Path, variable string, env []string) (secret.Bytes, error) {
+	switch {
+	case file != "":
+		text, err := os.ReadFile(string(file))
+		if err != nil {
+			return nil, fmt.Errorf("read the passphrase of the key-encryption key: %w", err)
+		}
+		return secret.Bytes(strings.TrimRight(string(text), "\r\n")), nil
+	case variable != "":
+		v := lookup(env, variable)
+		if v == "" {
+			return nil, fmt.Errorf("the passphrase of the key-encryption key should be in the environment variable %s, which is not set", variable)
+		}
+		return secret.Bytes(v), nil
+	}
+	return nil, nil
+}
