@@ -70,7 +70,11 @@ func (o *Order) allowedEnded(c Command, now time.Time) error {
 	case o.Revoking != nil && o.RevokedAt == nil && !in(c, CmdDelete, CmdExport):
 		return o.refuse(c, "RevocationPending", "its certificates are being revoked", "Wait until it is Revoked, then use 'order again'")
 	case c == CmdAgain && !o.denied(now) && o.Canceled == nil && o.RevokedAt == nil:
-		return o.refuse(c, "OrderAlive", "it is neither denied nor canceled nor revoked", "Use renew or rekey for a new version")
+		fix := "Use renew or rekey for a new version"
+		if o.pending() {
+			fix = "Use verify, or see 'order show' for what it waits for"
+		}
+		return o.refuse(c, "OrderAlive", "it is neither denied nor canceled nor revoked", fix)
 	}
 	return nil
 }

@@ -135,7 +135,9 @@ func (o *Order) changes(now time.Time) time.Time {
 				future(v.NotAfter)
 				future(o.RenewTime(v))
 				future(o.lateTime(v))
-				future(endsSoon(v.NotBefore, v.NotAfter))
+				if o.Kind != Ordered {
+					future(endsSoon(v.NotBefore, v.NotAfter))
+				}
 			}
 		}
 	}
