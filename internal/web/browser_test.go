@@ -198,6 +198,7 @@ func TestBrowserListIsLiveAndComesBack(t *testing.T) {
 	// The stream breaks (a server that restarts): the page says so, comes back, and has missed nothing.
 	w.cut()
 	b.await("the word that it is not live", b.text("Not live: connection lost, retrying"))
+	shoot(b, "not-live.png")
 	w.change("mail", func(f *fixture) { f.pr.Text = "what happened meanwhile" })
 	b.await("the stream again", `document.getElementById("stream").dataset.state === "live"`)
 	b.await("what was missed", b.text("What happened meanwhile."))
@@ -223,12 +224,33 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	b := open(t, s.URL)
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	call(b, network.ClearBrowserCookies, cdp.Empty{})
-	b.do(chromedp.Navigate(s.URL+"/orders/shop"), chromedp.SendKeys(chromedp.CSS("#token"), "right"), chromedp.Click(chromedp.CSS(`form.stack button`)))
+	b.do(chromedp.Navigate(s.URL + "/orders/shop"))
+	shoot(b, "sign-in.png")
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "right"), chromedp.Click(chromedp.CSS(`form.stack button`)))
 	b.do(chromedp.WaitVisible(chromedp.CSS("#diagnosis .heal button")), chromedp.Click(chromedp.CSS(`#diagnosis .heal button`)))
 	b.do(chromedp.WaitVisible(chromedp.CSS("#message .note")))
 	said, where := eval[string](b, `document.getElementById("message").innerText`), eval[string](b, `location.href`)
 	if !strings.Contains(said, "Sync was asked for.") || !strings.HasSuffix(where, "/orders/shop?did=sync") || w.called() != "sync shop by alice" {
 		t.Errorf("said %q at %s, called %q", said, where, w.called())
+	}
+}
+
+func TestBrowserFirstOrderAppears(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	s := serve(t, w.options())
+	b := open(t, s.URL)
+	b.do(chromedp.Navigate(s.URL + "/"))
+	b.await("the stream", `document.getElementById("stream").dataset.state === "live"`)
+	b.await("the copy buttons", `!document.querySelector("button[data-copy]").hidden`)
+	shoot(b, "empty.png")
+	w.mu.Lock()
+	w.all = append(w.all, base("www", "www.example.test"))
+	w.mu.Unlock()
+	w.change("www", func(*fixture) {})
+	b.await("the first order", `document.querySelectorAll(".row").length === 1`)
+	if c := b.complaints(); c != "" {
+		t.Errorf("console: %s", c)
 	}
 }
 

@@ -148,7 +148,7 @@ func (p *pages) line(ctx context.Context, s order.Summary, now time.Time) line {
 	l := line{Summary: s, State: s.Projection.State, Word: statusTitle(s.Projection.Status), Text: s.Projection.Text}
 	if o, err := p.Reader.LoadOrder(ctx, s.ID); err == nil {
 		l.Path = p.Path(o, now)
-		t := tileOf(o, p.Project(o, now), l.Path)
+		t := tileOf(o, p.Project(o, now), l.Path, now)
 		l.Word, l.State = t.Title, t.State
 		l.Text = firstOf(l.Text, t.Todo)
 	} else {

@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"certwright/internal/evidence"
@@ -72,7 +74,7 @@ func (p *pages) order(w http.ResponseWriter, r *http.Request, v visit) {
 func (p *pages) orderView(ctx context.Context, o *order.Order, v visit) (orderView, error) {
 	now := p.Now()
 	view := orderView{visit: v, Order: o, Now: now, Proj: p.Project(o, now), Path: p.Path(o, now), CanLook: p.Diagnose != nil}
-	view.Tile = tileOf(o, view.Proj, view.Path)
+	view.Tile = tileOf(o, view.Proj, view.Path, now)
 	view.Root = recordedRoot(o, view.Path)
 	events, _, err := p.Reader.Events(ctx, order.EventQuery{Order: &o.ID, Limit: recent})
 	if err != nil {
@@ -119,6 +121,9 @@ func recordedRoot(o *order.Order, stages []order.Stage) *Root {
 	if o.DeniedAt != nil {
 		// Final: no button brings it back.
 		root.Action, root.FixCommand = "", "certwright order again "+o.ID.Name
+	} else if s.Stage == order.StageIssue && s.State == order.StateFail {
+		// It is tried again by itself; whoever has mended the cause need not wait for that.
+		root.FixCommand = "certwright order renew " + o.ID.Name
 	} else if root.Action != "" {
 		root.FixCommand = "certwright order " + root.Action + " " + o.ID.Name
 	}
@@ -141,7 +146,10 @@ func problemOf(s order.Stage) *order.Problem {
 // fill takes a recorded problem's words.
 func (root *Root) fill(p *order.Problem) {
 	root.ID = p.ID
-	root.Title = sentence(p.What)
+	root.Title = strings.TrimSuffix(sentence(p.What), ".")
+	if root.Severity == "critical" {
+		root.Title += " failed"
+	}
 	root.Cause = firstOf(p.Cause, p.Detail)
 	root.Owner = firstOf(p.Owner, root.Owner)
 	root.FixText = firstOf(p.Fix, root.FixText)
@@ -205,20 +213,28 @@ func (p *pages) diagnosis(w http.ResponseWriter, r *http.Request, v visit) {
 	now := p.Now()
 	d := diagnosisView{visit: v, Order: o, Now: now, Recorded: recordedRoot(o, p.Path(o, now))}
 	if p.Diagnose != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), diagnoseWithin)
-		defer cancel()
-		report, err := p.Diagnose(ctx, o.ID)
-		if err != nil {
-			d.Error = sentence(err.Error())
-		} else {
-			d.Report = &report
-		}
+		d.Report, d.Error = p.look(r.Context(), o.ID)
 	}
 	if partial(r) {
 		p.render(w, r, http.StatusOK, diagnosisCards(d))
 		return
 	}
 	p.render(w, r, http.StatusOK, diagnosisPage(d))
+}
+
+// look diagnoses an order once for all who ask at the same time: at an incident that is everybody. It
+// goes on when the one who asked first leaves.
+func (p *pages) look(ctx context.Context, id order.ID) (*Report, string) {
+	v, err, _ := p.looks.Do(id.Key(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnoseWithin)
+		defer cancel()
+		return p.Diagnose(ctx, id)
+	})
+	report, ok := v.(Report)
+	if err != nil || !ok {
+		return nil, sentence(fmt.Sprint(err))
+	}
+	return &report, ""
 }
 
 // diagnosisView is a diagnosis with what is recorded beside it.

@@ -93,13 +93,13 @@ func TestWhatThePagesSay(t *testing.T) {
 		"mail":     {"Issued", "ready", "Nothing has to be done", "Order done", "Verify done", "3 names: 3 done", "Deploy done", "Next sync", "in 9 h", "Versions", "current", "expired", "Renewal succeeded", "6 steps", "begun: An order was opened"},
 		"blog":     {"Domain verification required", "press Verify", "Verify", "Waiting for the owner of the name", "Since 3 days ago", "Who must act the owner of the name", "By in 12 days", "Publish the TXT record certwright-verify=8f0c2d77", "certwright order verify blog", "Issue blocked"},
 		"api":      {"Certificate denied", "cannot be restored", "Order again", "certwright order again api", "no proof was found"},
-		"intranet": {"Certificate expired", "recovers once the cause below is gone", "New order", "names only digicert.com", "Since 26 days ago", "the administrator", "overdue", "Add the record", "Evidence", "https://acme.example.net/new-order", "intranet.example.test: CAA record for example.test prevents issuance", "Finding caa-not-permitted", "Issue failed", "tried 12 times"},
-		"cdn":      {"Key Vault out of sync", "permission", "Sync", "Write the certificate to the vault", "no longer lets Certwright write", "secrets/set", "certwright order sync cdn", "Store failed", "tried again in 20 min", "Deploy blocked"},
+		"intranet": {"Certificate expired", "recovers once the cause below is gone", "New order failed", "names only digicert.com", "Since 26 days ago", "the administrator", "Overdue since 5 days ago", "Add the record", "certwright order renew intranet", "Evidence", "https://acme.example.net/new-order", "intranet.example.test: CAA record for example.test prevents issuance", "Finding caa-not-permitted", "Issue failed", "tried 12 times"},
+		"cdn":      {"Key Vault out of sync", "permission", "Sync", "Write the certificate to the vault failed", "no longer lets Certwright write", "secrets/set", "certwright order sync cdn", "Store failed", "tried again in 20 min", "Deploy blocked"},
 		"shop":     {"Deploy failed", "The certificate is issued, but not every target has it", "Reload haproxy", "Since 3 h 20 min ago", "By in 8 h", "Stop the other tool", "exit status 1", "expected key of version 2 seen key of version 1", "Deploy failed version 2 since 3 h 20 min ago", "2 targets: 1 failed, 1 done", "Serve blocked"},
 		"old":      {"Revoked", "cannot be undone", "revoked"},
 		"login":    {"Rekey", "new key", "Issue waiting", "next to act: the certificate authority"},
-		"db":       {"Imported", "brought", "Verify not part of this order", "Imported from", "/etc/letsencrypt/live"},
-		"partner":  {"Watched", "Serve not verifiable", "does not answer"},
+		"db":       {"Imported", "brought", "It expires in 11 days and nothing renews it", "Verify not part of this order", "Imported from", "/etc/letsencrypt/live"},
+		"partner":  {"Not verifiable", "can be seen from here", "Serve not verifiable", "does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) { says(t, browse(t, h, "GET", "/orders/"+name).Body.String(), want...) })
 	}

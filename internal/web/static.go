@@ -8,7 +8,9 @@ import (
 	"path"
 )
 
-// assets are the pages' own files and the vendored ones (htmx, Zero-Clause BSD; see SHA256SUMS).
+// assets are the pages' own files and the vendored ones: htmx 4.0.1 and its hx-sse extension (Zero-Clause
+// BSD), unchanged from the npm package htmx.org (dist/htmx.min.js, dist/ext/hx-sse.min.js). To take a newer
+// one: npm pack htmx.org in a folder elsewhere, copy, rename, renew SHA256SUMS.
 //
 //go:embed static
 var assets embed.FS

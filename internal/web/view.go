@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"certwright/internal/order"
 	"certwright/internal/timeline"
@@ -229,4 +230,12 @@ func took(e timeline.Entry) string {
 		return "took " + timeline.Lasting(e.Duration())
 	}
 	return "for " + timeline.Lasting(e.Duration()) + " so far"
+}
+
+// dueWord begins a deadline: one that has passed is said to be so.
+func dueWord(deadline, now time.Time) string {
+	if deadline.Before(now) {
+		return "Overdue since"
+	}
+	return "By"
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"certwright/internal/order"
 )
 
@@ -99,10 +101,11 @@ type Options struct {
 	Streams   int           // live streams at once; 0 = 1000
 }
 
-// site is the pages' handler with what it needs.
+// pages is the handler of all pages with what it needs.
 type pages struct {
 	Options
 	streams chan struct{} // one slot for each live stream
+	looks   singleflight.Group
 }
 
 // New gives the handler of all pages. It is mounted at the root; see routes for its paths.

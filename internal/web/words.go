@@ -60,7 +60,7 @@ var vaultTrouble = map[order.VaultStatus]string{
 }
 
 // tileOf is the tile of an order as it stands.
-func tileOf(o *order.Order, pr order.Projection, stages []order.Stage) tile {
+func tileOf(o *order.Order, pr order.Projection, stages []order.Stage, now time.Time) tile {
 	t, ok := statusWords[pr.Status]
 	if !ok {
 		t = tile{string(pr.Status), "", "", toneOff, order.StateUnkno}
@@ -77,13 +77,13 @@ func tileOf(o *order.Order, pr order.Projection, stages []order.Stage) tile {
 		t.Todo = "Nothing here can renew it: bring a new one (certwright order import), or order one."
 	}
 	if pr.Status == order.Issued {
-		return issuedTile(t, o, pr, stages)
+		return issuedTile(t, o, pr, stages, now)
 	}
 	return t
 }
 
 // issuedTile keeps "issued" from hiding that a later stage is not where it should be.
-func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stage) tile {
+func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stage, now time.Time) tile {
 	switch o.Kind {
 	case order.Watched:
 		t = statusWords["Watch"]
@@ -99,11 +99,33 @@ func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stag
 		t.Todo = "See below for the cause and what heals it."
 		return t
 	}
-	if pr.State == order.StateWait {
+	switch {
+	case pr.State == order.StateUnkno:
+		t.Tone, t.State, t.Title = toneOff, order.StateUnkno, "Not verifiable"
+		t.Text, t.Todo = "Not every part of the path can be seen from here; what cannot, and why, stands below.", ""
+	case !o.Spec.AutoRenew && endsSoon(o, pr, now):
+		t.Tone, t.State = toneWait, order.StateWait
+		t.Todo = "It expires " + distance(pr.Expires, now) + " and nothing renews it: bring or order the next one."
+	case pr.State == order.StateWait:
 		t.Tone, t.State = toneWait, order.StateWait
 		t.Todo = firstOf(sentence(pr.Text), t.Todo)
 	}
 	return t
+}
+
+// endsSoon says whether the last third of the current version's life has begun; of a certificate that is
+// only watched the beginning is not known, so a month counts.
+func endsSoon(o *order.Order, pr order.Projection, now time.Time) bool {
+	if pr.Expires.IsZero() {
+		return false
+	}
+	third := 30 * 24 * time.Hour
+	for _, v := range o.Versions {
+		if v.NotAfter.Equal(pr.Expires) {
+			third = v.NotAfter.Sub(v.NotBefore) / 3
+		}
+	}
+	return pr.Expires.Sub(now) < third
 }
 
 // issuedAs begins a sentence on an order that has what it needs, but not everywhere.
