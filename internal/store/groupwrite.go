@@ -105,11 +105,16 @@ func (w *groupWriter) serve(group []*request) {
 	}
 }
 
-// together runs a group in one transaction; false means that nothing of it was kept.
+// together runs a group in one transaction; false means that nothing of it was kept and each has to be
+// run by itself.
 func (w *groupWriter) together(group []*request) bool {
 	ctx := context.Background()
 	if err := w.do(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return false
+		// The lock was waited for in vain once for all: each by itself would wait as long again.
+		for _, r := range group {
+			r.err = fmt.Errorf("begin to write: %w", err)
+		}
+		return true
 	}
 	for _, r := range group {
 		if err := w.do(ctx, "SAVEPOINT one"); err != nil {

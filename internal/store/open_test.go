@@ -224,3 +224,32 @@ func TestAWriteCanBeGivenUpWhileItWaits(t *testing.T) {
 		create(t, s, o, waiting())
 	})
 }
+
+// After a dump and restore on a new server the stored transaction numbers are from its future.
+func TestEventsRestoredOnAnotherServerAreFollowed(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.DSN(t, "postgres")
+	s := get[*store.Store](t)(open(dsn))
+	create(t, s, sample("a"), waiting())
+	create(t, s, sample("b"), waiting())
+	must(t, s.Close())
+	get[sql.Result](t)(raw(t, dsn).Exec(`UPDATE events SET txid = txid + 1000000000`))
+	again := storetest.OpenWith(t, store.Options{DSN: dsn})
+	create(t, again, sample("c"), waiting())
+	for cursor, want := range map[string]string{"0": "a b c", "1999999999.1": "b c"} { // of a follower that had seen a
+		var got []string
+		ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+		for len(got) < len(strings.Fields(want)) {
+			events, next, err := again.Follow(ctx, cursor, 0)
+			must(t, err)
+			for _, e := range events {
+				got = append(got, e.Order.Name)
+			}
+			cursor = next
+		}
+		stop()
+		if strings.Join(got, " ") != want {
+			t.Errorf("followed %v, want %s", got, want)
+		}
+	}
+}

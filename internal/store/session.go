@@ -50,6 +50,7 @@ func (p plain) one(ctx context.Context, text string, args ...any) row {
 
 // preparer is a *sql.DB or *sql.Conn.
 type preparer interface {
+	sqlHandle
 	PrepareContext(ctx context.Context, text string) (*sql.Stmt, error)
 }
 
@@ -60,24 +61,22 @@ type prepared struct {
 	m  map[string]*sql.Stmt
 }
 
-// maxPrepared bounds the kept statements; lists with filters make many texts. Past it all are let go.
+// maxPrepared bounds the kept statements; lists with filters make many texts. Those past it are
+// compiled each time.
 const maxPrepared = 300
 
+// stmt gives the kept statement, nil when no more are kept.
 func (p *prepared) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if st := p.m[text]; st != nil {
+	if st := p.m[text]; st != nil || len(p.m) >= maxPrepared {
 		return st, nil
 	}
 	st, err := p.h.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	if p.m == nil || len(p.m) >= maxPrepared {
-		for _, old := range p.m {
-			// A statement still in use by another goroutine is closed by database/sql when that one is done.
-			defer old.Close()
-		}
+	if p.m == nil {
 		p.m = map[string]*sql.Stmt{}
 	}
 	p.m[text] = st
@@ -97,6 +96,8 @@ func (p *prepared) exec(ctx context.Context, text string, args ...any) (int64, e
 	st, err := p.stmt(ctx, text)
 	if err != nil {
 		return 0, err
+	} else if st == nil {
+		return plain{p.h}.exec(ctx, text, args...)
 	}
 	return affected(st.ExecContext(ctx, storable(args)...))
 }
@@ -105,6 +106,8 @@ func (p *prepared) query(ctx context.Context, text string, args ...any) (*sql.Ro
 	st, err := p.stmt(ctx, text)
 	if err != nil {
 		return nil, err
+	} else if st == nil {
+		return plain{p.h}.query(ctx, text, args...)
 	}
 	return st.QueryContext(ctx, storable(args)...)
 }
@@ -113,6 +116,8 @@ func (p *prepared) one(ctx context.Context, text string, args ...any) row {
 	st, err := p.stmt(ctx, text)
 	if err != nil {
 		return failed{err}
+	} else if st == nil {
+		return plain{p.h}.one(ctx, text, args...)
 	}
 	return st.QueryRowContext(ctx, storable(args)...)
 }

@@ -48,6 +48,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 func (s *Store) pool(path string, conns int, q url.Values) (*sql.DB, error) {
 	q["_pragma"] = []string{
 		"busy_timeout(10000)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)",
+		"journal_size_limit(67108864)", // a burst does not leave a large WAL behind
 	}
 	if q.Get("mode") == "" {
 		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)")
