@@ -53,6 +53,7 @@ func (a tlsAlert) Error() string {
 var schemes = map[string][]uint16{
 	OfferECDSA: {0x0403, 0x0503, 0x0603},
 	OfferRSA:   {0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501, 0x0601},
+	OfferAny:   {0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501, 0x0601},
 }
 
 // handshake13 reads the certificate that the address sends for one family in TLS 1.3.
@@ -231,10 +232,13 @@ func (h *hello13) schedule(suite uint16, shared []byte, r *reader13) error {
 	newHash, keyLen := sha256.New, 16
 	h.suite = map[uint16]string{0x1301: "TLS_AES_128_GCM_SHA256", 0x1302: "TLS_AES_256_GCM_SHA384", 0x1303: "TLS_CHACHA20_POLY1305_SHA256"}[suite]
 	switch suite {
+	case 0x1301:
 	case 0x1302:
 		newHash, keyLen = sha512.New384, 32
 	case 0x1303:
 		keyLen = 32
+	default:
+		return fmt.Errorf("the server chose the cipher suite %#04x, which was not offered", suite)
 	}
 	n := newHash().Size()
 	early, err := hkdf.Extract(newHash, make([]byte, n), nil)
@@ -345,7 +349,7 @@ func (r *reader13) more() error {
 		}
 	}
 	switch {
-	case kind == recordAlert && len(body) == 2:
+	case kind == recordAlert && len(body) == 2 && body[1] != 112: // unrecognized_name may be a mere warning
 		return tlsAlert(body[1])
 	case kind == recordHello:
 		r.buf = append(r.buf, body...)

@@ -96,7 +96,7 @@ func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, err
 	start := p.opt.Now()
 	s := evidence.Served{Address: net.JoinHostPort(l.addr.String(), l.port), ServerName: l.name, Family: family(l.addr), Offered: l.offered}
 	err := p.handshakeGo(ctx, l, &s)
-	if len(s.Chain) == 0 && l.offered != OfferAny && needsTLS13(err) {
+	if len(s.Chain) == 0 && needsOwnHello(l.offered, err) {
 		if err13 := p.handshake13(ctx, l, &s); err13 == nil {
 			err = nil
 		} else if ErrorClass(err13) != ClassAlert {
@@ -110,11 +110,17 @@ func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, err
 	return s, err
 }
 
-// needsTLS13 says whether a family-only handshake of TLS 1.2 failed in a way that leaves TLS 1.3 open:
-// by an alert (TLS 1.3 only, or no cipher suite of that family in its TLS 1.2 list).
-func needsTLS13(err error) bool {
-	c := ErrorClass(err)
-	return err != nil && (c == ClassAlert || c == ClassReset || c == ClassOther)
+// needsOwnHello says whether a failed handshake is worth another one by hello13.go: offering one family, an alert
+// leaves TLS 1.3 open (the server speaks nothing else, or has no cipher suite of that family in its TLS 1.2
+// list); offering any, crypto/tls may have refused what the server sent, such as a certificate that it cannot parse.
+func needsOwnHello(offered string, err error) bool {
+	switch ErrorClass(err) {
+	case ClassOther:
+		return true
+	case ClassAlert, ClassReset:
+		return offered != OfferAny
+	}
+	return false
 }
 
 // handshakeGo uses crypto/tls. It cannot restrict a client's signature algorithms, so a family is

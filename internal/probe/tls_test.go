@@ -276,3 +276,45 @@ func waitPort(t *testing.T, addr string) {
 		}
 	}
 }
+
+func TestCertificateThatCannotBeParsedIsStillEvidence(t *testing.T) {
+	t.Parallel()
+	ec, _ := pair(t)
+	ec.Certificate, ec.Leaf = [][]byte{[]byte("no certificate")}, nil
+	host, port := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ec}})
+	o := newProber(Options{}).LookTLS(t.Context(), site.Endpoint{Address: host + ":" + port}, "01")[0]
+	s, _ := evidence.Decode[evidence.Served](o)
+	if o.Outcome != evidence.Fail || len(s.Chain) != 1 || string(s.Chain[0]) != "no certificate" || !strings.Contains(o.Reason, "cannot be parsed") {
+		t.Errorf("got %s, chain %q", o, s.Chain)
+	}
+}
+
+// FuzzHello13: whatever a server answers, the reader ends with an error or a chain.
+func FuzzHello13(f *testing.F) {
+	f.Add([]byte{22, 3, 3, 0, 4, 2, 0, 0, 0}, uint8(0))
+	f.Add([]byte{21, 3, 3, 0, 2, 2, 40}, uint8(0))
+	f.Add([]byte{0, 0, 0, 8, 0, 0, 3, 1, 2, 3, 0, 0}, uint8(1))
+	f.Fuzz(func(t *testing.T, in []byte, what uint8) {
+		if what%2 == 1 {
+			if chain, _, err := parseCertificate13(in); err == nil && len(chain) == 0 {
+				t.Error("neither a chain nor an error")
+			}
+			return
+		}
+		client, server := net.Pipe()
+		go func() { server.Write(in); server.Close() }()
+		defer client.Close()
+		h, hello, err := newHello13(tlsLook{name: "www.example.test", offered: OfferRSA})
+		if err != nil || len(hello) == 0 {
+			t.Fatal(err)
+		}
+		r := &reader13{conn: client}
+		for {
+			m, err := r.message(2)
+			if err != nil {
+				return
+			}
+			_ = h.keys(m[4:], r)
+		}
+	})
+}
