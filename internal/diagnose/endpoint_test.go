@@ -161,6 +161,9 @@ var endpointCases = []struct {
 	{want: "tls-timeout", title: "silence", ruled: []string{"tls-port-closed"}, obs: func(w world) []evidence.Observation {
 		return []evidence.Observation{shake(v4, host, "any", nil, failed("timeout", "i/o timeout"))}
 	}},
+	{want: "tls-port-closed", title: "an address, tried once only and with a name that nobody has", host: "192.0.2.1", obs: func(w world) []evidence.Observation {
+		return []evidence.Observation{shake(v4, "nobody.invalid", "any", nil, failed("refused", "connection refused"))}
+	}},
 	{want: "tls-plain-http-443", title: "HTTP", ruled: []string{"tls-port-closed", "tls-version-mismatch"}, obs: func(w world) []evidence.Observation {
 		return []evidence.Observation{shake(v4, host, "any", nil, failed("not-tls", "first record does not look like TLS"), func(s *evidence.Served) { s.PlainHTTP = true })}
 	}},

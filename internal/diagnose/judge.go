@@ -125,7 +125,7 @@ func weighAll(rows []Row, scopes []*scope) ([]*candidate, []Note) {
 		switch {
 		case c == nil:
 		case row.Note:
-			notes = append(notes, Note{ID: row.ID, Text: c.text(row.Title)})
+			notes = append(notes, Note{ID: row.ID, Text: capital(c.text(row.Title))})
 		default:
 			c.everywhere = len(c.scopes) == total
 			found = append(found, c)

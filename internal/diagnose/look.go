@@ -72,9 +72,27 @@ func readSurvey(obs []evidence.Observation, serverName string) *survey {
 		}
 		s.addLook(o, sv, serverName)
 	}
+	s.adopt(serverName)
 	// The same survey in another order is the same evidence.
 	sort.SliceStable(s.looks, func(i, j int) bool { return lessLook(s.looks[i], s.looks[j]) })
 	return s
+}
+
+// adopt lets a connection that failed before any name was read stand for the name asked about, where
+// no look with that name was made at the address: a prober tries a silent address once only.
+func (s *survey) adopt(serverName string) {
+	for _, l := range s.looks {
+		if l.name != "" || serverName == "" || l.leaf() != nil || l.ErrorClass == "" || l.ErrorClass == "alert" {
+			continue
+		}
+		asked := false
+		for _, o := range s.at(l.Address) {
+			asked = asked || o.name != ""
+		}
+		if !asked {
+			l.name = serverName
+		}
+	}
 }
 
 // CheckIssuers is the Check of an observation that holds an evidence.Issuers.

@@ -8,7 +8,7 @@ func rowsChain() []Row {
 			Must: []sign{sGap, sCompleted}, MustNot: []sign{sTrusted, sSelf, sStranger, sOwnRoot, sInterEnd, sRootEnd, sSHA1},
 			Title: "{where} sends the certificate without its intermediate",
 			Cause: "The server sends {sent}; the one that issued it, {missing}, is left out. Browsers that have met it elsewhere still connect, others and most programs cannot find the way to a trusted root.",
-			Fix: Fix{Text: "Serve the full chain: the leaf, then {missing} (fullchain.pem instead of cert.pem). It can be fetched from {aia}.",
+			Fix: Fix{Text: "Serve the full chain: the leaf, then {missing} (fullchain.pem instead of cert.pem).{aia}",
 				Command: "openssl s_client -connect {address} -servername {host} -showcerts </dev/null 2>/dev/null | grep -c 'BEGIN CERTIFICATE'", Action: "sync"},
 			Twins: []Twin{
 				{ID: "tls-untrusted-root", When: []sign{sCompleted}, Because: "with {missing} added the chain leads to the trusted root {root}"},
@@ -21,7 +21,7 @@ func rowsChain() []Row {
 			Must: []sign{sStranger, sCert}, MustNot: []sign{sTrusted, sSelf, sInterEnd, sRootEnd},
 			Title: "{where} sends an intermediate that did not issue the certificate",
 			Cause: "The certificate is issued by {issuer}. What is sent with it ({strangers}) did not sign it: its key is another one. This is what is left when the authority changed its intermediate and only the leaf was replaced.",
-			Fix:   Fix{Text: "Replace the whole chain with the one that came with the certificate: leaf first, then {missing} (it can be fetched from {aia}).", Action: "sync"},
+			Fix:   Fix{Text: "Replace the whole chain with the one that came with the certificate: leaf first, then {missing}.{aia}", Action: "sync"},
 			Twins: []Twin{
 				{ID: "tls-chain-incomplete", Because: "an intermediate is sent; it is the wrong one"},
 				{ID: "tls-untrusted-root", When: []sign{sStranger}, Because: "the chain already breaks right above the leaf, before any root"},

@@ -15,6 +15,9 @@ func (j *judge) wireScopes() []*scope {
 			if l.leaf() == nil && !l.usual() {
 				continue // a server need not have both kinds of key
 			}
+			if !l.usual() && repeats(l, goals) {
+				continue // the same certificate as the usual look's: nothing new
+			}
 			if l.ErrorClass == "unresolvable" || l.Address == "" {
 				continue // the name's scope tells of it
 			}
@@ -22,6 +25,16 @@ func (j *judge) wireScopes() []*scope {
 		}
 	}
 	return out
+}
+
+// repeats says whether the usual look at the same address saw the same leaf.
+func repeats(l *look, goals []*look) bool {
+	for _, g := range goals {
+		if g.usual() && g.Address == l.Address && g.leaf() != nil && g.leaf().Equal(l.leaf()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (j *judge) wireScope(l *look, goals []*look) *scope {

@@ -78,9 +78,9 @@ func (j *judge) chainWords(s *scope, v chainView, others []*x509.Certificate) {
 			s.vars[k+"Alg"] = c.SignatureAlgorithm.String()
 		}
 	}
-	s.vars["aia"] = "no address that it names"
+	s.vars["aia"] = ""
 	if urls := v.top.IssuingCertificateURL; len(urls) > 0 {
-		s.vars["aia"] = urls[0]
+		s.vars["aia"] = " It can be fetched from " + urls[0] + "."
 	}
 	var wrong []string
 	for _, c := range withoutRoots(others) {

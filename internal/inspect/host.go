@@ -38,8 +38,14 @@ type HostOptions struct {
 	Complete func(chain [][]byte) bool
 	// Control, when set, guards every connection for fetching issuers (net.Dialer.Control): the
 	// address comes out of a certificate, so a stranger chose it. Nil = no issuer is fetched.
-	Control func(network, address string, c syscall.RawConn) error
+	Control Control
+	// ControlLocal takes Control's place where every address of the host is private or loopback: then
+	// its authority may be so as well.
+	ControlLocal Control
 }
+
+// Control is a net.Dialer.Control: it refuses an address by an error.
+type Control func(network, address string, c syscall.RawConn) error
 
 // Host looks at what a host serves, the cheapest looks first: handshakes; the DNS only where no
 // address was found; issuers only of chains that are not complete.
@@ -110,6 +116,9 @@ func (o HostOptions) askDNS(ctx context.Context) []evidence.Observation {
 
 // issuers fetches what is missing from the served chains, each distinct leaf once.
 func (o HostOptions) issuers(ctx context.Context, obs []evidence.Observation) []evidence.Observation {
+	if o.ControlLocal != nil && local(obs) {
+		o.Control = o.ControlLocal
+	}
 	if o.Control == nil {
 		return nil
 	}
@@ -137,6 +146,23 @@ func (o HostOptions) complete(chain [][]byte) bool {
 		return o.Complete(chain)
 	}
 	return len(chain) > 1
+}
+
+// local says whether every address that was looked at is a private or loopback one.
+func local(obs []evidence.Observation) bool {
+	seen := false
+	for _, x := range obs {
+		s, ok := evidence.Decode[evidence.Served](x)
+		if !ok {
+			continue
+		}
+		a, err := netip.ParseAddrPort(s.Address)
+		if err != nil || !a.Addr().IsPrivate() && !a.Addr().IsLoopback() {
+			return false
+		}
+		seen = true
+	}
+	return seen
 }
 
 func isAddress(s string) bool {

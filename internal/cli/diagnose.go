@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+
+	"certwright/internal/diagnose"
+	"certwright/internal/evidence"
+	"certwright/internal/inspect"
+	"certwright/internal/probe"
+)
+
+// DiagnoseHooks lets diagnose know more than hosts.
+type DiagnoseHooks struct {
+	// Order judges an order of a server that is known. found is false when no server is known or it
+	// has no such order: the target is then taken for a host. Nil = every target is a host.
+	Order func(ctx context.Context, name string) (r diagnose.Report, found bool, err error)
+}
+
+// diagnoseFlags are the command's flags.
+type diagnoseFlags struct {
+	serverName, caFile, resolver, color string
+	timeout                             time.Duration
+}
+
+// NewDiagnoseCommand makes `certwright diagnose TARGET`. For a host it needs neither server nor set-up. The
+// command ends with Unhealthy (exit status 3) when the target is not well.
+func NewDiagnoseCommand(e *Env, hooks DiagnoseHooks) *cobra.Command {
+	var f diagnoseFlags
+	c := &cobra.Command{
+		Use: "diagnose TARGET", Short: "Say what is wrong with a certificate, why, and what to do", Args: oneArg("TARGET: HOST, HOST:PORT, an https:// address, or an order's name"),
+		Long: `Look at a host from outside (every address, with and without server name, RSA and ECDSA), or at everything
+along an order's path, and name the root cause with its evidence, what it is not, and the fix.
+
+Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not healthy.`,
+		Example: "  certwright diagnose shop.example.com\n  certwright diagnose '[2001:db8::1]:8443' --server-name shop.example.com\n  certwright diagnose localhost:8443 --ca-file root.pem\n  certwright diagnose www -o json",
+	}
+	s := c.Flags()
+	s.StringVar(&f.serverName, "server-name", "", "name that clients ask for, where it is not TARGET's")
+	s.StringVar(&f.serverName, "sni", "", "the same as --server-name")
+	s.StringVar(&f.caFile, "ca-file", "", "PEM file of the trusted roots, in place of the built-in ones")
+	s.StringVar(&f.resolver, "resolver", "", "DNS server to ask, ADDR[:PORT] (default: the system's)")
+	s.DurationVar(&f.timeout, "timeout", inspect.DefaultDeadline, "how long to look at most")
+	s.StringVar(&f.color, "color", "auto", "auto, always or never")
+	_ = s.MarkHidden("sni")
+	c.RunE = func(c *cobra.Command, args []string) error { return e.diagnose(c.Context(), args[0], f, hooks) }
+	return c
+}
+
+// diagnose decides what the target is, judges it and prints the report.
+func (e *Env) diagnose(ctx context.Context, target string, f diagnoseFlags, hooks DiagnoseHooks) error {
+	paint, err := e.painter(f.color)
+	if err != nil {
+		return err
+	}
+	if f.timeout <= 0 {
+		return usage("--timeout must be longer than nothing")
+	}
+	if hooks.Order != nil && couldBeOrder(target) {
+		r, found, err := hooks.Order(ctx, target)
+		if err != nil {
+			return err
+		}
+		if found {
+			return e.showReport(r, nil, paint)
+		}
+	}
+	t, err := parseTarget(target)
+	if err != nil {
+		return err
+	}
+	r, lines, err := e.diagnoseHost(ctx, t, f)
+	if err != nil {
+		return err
+	}
+	return e.showReport(r, lines, paint)
+}
+
+// diagnoseHost looks at a host and judges what was seen.
+func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (diagnose.Report, []diagnose.ServedLine, error) {
+	name := t.Host
+	if f.serverName != "" {
+		n, err := parseTarget(f.serverName)
+		if err != nil || n.Port != "443" {
+			return diagnose.Report{}, nil, usage("--server-name %q is not a host's name", f.serverName)
+		}
+		name = n.Host
+	}
+	roots, public, err := trustedRoots(f.caFile)
+	if err != nil {
+		return diagnose.Report{}, nil, err
+	}
+	resolver, err := resolverAddress(f.resolver)
+	if err != nil {
+		return diagnose.Report{}, nil, err
+	}
+	// The person at the keyboard names the host: private addresses are theirs to look at.
+	own := probe.Guard{AllowPrivate: true, AllowLoopback: true}
+	p := probe.New(probe.Options{Now: e.Now, From: "cli", Guard: own, Resolver: resolver, Timeout: f.timeout * 3 / 5})
+	start := e.Now()
+	obs := inspect.Host(ctx, inspect.HostOptions{
+		Clock: inspect.Clock{Now: e.Now, From: "cli", Deadline: f.timeout},
+		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p,
+		Complete:     func(chain [][]byte) bool { return diagnose.Leads(chain, roots, e.Now()) },
+		Control:      probe.Guard{}.Control,
+		ControlLocal: own.Control,
+	})
+	now := e.Now()
+	opts := diagnose.Options{Roots: roots, PublicRoots: public, ServerName: name, Host: t.Host, Took: now.Sub(start)}
+	return diagnose.Judge(t.String(), obs, nil, now, opts), diagnose.Served(withoutDNS(obs), now, opts), nil
+}
+
+// withoutDNS leaves the handshakes.
+func withoutDNS(obs []evidence.Observation) []evidence.Observation {
+	var out []evidence.Observation
+	for _, o := range obs {
+		if s, ok := evidence.Decode[evidence.Served](o); o.Probe == evidence.ProbeTLS && ok && s.ErrorClass != probe.ClassUnresolvable {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// resolverAddress checks --resolver.
+func resolverAddress(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	host, port, err := splitTarget(s)
+	if err == nil {
+		if _, err = parseTarget(host); err == nil && port == "443" && s != host+":443" {
+			return s, nil // no port: the prober adds the DNS's own
+		}
+	}
+	if err != nil {
+		return "", usage("--resolver %q is not ADDR or ADDR:PORT", s)
+	}
+	return s, nil
+}
+
+// trustedRoots are the built-in roots (Mozilla's), or those of a PEM file in their place.
+func trustedRoots(file string) (roots *x509.CertPool, public bool, err error) {
+	roots = x509.NewCertPool()
+	if file == "" {
+		for r := range bundle.Roots() {
+			c, err := x509.ParseCertificate(r.Certificate)
+			if err != nil {
+				continue // one that this Go refuses to read cannot be a trusted root either
+			}
+			if r.Constraint != nil {
+				roots.AddCertWithConstraint(c, r.Constraint)
+			} else {
+				roots.AddCert(c)
+			}
+		}
+		return roots, true, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the trusted roots: %w", err)
+	}
+	n := 0
+	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		if b.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, false, fmt.Errorf("read the trusted roots from %s: certificate %d cannot be read: %w", file, n+1, err)
+		}
+		roots.AddCert(c)
+		n++
+	}
+	if n == 0 {
+		return nil, false, fmt.Errorf("%s holds no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\"), so nothing would be trusted", file)
+	}
+	return roots, false, nil
+}
