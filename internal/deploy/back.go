@@ -126,18 +126,17 @@ func (w *work) servesSerial(version, serial string) bool {
 func (w *work) settle(previous string) error {
 	version := path.Base(previous)
 	m, err := w.readMeta(version)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (m.Previous == "" || m.Previous == w.current()) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (m.Previous == "" || version != w.current()) {
+		return nil // settled before, taken back, or another version was put since
 	}
 	if err != nil {
 		return err
 	}
-	gone := m.Previous
 	m.Previous = ""
 	if err := w.writeMeta(version, m); err != nil {
 		return err
 	}
-	return w.removeAll(w.at(gone))
+	return w.sweep()
 }
 
 // tidy sweeps after a take-back; nothing of ours is left where every path was given back.

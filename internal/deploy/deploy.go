@@ -109,6 +109,9 @@ func (d *Deployer) put(ctx context.Context, w *work, files []file, serial string
 	if err := w.loaded(); err != nil {
 		return r, d.problem("record the reload", w.describe(), err)
 	}
+	if err := w.sweep(); err != nil { // of the version before the former one, with its key
+		d.log.Warn("deploy: sweep an older version", "target", w.describe(), "error", err)
+	}
 	if ran != nil {
 		r.Detail += " " + ran.Name + " reloaded."
 	}

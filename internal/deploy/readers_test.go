@@ -1,0 +1,109 @@
+package deploy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"certwright/internal/fulfill"
+)
+
+// TestReadersNeverSeeAMixedPair: while versions are switched as fast as they can be, readers at the
+// plain paths never find, without a switch in between, a certificate and a key that do not belong
+// together, never a gap; and readers of the directory never find them at all.
+func TestReadersNeverSeeAMixedPair(t *testing.T) {
+	t.Parallel()
+	reads := int64(10000)
+	if testing.Short() {
+		reads = 1000
+	}
+	s := newShop(t, nil)
+	tg := pairTarget("")
+	certs := []fulfill.Certificate{s.ca.issue(t, 1), s.ca.issue(t, 2), s.ca.issue(t, 3)}
+	// They begin with plain files of another manager: the take-over is part of it.
+	chain, _ := parseChain(certs[0].Chain)
+	key, _ := pemKey(certs[0].Key)
+	s.write("www.crt", string(pemCerts(chain)))
+	s.write("www.key", string(key))
+	var done, straddled atomic.Int64
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for i := range 4 {
+		readers.Go(func() {
+			for done.Load() < reads && !t.Failed() {
+				whole := readPlain
+				if i%2 == 1 {
+					whole = readDirectory
+				}
+				switch err := whole(s); {
+				case errors.Is(err, errStraddled):
+					straddled.Add(1)
+				case err != nil:
+					t.Error(err)
+				default:
+					done.Add(1)
+				}
+			}
+		})
+	}
+	go func() { readers.Wait(); close(stop) }()
+	switches := 0
+	for running := true; running; switches++ {
+		s.put(tg, certs[(switches+1)%len(certs)])
+		select {
+		case <-stop:
+			running = false
+		default:
+		}
+	}
+	t.Logf("%d reads, %d of them across a switch, %d switches", done.Load()+straddled.Load(), straddled.Load(), switches)
+	if switches < 3 {
+		t.Errorf("only %d switches: nothing was shown", switches)
+	}
+}
+
+// errStraddled: a switch came between two opens; such a reader reads again.
+var errStraddled = errors.New("switched in between")
+
+// readPlain opens key, certificate and key again, as two plain paths.
+func readPlain(s *shop) error {
+	key, err1 := os.ReadFile(s.path("www.key"))
+	crt, err2 := os.ReadFile(s.path("www.crt"))
+	again, err3 := os.ReadFile(s.path("www.key"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	if !bytes.Equal(key, again) {
+		return errStraddled
+	}
+	_, err := tls.X509KeyPair(crt, key)
+	return err
+}
+
+// readDirectory opens the directory once, and both files in it.
+func readDirectory(s *shop) error {
+	current, err := filepath.Glob(s.path(stateDir + "/*/" + currentLink))
+	if err != nil || len(current) == 0 {
+		return errStraddled // not taken over yet
+	}
+	dir, err := os.OpenRoot(current[0])
+	if err != nil {
+		return errStraddled
+	}
+	defer dir.Close()
+	crt, err1 := dir.ReadFile("fullchain.pem")
+	key, err2 := dir.ReadFile("key.pem")
+	if err := errors.Join(err1, err2); errors.Is(err, fs.ErrNotExist) {
+		return errStraddled // held so long that the version was swept meanwhile
+	} else if err != nil {
+		return err
+	}
+	_, err = tls.X509KeyPair(crt, key)
+	return err
+}
