@@ -484,7 +484,6 @@ func TestFinaliseTrouble(t *testing.T) {
 func TestStuck(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, testworld.PebbleOptions{})
-	b.o.Patience = 300 * time.Millisecond
 	ctx, a := limit(t), b.acme()
 	r := fulfill.Request{Names: dnsNames("www.example.test")}
 	o, err := a.Begin(ctx, r)
@@ -496,10 +495,11 @@ func TestStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.proxy.Inject(testworld.StuckFault())
+	b.o.Patience = time.Second
 	csr := newCSR(t, newKey(t), r.Names...)
 	for range 2 {
 		began := time.Now()
-		_, err = a.Finalise(ctx, r, o, csr)
+		_, err = b.acme().Finalise(ctx, r, o, csr)
 		p := wantProblem(t, err, "", order.Waiting)
 		if p.Owner != order.OwnerIssuer || p.Until.IsZero() || !strings.Contains(p.Detail, "processing") {
 			t.Errorf("problem: %+v", p)

@@ -38,7 +38,7 @@ func (a *ACME) Finalise(ctx context.Context, _ fulfill.Request, o fulfill.Openin
 		case acme.StatusReady:
 			if !submitted {
 				submitted = true
-				made, last, err = a.submit(ctx, made, csr)
+				made, last, err = a.submit(outer, made, csr) // not cut short by our own patience
 				continue
 			}
 		case acme.StatusPending:

@@ -28,6 +28,7 @@ var _ fulfill.Authority = (*ACME)(nil)
 // other room.
 type web struct {
 	port int
+	hold chan struct{} // answers wait until it is closed; nil = they do not
 	mu   sync.Mutex
 	body map[string]string
 }
@@ -46,6 +47,12 @@ func startWeb(t *testing.T) *web {
 }
 
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if w.hold != nil {
+		select {
+		case <-w.hold:
+		case <-r.Context().Done():
+		}
+	}
 	w.mu.Lock()
 	body, ok := w.body[strings.TrimPrefix(r.URL.Path, "/.well-known/acme-challenge/")]
 	w.mu.Unlock()
@@ -268,6 +275,35 @@ func TestCrash(t *testing.T) {
 	// Another key's CSR is not what this order was finalised with.
 	_, err = b.acme().Finalise(ctx, r, o, newCSR(t, newKey(t), r.Names...))
 	wantProblem(t, err, "", order.GiveUp)
+}
+
+// TestSlowValidation: a validation that is under way is not asked for again by the next process.
+func TestSlowValidation(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, testworld.PebbleOptions{})
+	b.web.hold = make(chan struct{})
+	ctx := limit(t)
+	r := fulfill.Request{Names: dnsNames("www.example.test")}
+	o, err := b.acme().Begin(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.web.publish(o.Proofs)
+	b.o.Patience = time.Second
+	for range 2 {
+		proofs, err := b.acme().Validate(ctx, r, o)
+		if p := wantProblem(t, err, "", order.Waiting); p.Owner != order.OwnerIssuer || len(proofs) != 1 || proofs[0].Done || proofs[0].Problem != nil {
+			t.Errorf("%+v, %+v", p, proofs)
+		}
+	}
+	close(b.web.hold)
+	b.o.Patience = 10 * time.Second
+	if proofs, err := b.acme().Validate(ctx, r, o); err != nil || !proofs[0].Done {
+		t.Errorf("%+v, %v", proofs, err)
+	}
+	if n := b.proxy.Seen(testworld.OpChallenge); n != 1 {
+		t.Errorf("asked for validation %d times, want once", n)
+	}
 }
 
 func TestBeginRefused(t *testing.T) {

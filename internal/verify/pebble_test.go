@@ -51,8 +51,8 @@ func newWorld(t *testing.T, port int) *world {
 	return w
 }
 
-// validate publishes, looks and lets Pebble look; it gives Pebble's verdict and what was seen.
-func (w *world) validate(t *testing.T, v *Verifier, sites []site.Site, id acme.Identifier) (error, []evidence.Observation) {
+// validate publishes, looks and lets Pebble look; it gives what was seen and Pebble's verdict.
+func (w *world) validate(t *testing.T, v *Verifier, sites []site.Site, id acme.Identifier) (seen []evidence.Observation, verdict error) {
 	t.Helper()
 	o, err := w.client.NewOrder(w.ctx, w.acct, acme.Order{Identifiers: []acme.Identifier{id}})
 	if err != nil {
@@ -70,11 +70,11 @@ func (w *world) validate(t *testing.T, v *Verifier, sites []site.Site, id acme.I
 		if err := v.Publish(w.ctx, sites, p); err != nil {
 			t.Fatal(err)
 		}
-		seen := v.Preflight(w.ctx, p)
+		seen = v.Preflight(w.ctx, p)
 		if _, err := w.client.InitiateChallenge(w.ctx, w.acct, c); err != nil {
 			t.Fatal(err)
 		}
-		_, verdict := w.client.PollAuthorization(w.ctx, w.acct, z)
+		_, verdict = w.client.PollAuthorization(w.ctx, w.acct, z)
 		if err := v.Withdraw(w.ctx, sites, p); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func (w *world) validate(t *testing.T, v *Verifier, sites []site.Site, id acme.I
 				t.Errorf("still to be seen after the withdrawal: %v", after)
 			}
 		}
-		return verdict, seen
+		return seen, verdict
 	}
 	t.Fatal("Pebble offers no http-01")
 	return nil, nil
@@ -119,7 +119,7 @@ func TestPebbleListener(t *testing.T) {
 		ids = append(ids, acme.Identifier{Type: "dns", Value: "six.example.test"}, acme.Identifier{Type: "ip", Value: "::1"})
 	}
 	for _, id := range ids {
-		verdict, seen := w.validate(t, v, nil, id)
+		seen, verdict := w.validate(t, v, nil, id)
 		if verdict != nil {
 			t.Errorf("%s: %v", id.Value, verdict)
 		}
@@ -158,7 +158,7 @@ func TestPebbleNginx(t *testing.T) {
 	w := newWorld(t, port)
 	v := New(Options{Now: time.Now, Webroots: map[string]string{"shop": root}, Looker: w.looker, HTTPPort: port})
 	id := acme.Identifier{Type: "dns", Value: "www.example.test"}
-	verdict, seen := w.validate(t, v, []site.Site{{Name: "shop", Webroot: "shop"}}, id)
+	seen, verdict := w.validate(t, v, []site.Site{{Name: "shop", Webroot: "shop"}}, id)
 	if verdict != nil || len(seen) == 0 || seen[0].Outcome != evidence.Pass {
 		t.Errorf("%v, %v", verdict, seen)
 	}
@@ -168,7 +168,7 @@ func TestPebbleNginx(t *testing.T) {
 	// And one that is not there is refused, and seen to be missing before.
 	empty := t.TempDir()
 	v = New(Options{Now: time.Now, Webroots: map[string]string{"other": empty}, Looker: w.looker, HTTPPort: port})
-	verdict, seen = w.validate(t, v, []site.Site{{Name: "shop", Webroot: "other"}}, id)
+	seen, verdict = w.validate(t, v, []site.Site{{Name: "shop", Webroot: "other"}}, id)
 	if verdict == nil || len(seen) == 0 || seen[0].Outcome != evidence.Fail {
 		t.Errorf("a proof in another webroot: %v, %v", verdict, seen)
 	}

@@ -292,6 +292,23 @@ func TestWebrootTrouble(t *testing.T) {
 	}
 }
 
+// TestNoPermission: a webroot that belongs to someone else is named with the cause.
+func TestNoPermission(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere; the test needs an ordinary user")
+	}
+	root := t.TempDir()
+	if err := os.Chmod(root, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	v := New(Options{Now: time.Now, Webroots: map[string]string{"w": root}})
+	p := wantProblem(t, v.Publish(context.Background(), shop("w"), challenge("www.example.test", "tok")), order.Retry, order.OwnerAdmin)
+	if !strings.Contains(p.Cause, "may not write") || !strings.Contains(p.Where, root) {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	ctx, root := context.Background(), t.TempDir()
