@@ -92,16 +92,21 @@ type BuiltinOptions struct {
 // Builtin is the built-in authority: one root and two issuing authorities under it, an ECDSA and an
 // RSA one. It implements fulfill.Authority and is safe for use by many goroutines and replicas.
 type Builtin struct {
-	opt  BuiltinOptions
+	opt BuiltinOptions
+	*builtinCAs
+
+	mu   sync.Mutex
+	caa  map[string]time.Time // when a name's CAA set last permitted, by name and method
+	crls map[string]builtinCRL
+}
+
+// builtinCAs are the authorities themselves, shared by all views of them.
+type builtinCAs struct {
 	root *x509.Certificate
 	ec   *builtinCA
 
 	rsaTurn chan struct{} // one at a time makes or loads the RSA authority
 	rsa     *builtinCA    // nil until made; under rsaTurn
-
-	mu   sync.Mutex
-	caa  map[string]time.Time // when a name's CAA set last permitted, by name and method
-	crls map[string]builtinCRL
 }
 
 var _ fulfill.Authority = (*Builtin)(nil)
@@ -126,12 +131,20 @@ func NewBuiltin(ctx context.Context, o BuiltinOptions) (*Builtin, error) {
 		o.Reuse = defaultReuse
 	}
 	o.CRLURL = strings.TrimSuffix(o.CRLURL, "/")
-	b := &Builtin{opt: o, rsaTurn: make(chan struct{}, 1), caa: map[string]time.Time{}, crls: map[string]builtinCRL{}}
+	b := &Builtin{opt: o, builtinCAs: &builtinCAs{rsaTurn: make(chan struct{}, 1)}, caa: map[string]time.Time{}, crls: map[string]builtinCRL{}}
 	if err := b.setup(ctx); err != nil {
 		return nil, fmt.Errorf("built-in authority: %w", err)
 	}
 	go func() { _, _ = b.authority(ctx, FamilyRSA) }() // what fails here is tried again when it is needed
 	return b, nil
+}
+
+// WithoutChecks is the same authority for Certwright's own names: it asks for no proof of control and
+// looks at no CAA record. Only the server itself may use it.
+func (b *Builtin) WithoutChecks() *Builtin {
+	o := b.opt
+	o.NoCAA, o.NoControl = true, true
+	return &Builtin{opt: o, builtinCAs: b.builtinCAs, caa: map[string]time.Time{}, crls: map[string]builtinCRL{}}
 }
 
 // Ready waits until the authorities of both families are there.

@@ -318,6 +318,22 @@ func TestBuiltinAuthorityNearItsEnd(t *testing.T) {
 	builtinWant(t, err, order.GiveUp, "ca-builtin-ca-too-short")
 }
 
+func TestBuiltinWithoutChecks(t *testing.T) {
+	t.Parallel()
+	w := newBuiltinWorld(t, func(o *BuiltinOptions) { o.NoCAA, o.NoControl = false, false })
+	r, csr := builtinRequest("a", "www.example.test"), builtinCSR(t, builtinECKey(t), "www.example.test")
+	_, err := w.Finalise(t.Context(), r, fulfill.Opening{}, csr)
+	builtinWant(t, err, order.GiveUp, "verify-lapsed")
+	own := w.WithoutChecks()
+	chain, err := own.Finalise(t.Context(), r, fulfill.Opening{}, csr)
+	if err != nil || !bytes.Equal(chain[1], w.ec.cert.Raw) {
+		t.Errorf("for its own names: %v", err)
+	}
+	if own.Ready(t.Context()) != nil || own.rsa != w.rsa {
+		t.Error("not the same authority")
+	}
+}
+
 func TestBuiltinMaxValidity(t *testing.T) {
 	t.Parallel()
 	w := newBuiltinWorld(t, func(o *BuiltinOptions) { o.MaxValidity = 48 * time.Hour })
