@@ -334,6 +334,10 @@ func builtinNamed(t *testing.T, records string) string {
 			cmd.Wait()
 			t.Fatalf("named does not answer: %v\n%s", err, log.String())
 		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 

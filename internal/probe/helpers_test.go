@@ -172,7 +172,16 @@ func startNamed(t *testing.T, zones map[string]string) string {
 				b, _ := os.ReadFile(log.Name())
 				t.Fatalf("named does not answer for %s: %v\n%s", zone, err, b)
 			}
+			pause(ctx)
 		}
 	}
 	return addr
+}
+
+// pause lets a polled program get on.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Millisecond):
+	}
 }
