@@ -127,7 +127,8 @@ func isUnder(parent map[*candidate]*candidate, a, b *candidate) bool {
 
 // explainsAll says whether a, if confirmed, accounts for b everywhere that b is seen.
 func (c *candidate) explainsAll(b *candidate) bool {
-	if c.verdict != confirmed || c.row == nil || !predicts(c.row.Predicts, b.id()) {
+	enough := c.verdict == confirmed || b.own == nil && b.row.Summary
+	if !enough || c.row == nil || !predicts(c.row.Predicts, b.id()) {
 		return false
 	}
 	if c.covers == nil || b.covers == nil {

@@ -103,7 +103,7 @@ func rowsOrder() []Row {
 			Predicts: stale,
 		},
 		{
-			ID: "renew-stored-not-synced", Per: perOrder, Node: nodeListener, Severity: Critical, Impact: blocksNow,
+			ID: "renew-stored-not-synced", Per: perOrder, Summary: true, Node: nodeListener, Severity: Critical, Impact: blocksNow,
 			Must: []sign{oBehind}, MustNot: []sign{oSyncLater},
 			Title: "The vault holds a newer certificate than {order}'s targets and endpoints",
 			Cause: "Serial {current} is stored and has not arrived. No step on the way reports a fault of its own.",

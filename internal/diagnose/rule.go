@@ -76,6 +76,7 @@ type Row struct {
 	Severity string
 	Impact   impact
 	Spare    sign // where it holds too, clients have another way: the finding is a warning
+	Summary  bool // it says only that something is wrong: a narrower cause stands for it even while merely possible
 	Note     bool // a harmless oddity or a state: reported as a note, never as a finding
 	Title    string
 	Cause    string
