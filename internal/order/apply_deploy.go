@@ -32,7 +32,7 @@ func (r Deployed) apply(o *Order, now time.Time) []Event {
 		d.Receipt = &rc
 	}
 	if r.Receipt.Changed {
-		e := o.event(now, StageDeploy, "deployed", "Deployed: version %d to %s. %s", d.Version, d.Key(), rc.Detail).with("serial", d.Serial)
+		e := o.event(now, StageDeploy, "deployed", "Deployed: version %d to %s. %s", d.Version, d.Key(), rc.Detail).with("serial", d.Serial, "target", d.Key())
 		if rc.Reload != nil {
 			e = e.with("reload", rc.Reload.Name)
 		}
@@ -40,7 +40,7 @@ func (r Deployed) apply(o *Order, now time.Time) []Event {
 	}
 	d.Skipped = rc.Detail
 	if changed || recovered || asked {
-		return []Event{o.event(now, StageDeploy, "sync-skipped", "In sync: %s holds version %d already. %s", d.Key(), d.Version, rc.Detail)}
+		return []Event{o.event(now, StageDeploy, "sync-skipped", "In sync: %s holds version %d already. %s", d.Key(), d.Version, rc.Detail).with("target", d.Key())}
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 	if r.TakenBack {
 		name, text = "taken-back", "Version %d was taken back from %s, what was there before serves on: %s"
 	}
-	return []Event{o.event(now, StageDeploy, name, text, r.Version, d.Key(), r.Problem.Error()).failed(r.Problem, Error)}
+	return []Event{o.event(now, StageDeploy, name, text, r.Version, d.Key(), r.Problem.Error()).failed(r.Problem, Error).with("target", d.Key())}
 }
 
 // Looked records a look at an endpoint. Only a transition is an event.
@@ -171,13 +171,13 @@ func (o *Order) lookEvent(now time.Time, e *EndpointRow, was StageState, served 
 	}
 	switch {
 	case e.State == Done && o.Kind == Watched:
-		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves serial %s.", at, e.Served).with("serial", e.Served, "before", served)
+		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves serial %s.", at, e.Served).with("serial", e.Served, "before", served, "endpoint", at)
 	case e.State == Done:
-		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves the current version (serial %s).", at, e.Served).with("serial", e.Served, "before", served)
+		return o.event(now, StageServe, "look-changed", "Seen on the wire: %s serves the current version (serial %s).", at, e.Served).with("serial", e.Served, "before", served, "endpoint", at)
 	}
 	ev := o.event(now, StageServe, "look-changed", "Seen on the wire: %s", e.Problem.Error()).failed(e.Problem, Error)
 	if e.State == StateUnkno { // a blind spot is no failure
 		ev.Text, ev.Level, ev.Status = "Cannot be seen from here: "+e.Problem.Error(), Warning, Info
 	}
-	return ev.with("before", string(was)+" "+served)
+	return ev.with("before", string(was)+" "+served, "endpoint", at)
 }

@@ -34,7 +34,7 @@ func (r Began) apply(o *Order, now time.Time) []Event {
 	}
 	o.Attempts = append(o.Attempts, a)
 	return []Event{o.event(now, StageIssue, "attempt-begun", "Asked %s for %s (%s).", a.Issuer, a.KeyType, reasonText(a.Reason)).
-		with("attempt", a.ID, "issuerOrder", a.URL, "replaces", a.Replaces)}
+		with("attempt", a.ID, "issuerOrder", a.URL, "replaces", a.Replaces, "keyType", string(a.KeyType), "reason", string(a.Reason))}
 }
 
 func reasonText(r Reason) string {
@@ -82,7 +82,7 @@ func (o *Order) needFailed(n *Need, p *Problem, now time.Time) []Event {
 	if p.Class == Waiting {
 		return []Event{o.waitEvent(now, p)}
 	}
-	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued: %s", p.Error()).failed(p, Error)}
+	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued: %s", p.Error()).failed(p, Error).with("keyType", string(n.KeyType))}
 }
 
 func (o *Order) waitEvent(now time.Time, p *Problem) Event {
@@ -124,7 +124,7 @@ func (r Proved) apply(o *Order, now time.Time) []Event {
 		row.Method = p.Method
 		if p.Problem != nil {
 			if row.fail(p.Problem, tryOwner, now) {
-				events = append(events, o.event(now, StageVerify, "verify-failed", "%s could not be verified: %s", p.Name.Value, p.Problem.Error()).failed(p.Problem, Error))
+				events = append(events, o.event(now, StageVerify, "verify-failed", "%s could not be verified: %s", p.Name.Value, p.Problem.Error()).failed(p.Problem, Error).with("identifier", p.Name.Value))
 			}
 			continue
 		}
@@ -137,7 +137,7 @@ func (r Proved) apply(o *Order, now time.Time) []Event {
 		row.Verified, row.ValidUntil, row.Instruct = &t, p.ValidTill, ""
 		if news {
 			row.Since = now
-			events = append(events, o.event(now, StageVerify, "name-verified", "Domain verified: %s by %s.", p.Name.Value, p.Method))
+			events = append(events, o.event(now, StageVerify, "name-verified", "Domain verified: %s by %s.", p.Name.Value, p.Method).with("identifier", p.Name.Value))
 		}
 	}
 	return events
@@ -196,7 +196,7 @@ func (r AttemptFailed) apply(o *Order, now time.Time) []Event {
 		if !a.fail(r.Problem, tryIssuer, now) {
 			return nil
 		}
-		return []Event{o.event(now, StageIssue, "attempt-retry", "Will be tried again: %s", r.Problem.Error()).failed(r.Problem, Warning)}
+		return []Event{o.event(now, StageIssue, "attempt-retry", "Will be tried again: %s", r.Problem.Error()).failed(r.Problem, Warning).with("keyType", string(a.KeyType))}
 	}
 	n := Need{KeyType: a.KeyType, Reason: a.Reason, Asked: a.Started, Delay: a.Delay, Caller: a.Caller}
 	n.Failed = a.Failed
@@ -241,7 +241,7 @@ func (r SignedBy) apply(o *Order, now time.Time) []Event {
 	a.Proofs = nil
 	o.Versions = append(o.Versions, v)
 	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
-		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID)}
+		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID, "keyType", string(v.KeyType), "reason", string(v.Reason))}
 }
 
 // signedLate keeps a version whose attempt was given up while the authority signed: its key is gone, so it
