@@ -103,12 +103,11 @@ func (a *API) putIssuer(w http.ResponseWriter, r *request) error {
 	if err := read(r, &body); err != nil {
 		return err
 	}
-	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.EABKey, "="))
-	if err != nil {
+	if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.EABKey, "=")); err != nil {
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidEABKey", Property: "eabKey", Message: "the HMAC key is not base64url", Fix: "Copy it as the authority shows it"}
 	}
 	i, err := a.Issuers.Add(r.Context(), order.Issuer{Name: r.PathValue("issuer"), Kind: order.IssuerACME, Directory: body.Directory, CAFile: []byte(body.CAFile), Contact: body.Contact,
-		EABKid: body.EABKid, Profile: body.Profile, InFlight: body.InFlight}, secret.Bytes(key))
+		EABKid: body.EABKid, Profile: body.Profile, InFlight: body.InFlight}, secret.Bytes(body.EABKey))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"certwright/internal/api"
+	"certwright/internal/arm"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+)
+
+func (e *Env) issuerCommand() *cobra.Command {
+	c := &cobra.Command{Use: "issuer", Aliases: []string{"issuers"}, Short: "The authorities that certificates are ordered from"}
+	c.AddCommand(e.issuerAdd(), e.issuerList(), e.issuerRemove())
+	return c
+}
+
+func (e *Env) issuerAdd() *cobra.Command {
+	var b api.IssuerBody
+	var caFile, eabFile string
+	c := &cobra.Command{Use: "add NAME --directory URL", Short: "Add an ACME authority", Args: oneArg("the issuer's name"),
+		Example: "  certwright issuer add le --directory https://acme-v02.api.letsencrypt.org/directory --contact mailto:ops@example.com"}
+	f := c.Flags()
+	f.StringVar(&b.Directory, "directory", "", "URL of the ACME directory")
+	f.StringVar(&caFile, "ca-file", "", "PEM file of the roots that its HTTPS certificate chains to (default: the system's)")
+	f.StringArrayVar(&b.Contact, "contact", nil, "mailto: address for the account (repeat for more)")
+	f.StringVar(&b.EABKid, "eab-kid", "", "key id of the external account binding")
+	f.StringVar(&eabFile, "eab-key-file", "", "file whose first line is the HMAC key of the external account binding, base64url")
+	f.StringVar(&b.Profile, "profile", "", "ACME profile of orders that name none")
+	f.IntVar(&b.InFlight, "in-flight", 0, "attempts at once (default 4)")
+	_ = c.MarkFlagRequired("directory")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if caFile != "" {
+			pem, err := os.ReadFile(caFile)
+			if err != nil {
+				return fmt.Errorf("read the authority's roots: %w", err)
+			}
+			b.CAFile = string(pem)
+		}
+		var err error
+		if b.EABKey, err = firstLine(eabFile); err != nil {
+			return err
+		}
+		cl, err := e.client()
+		if err != nil {
+			return err
+		}
+		var i order.Issuer
+		if err := cl.Call(c.Context(), "PUT", "/v1/issuers/"+url.PathEscape(args[0]), nil, b, &i); err != nil {
+			return err
+		}
+		return e.show(i, func() {
+			e.printf("Added: issuer %s. The account is registered with the first order.\n", i.Name)
+		})
+	}
+	return c
+}
+
+func (e *Env) issuerList() *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the issuers", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		cl, err := e.client()
+		if err != nil {
+			return err
+		}
+		var list arm.List[order.Issuer]
+		if err := cl.Call(c.Context(), "GET", "/v1/issuers", nil, nil, &list); err != nil {
+			return err
+		}
+		return e.show(list.Value, func() {
+			var rows [][]string
+			for _, i := range list.Value {
+				state := "ready"
+				if i.Problem != nil {
+					state = i.Problem.Error()
+				}
+				rows = append(rows, []string{i.Name, i.Kind, dash(i.Directory), dash(i.Account), state})
+			}
+			e.table([]string{"NAME", "KIND", "DIRECTORY", "ACCOUNT", "STATE"}, rows)
+		})
+	}}
+}
+
+func (e *Env) issuerRemove() *cobra.Command {
+	return &cobra.Command{Use: "remove NAME", Short: "Remove an issuer that no order uses", Args: oneArg("the issuer's name"), RunE: func(c *cobra.Command, args []string) error {
+		cl, err := e.client()
+		if err != nil {
+			return err
+		}
+		if err := cl.Call(c.Context(), "DELETE", "/v1/issuers/"+url.PathEscape(args[0]), nil, nil, nil); err != nil {
+			return err
+		}
+		e.printf("Removed: issuer %s.\n", args[0])
+		return nil
+	}}
+}
+
+func (e *Env) vaultCommand() *cobra.Command {
+	c := &cobra.Command{Use: "vault", Short: "What the vault holds (never its values: see order export)"}
+	var vault string
+	var deleted bool
+	c.PersistentFlags().StringVar(&vault, "vault", "default", "the vault")
+	list := &cobra.Command{Use: "list [SECRET]", Short: "List secrets, or the versions of one", Args: cobra.MaximumNArgs(1)}
+	list.Flags().BoolVar(&deleted, "deleted", false, "list the soft-deleted ones")
+	list.RunE = func(c *cobra.Command, args []string) error {
+		p := "/v1/vaults/" + url.PathEscape(vault) + "/secrets"
+		if deleted {
+			p = "/v1/vaults/" + url.PathEscape(vault) + "/deletedsecrets"
+		} else if len(args) == 1 {
+			p += "/" + url.PathEscape(args[0])
+		}
+		return e.listSecrets(c, p)
+	}
+	act := func(use, short, method, format, done string) *cobra.Command {
+		return &cobra.Command{Use: use + " SECRET", Short: short, Args: oneArg("the secret's name"), RunE: func(c *cobra.Command, args []string) error {
+			cl, err := e.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.Call(c.Context(), method, fmt.Sprintf(format, url.PathEscape(vault), url.PathEscape(args[0])), nil, nil, nil); err != nil {
+				return err
+			}
+			e.printf("%s: secret %s of vault %s.\n", done, args[0], vault)
+			return nil
+		}}
+	}
+	c.AddCommand(list,
+		act("delete", "Soft-delete a secret", "DELETE", "/v1/vaults/%s/secrets/%s", "Soft-deleted"),
+		act("recover", "Recover a soft-deleted secret", "POST", "/v1/vaults/%s/deletedsecrets/%s/recover", "Recovered"),
+		act("purge", "Purge a soft-deleted secret for good", "DELETE", "/v1/vaults/%s/deletedsecrets/%s", "Purged"))
+	return c
+}
+
+func (e *Env) listSecrets(c *cobra.Command, path string) error {
+	cl, err := e.client()
+	if err != nil {
+		return err
+	}
+	var list arm.List[secret.Info]
+	if err := cl.Call(c.Context(), "GET", path, nil, nil, &list); err != nil {
+		return err
+	}
+	return e.show(list.Value, func() {
+		var rows [][]string
+		for _, s := range list.Value {
+			state := "enabled"
+			switch {
+			case s.Deleted != nil:
+				state = "deleted, purged " + e.ago(&s.Deleted.Purge)
+			case !s.Attributes.Enabled:
+				state = "disabled"
+			}
+			rows = append(rows, []string{s.Name, s.ID, dash(s.ContentType), state, e.ago(&s.Attributes.Created), e.ago(s.Attributes.Expires), dash(s.Author)})
+		}
+		e.table([]string{"SECRET", "VERSION", "CONTENT", "STATE", "WRITTEN", "EXPIRES", "BY"}, rows)
+	})
+}
+
+func (e *Env) timelineCommand() *cobra.Command {
+	var n int
+	c := &cobra.Command{Use: "timeline [ORDER]", Short: "What was done, by whom, with which result", Args: cobra.MaximumNArgs(1)}
+	c.Flags().IntVarP(&n, "number", "n", 100, "how many events at most")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		cl, err := e.client()
+		if err != nil {
+			return err
+		}
+		if n < 1 {
+			return usage("-n %s is no number of events", strconv.Itoa(n))
+		}
+		events, err := cl.Timeline(c.Context(), strings.Join(args, ""), n)
+		if err != nil {
+			return err
+		}
+		return e.show(events, func() { e.printTimeline(events, len(args) == 0) })
+	}
+	return c
+}

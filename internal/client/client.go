@@ -1,0 +1,159 @@
+// Package client is the Go client of Certwright's API: the command line's way to a server.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"certwright/internal/arm"
+)
+
+// Config is where a server is and who we are there.
+type Config struct {
+	URL   string // base URL, https
+	CA    []byte // PEM roots that its certificate must chain to; nil = the system's
+	Token string
+}
+
+// Client talks to one server. It is safe for use by many goroutines.
+type Client struct {
+	base  *url.URL
+	token string
+	http  *http.Client
+}
+
+// New checks the configuration and makes a client; nothing is sent.
+func New(c Config) (*Client, error) {
+	u, err := url.Parse(strings.TrimRight(c.URL, "/"))
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%q is no server address: it must be an https:// URL", c.URL)
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(c.CA) > 0 {
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(c.CA) {
+			return nil, errors.New("the CA given for the server holds no certificate in PEM")
+		}
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	return &Client{base: u, token: c.Token, http: &http.Client{Transport: &http.Transport{TLSClientConfig: t, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, ResponseHeaderTimeout: 2 * time.Minute}}}, nil
+}
+
+// URL is the server's base URL.
+func (c *Client) URL() string { return c.base.String() }
+
+// Error is a refusal or failure that the server answered with.
+type Error struct {
+	Status int // HTTP status
+	arm.ErrorInfo
+}
+
+// Error is the message, with the property it is about and the next step.
+func (e *Error) Error() string {
+	s := e.Message
+	if e.Target != "" {
+		s = e.Target + ": " + s
+	}
+	if e.Fix != "" {
+		s += "\n  → " + e.Fix
+	}
+	return s
+}
+
+// NotFound says whether the thing asked for is not there.
+func NotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+// Call sends a request with a JSON body (nil = none) and decodes the answer into out: a pointer, a
+// *[]byte for the raw body, or nil.
+func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body, out any, header ...string) error {
+	var payload io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		payload = bytes.NewReader(b)
+	}
+	u := c.base.String() + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	if strings.HasPrefix(path, "https://") {
+		u = path
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u, payload)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return c.unreachable(err)
+	}
+	if resp.StatusCode >= 400 {
+		return readError(resp, data)
+	}
+	switch o := out.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*o = data
+		return nil
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", c.base, err)
+	}
+	return nil
+}
+
+// unreachable says in words why the server did not answer.
+func (c *Client) unreachable(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &unknown):
+		return fmt.Errorf("the server at %s shows a certificate of an authority that is not trusted here: %w\n  → sign in again with: certwright login %s --ca-file FILE", c.base, err, c.base)
+	case errors.As(err, &op) && op.Op == "dial":
+		return fmt.Errorf("no server answers at %s: %w\n  → start it with: certwright serve", c.base, op.Err)
+	}
+	return fmt.Errorf("the server at %s did not answer: %w", c.base, err)
+}
+
+func readError(resp *http.Response, data []byte) error {
+	var b arm.ErrorBody
+	if json.Unmarshal(data, &b) != nil || b.Error.Message == "" {
+		b.Error = arm.ErrorInfo{Code: "Unreadable", Message: fmt.Sprintf("the server answered %s with something that is not its own", resp.Status)}
+	}
+	return &Error{Status: resp.StatusCode, ErrorInfo: b.Error}
+}

@@ -1,0 +1,153 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strconv"
+
+	"certwright/internal/api"
+	"certwright/internal/arm"
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// Order is an order as the API gives it.
+type Order struct {
+	arm.Resource
+	Properties arm.Properties `json:"properties"`
+}
+
+// Followed is an answer of Follow.
+type Followed struct {
+	Events []order.Event `json:"events"`
+	Order  *Order        `json:"order"`
+}
+
+func path(name string, more ...string) string {
+	p := "/v1/orders/" + url.PathEscape(name)
+	for _, m := range more {
+		p += "/" + m
+	}
+	return p
+}
+
+// CreateOrder creates an order; one that exists is an error.
+func (c *Client) CreateOrder(ctx context.Context, name string, w arm.Wish) (o Order, err error) {
+	err = c.Call(ctx, "PUT", path(name), nil, w, &o, "If-None-Match", "*")
+	return o, err
+}
+
+// UpdateOrder changes what the wish names.
+func (c *Client) UpdateOrder(ctx context.Context, name string, w arm.Wish) (o Order, err error) {
+	err = c.Call(ctx, "PATCH", path(name), nil, w, &o)
+	return o, err
+}
+
+// ImportOrder brings a certificate.
+func (c *Client) ImportOrder(ctx context.Context, name string, b api.ImportBody) (o Order, err error) {
+	err = c.Call(ctx, "POST", path(name, "import"), nil, b, &o)
+	return o, err
+}
+
+// WatchOrder watches endpoints.
+func (c *Client) WatchOrder(ctx context.Context, name string, b api.WatchBody) (o Order, err error) {
+	err = c.Call(ctx, "POST", path(name, "watch"), nil, b, &o)
+	return o, err
+}
+
+// Order reads an order.
+func (c *Client) Order(ctx context.Context, name string) (o Order, err error) {
+	err = c.Call(ctx, "GET", path(name), nil, nil, &o)
+	return o, err
+}
+
+// Orders lists every order that a query names, over all pages.
+func (c *Client) Orders(ctx context.Context, query url.Values) ([]order.Summary, error) {
+	var all []order.Summary
+	next := "/v1/orders"
+	for next != "" {
+		var page arm.List[order.Summary]
+		if err := c.Call(ctx, "GET", next, query, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Value...)
+		next, query = c.relative(page.NextLink), nil
+	}
+	return all, nil
+}
+
+// relative makes a nextLink a path at the server as we reach it: its public URL may differ from ours.
+func (c *Client) relative(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || link == "" {
+		return ""
+	}
+	return u.RequestURI()
+}
+
+// Command gives an order a command: verify, renew, rekey, sync, revoke, cancel, again.
+func (c *Client) Command(ctx context.Context, name, command string, b api.CommandBody) (o Order, err error) {
+	err = c.Call(ctx, "POST", path(name, command), nil, b, &o)
+	return o, err
+}
+
+// DeleteOrder deletes an order.
+func (c *Client) DeleteOrder(ctx context.Context, name string, force bool) (o Order, err error) {
+	q := url.Values{}
+	if force {
+		q.Set("force", "true")
+	}
+	err = c.Call(ctx, "DELETE", path(name), q, nil, &o)
+	return o, err
+}
+
+// Export reads the current version with its key: PEM text or a PFX.
+func (c *Client) Export(ctx context.Context, name string, b api.ExportBody) (data []byte, err error) {
+	err = c.Call(ctx, "POST", path(name, "export"), nil, b, &data)
+	return data, err
+}
+
+// Follow waits until an order has events after a number, or for a while.
+func (c *Client) Follow(ctx context.Context, name string, after int64) (f Followed, err error) {
+	err = c.Call(ctx, "GET", path(name, "follow"), url.Values{"after": {strconv.FormatInt(after, 10)}}, nil, &f)
+	return f, err
+}
+
+// Timeline reads up to n events of an order (empty = of all), newest first.
+func (c *Client) Timeline(ctx context.Context, name string, n int) ([]order.Event, error) {
+	p := "/v1/timeline"
+	if name != "" {
+		p = path(name, "timeline")
+	}
+	var all []order.Event
+	query := url.Values{"top": {strconv.Itoa(min(n, 1000))}}
+	for p != "" && len(all) < n {
+		var page arm.List[order.Event]
+		if err := c.Call(ctx, "GET", p, query, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Value...)
+		p, query = c.relative(page.NextLink), nil
+	}
+	return all[:min(n, len(all))], nil
+}
+
+// Diagnose asks the server why an order is as it is: the JSON of the findings.
+func (c *Client) Diagnose(ctx context.Context, name string) (report json.RawMessage, err error) {
+	err = c.Call(ctx, "GET", path(name, "diagnose"), nil, nil, &report)
+	return report, err
+}
+
+// SaveSite creates or changes a site.
+func (c *Client) SaveSite(ctx context.Context, name string, s site.Site, create bool) (saved site.Site, err error) {
+	var r struct {
+		Properties site.Site `json:"properties"`
+	}
+	var header []string
+	if create {
+		header = []string{"If-None-Match", "*"}
+	}
+	err = c.Call(ctx, "PUT", "/v1/sites/"+url.PathEscape(name), nil, api.SiteBody{Properties: s}, &r, header...)
+	return r.Properties, err
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+
+	"certwright/internal/fulfill"
+	"certwright/internal/issue"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+)
+
+// issuers are the configured authorities: rows of the store, and a client for each that is used.
+type issuers struct {
+	s       *Server
+	mu      sync.Mutex
+	clients map[string]*client
+}
+
+// client is an ACME account in use, with the row that it was made of.
+type client struct {
+	of   string
+	acme *issue.ACME
+}
+
+// Authority gives the authority of an issuer's name.
+func (i *issuers) Authority(ctx context.Context, name string) (fulfill.Authority, fulfill.Traits, error) {
+	if strings.EqualFold(name, order.BuiltinIssuer) {
+		return i.s.Builtin, fulfill.Traits{Patient: true, Wildcard: true, Internal: true, InFlight: 64}, nil
+	}
+	row, err := i.s.Store.LoadIssuer(ctx, name)
+	if err != nil {
+		return nil, fulfill.Traits{}, err
+	}
+	c, err := i.client(ctx, row)
+	return c, fulfill.Traits{InFlight: row.InFlight}, err
+}
+
+// client makes the account's client once for as long as its row says the same.
+func (i *issuers) client(ctx context.Context, row *order.Issuer) (*issue.ACME, error) {
+	of := strings.Join([]string{row.Directory, string(row.CAFile), strings.Join(row.Contact, ","), row.EABKid, row.Profile}, "\x00")
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if c := i.clients[row.Name]; c != nil && c.of == of {
+		return c.acme, nil
+	}
+	key, err := i.s.Keys.CreateSigner(ctx, accountKey(row.Name), order.P256)
+	if err != nil {
+		return nil, fmt.Errorf("open the account key of issuer %s: %w", row.Name, err)
+	}
+	var eab secret.Bytes
+	if row.EABKid != "" {
+		if eab, err = i.s.Keys.GetSecret(ctx, eabKey(row.Name)); err != nil {
+			return nil, fmt.Errorf("open the external account binding of issuer %s: %w", row.Name, err)
+		}
+	}
+	dialer := i.s.dialer()
+	c := issue.NewACME(issue.ACMEOptions{Issuer: *row, Key: key, EABKey: eab, Now: i.s.Now, Dial: dialer.DialContext, Poll: i.s.Poll, Logger: i.s.Logger,
+		SaveAccount: func(ctx context.Context, account string) error { return i.saveAccount(ctx, row.Name, account) }})
+	i.clients[row.Name] = &client{of: of, acme: c}
+	return c, nil
+}
+
+func accountKey(issuer string) string { return "issuer/" + strings.ToLower(issuer) }
+func eabKey(issuer string) string     { return accountKey(issuer) + "/eab" }
+
+// saveAccount records where the account is.
+func (i *issuers) saveAccount(ctx context.Context, name, account string) error {
+	for {
+		row, err := i.s.Store.LoadIssuer(ctx, name)
+		if err != nil || row.Account == account {
+			return err
+		}
+		row.Account, row.Updated = account, i.s.Now()
+		if err := i.s.Store.SaveIssuer(ctx, row); !errors.Is(err, fulfill.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func bad(property, message, fix string) error {
+	return &order.Refusal{Kind: order.BadInput, Code: "InvalidIssuer", Property: property, Message: message, Fix: fix}
+}
+
+// Add records a new issuer. The account is registered when it is first used.
+func (i *issuers) Add(ctx context.Context, row order.Issuer, eab secret.Bytes) (order.Issuer, error) {
+	if err := checkIssuer(row, eab); err != nil {
+		return row, err
+	}
+	row.Created, row.Updated, row.Revision = i.s.Now(), i.s.Now(), 0
+	if row.EABKid != "" {
+		if err := i.s.Keys.PutSecret(ctx, eabKey(row.Name), eab); err != nil {
+			return row, fmt.Errorf("keep the external account binding: %w", err)
+		}
+	}
+	err := i.s.Store.SaveIssuer(ctx, &row)
+	if errors.Is(err, fulfill.ErrExists) || errors.Is(err, fulfill.ErrConflict) {
+		return row, &order.Refusal{Kind: order.Conflict, Code: "IssuerExists", Property: "name", Message: fmt.Sprintf("an issuer named %s exists already", row.Name), Fix: "Choose another name, or remove that one first"}
+	}
+	return row, err
+}
+
+func checkIssuer(row order.Issuer, eab secret.Bytes) error {
+	if err := order.ValidName(row.Name); err != nil {
+		return bad("name", err.Error(), "")
+	}
+	if strings.EqualFold(row.Name, order.BuiltinIssuer) {
+		return bad("name", "the name builtin is the built-in authority's", "Choose another name")
+	}
+	u, err := url.Parse(row.Directory)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return bad("directory", fmt.Sprintf("%q is no ACME directory: it must be an https:// URL", row.Directory), "See the authority's documentation for its directory URL")
+	}
+	if len(row.CAFile) > 0 && !x509.NewCertPool().AppendCertsFromPEM(row.CAFile) {
+		return bad("caFile", "it holds no certificate in PEM", "")
+	}
+	for _, c := range row.Contact {
+		if !strings.HasPrefix(c, "mailto:") || !strings.Contains(c, "@") {
+			return bad("contact", fmt.Sprintf("%q is no contact", c), "Write it as mailto:ops@example.com")
+		}
+	}
+	if (row.EABKid == "") != (len(eab) == 0) {
+		return bad("eabKid", "an external account binding needs both its key id and its HMAC key", "Give both, as the authority shows them")
+	}
+	if row.InFlight < 0 || row.InFlight > 1000 {
+		return bad("inFlight", "it must be between 0 and 1000", "")
+	}
+	return nil
+}
+
+// builtin is the row of the built-in authority, which is in no table.
+func (i *issuers) builtin() order.Issuer {
+	return order.Issuer{Name: order.BuiltinIssuer, Kind: order.IssuerBuiltin}
+}
+
+// List gives all issuers, the built-in one first.
+func (i *issuers) List(ctx context.Context) ([]order.Issuer, error) {
+	rows, err := i.s.Store.ListIssuers(ctx)
+	return append([]order.Issuer{i.builtin()}, rows...), err
+}
+
+// Get gives one issuer.
+func (i *issuers) Get(ctx context.Context, name string) (order.Issuer, error) {
+	if strings.EqualFold(name, order.BuiltinIssuer) {
+		return i.builtin(), nil
+	}
+	row, err := i.s.Store.LoadIssuer(ctx, name)
+	if errors.Is(err, fulfill.ErrNotFound) {
+		return order.Issuer{}, &order.Refusal{Kind: order.NotFound, Code: "IssuerNotFound", Message: fmt.Sprintf("there is no issuer %s", name), Fix: "See the names with: certwright issuer list"}
+	}
+	if err != nil {
+		return order.Issuer{}, err
+	}
+	return *row, nil
+}
+
+// Remove removes an issuer that no order uses.
+func (i *issuers) Remove(ctx context.Context, name string) error {
+	row, err := i.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	if row.Kind == order.IssuerBuiltin {
+		return bad("name", "the built-in authority cannot be removed", "")
+	}
+	page, err := i.s.Store.ListOrders(ctx, order.Query{Issuer: row.Name, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(page.Orders) > 0 {
+		return &order.Refusal{Kind: order.Conflict, Code: "IssuerInUse", Message: fmt.Sprintf("order %s is issued by %s", page.Orders[0].ID.Name, name), Fix: "Change or delete that order first"}
+	}
+	return i.s.Store.DeleteIssuer(ctx, &row)
+}

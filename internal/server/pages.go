@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"certwright/internal/arm"
+	"certwright/internal/auth"
+	"certwright/internal/diagnose"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/web"
+)
+
+// pages are the web pages over this server.
+func (s *Server) pages() http.Handler {
+	return web.New(web.Options{
+		Reader: s.Store, Actions: buttons{s}, Auth: signIn{s.Auth}, Now: s.Now,
+		Path: (*order.Order).Path, Project: (*order.Order).Project,
+		Diagnose: s.report, Changes: s.changes,
+		Resource: func(_ context.Context, o *order.Order) (json.RawMessage, error) {
+			return json.Marshal(arm.Order(o, s.Now()))
+		},
+		SignOut:   func(ctx context.Context, r *http.Request) error { return s.Auth.SignOut(ctx, web.Session(r)) },
+		PublicURL: s.Config.URL, Version: s.Version,
+	})
+}
+
+// buttons are the pages' two actions.
+type buttons struct{ s *Server }
+
+func by(caller string) order.By { return order.By{Caller: caller, Correlation: fulfill.NewID()} }
+
+func (b buttons) Sync(ctx context.Context, caller string, id order.ID) error {
+	_, err := b.s.Mover.Sync(ctx, by(caller), id)
+	return err
+}
+
+func (b buttons) Verify(ctx context.Context, caller string, id order.ID) error {
+	_, err := b.s.Mover.Verify(ctx, by(caller), id)
+	return err
+}
+
+// signIn lets auth speak the pages' words.
+type signIn struct{ a *auth.Auth }
+
+func (i signIn) SignIn(ctx context.Context, token string) (string, string, error) {
+	return i.a.SignIn(ctx, token)
+}
+
+func (i signIn) Who(ctx context.Context, r *http.Request) (string, bool) {
+	p, err := i.a.Authenticate(ctx, web.Session(r))
+	return p.Name, err == nil
+}
+
+// report is a diagnosis in the pages' words.
+func (s *Server) report(ctx context.Context, id order.ID) (web.Report, error) {
+	r, err := s.Diagnose(ctx, id)
+	if err != nil {
+		return web.Report{}, err
+	}
+	out := web.Report{Healthy: r.Healthy, Took: time.Duration(r.DurationMs) * time.Millisecond}
+	for _, f := range r.Findings {
+		out.Roots = append(out.Roots, rootOf(f, r.Path))
+	}
+	for _, b := range r.BlindSpots {
+		out.BlindSpots = append(out.BlindSpots, b.What+": "+b.Because)
+	}
+	return out, nil
+}
+
+func rootOf(f diagnose.Finding, path []order.Stage) web.Root {
+	root := web.Root{ID: f.ID, Leg: f.Leg, Severity: f.Severity, Certainty: f.Certainty, Title: f.Title, Cause: f.Cause, FixText: f.Fix.Text, FixCommand: f.Fix.Command}
+	if f.Fix.Action == "sync" || f.Fix.Action == "verify" {
+		root.Action = f.Fix.Action
+	}
+	for _, e := range f.Evidence {
+		root.Evidence = append(root.Evidence, web.Evidence{Subject: e.Subject, Expected: e.Expected, Seen: e.Seen, From: e.From, Command: e.Command, At: e.At})
+	}
+	for _, x := range f.RuledOut {
+		root.RuledOut = append(root.RuledOut, web.RuledOut{ID: x.ID, Because: x.Because})
+	}
+	if w := order.Worst(path); w.State == order.StateFail || w.State == order.StateWait { // since when, who, by when
+		root.Owner = w.Owner
+		if w.Since != nil {
+			root.Since = *w.Since
+		}
+		if w.Deadline != nil {
+			root.Deadline = *w.Deadline
+		}
+	}
+	return root
+}
+
+// changes gives the ids of orders as events come, until ctx ends.
+func (s *Server) changes(ctx context.Context) (<-chan order.ID, error) {
+	_, cursor, err := s.Store.Follow(ctx, "", 1)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan order.ID, 16)
+	go func() {
+		defer close(out)
+		for ctx.Err() == nil {
+			changed := s.Store.Changed()
+			events, next, err := s.Store.Follow(ctx, cursor, 200)
+			if err != nil {
+				return
+			}
+			cursor = next
+			for _, e := range events {
+				select {
+				case out <- e.Order:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if len(events) == 0 {
+				s.Store.Wait(ctx, changed, 5*time.Second)
+			}
+		}
+	}()
+	return out, nil
+}
