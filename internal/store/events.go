@@ -109,7 +109,9 @@ func (s *Store) Events(ctx context.Context, eq order.EventQuery) ([]order.Event,
 	}
 	w.eq("subscription", lower(eq.Subscription))
 	w.eq("resource_group", lower(eq.Group))
-	w.eq("correlation", eq.Correlation)
+	if eq.Correlation != "" {
+		w.add("correlation = ? AND correlation <> ''", eq.Correlation) // the second half is the index's own condition
+	}
 	if !eq.From.IsZero() {
 		w.add("at >= ?", dueMS(eq.From))
 	}

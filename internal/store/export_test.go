@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 )
 
@@ -17,4 +18,40 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 		var n int
 		return q.one(ctx, fmt.Sprintf(`PRAGMA max_page_count(%d)`, pages)).Scan(&n)
 	})
+}
+
+// Plans makes the store note how SQLite goes about each of its reads from now on.
+func (s *Store) Plans() *Plans {
+	p := &Plans{source: s.reader}
+	s.reader = p
+	return p
+}
+
+// Plans are the noted ones.
+type Plans struct {
+	source
+	Noted []string // statement and plan
+}
+
+func (p *Plans) note(ctx context.Context, text string, args []any) {
+	plan := ""
+	rows, err := p.source.query(ctx, "EXPLAIN QUERY PLAN "+text, args...)
+	err = each(rows, err, func(r *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := r.Scan(&id, &parent, &unused, &detail)
+		plan += "\n" + detail
+		return err
+	})
+	p.Noted = append(p.Noted, fmt.Sprint(text, plan, err))
+}
+
+func (p *Plans) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	p.note(ctx, text, args)
+	return p.source.query(ctx, text, args...)
+}
+
+func (p *Plans) one(ctx context.Context, text string, args ...any) row {
+	p.note(ctx, text, args)
+	return p.source.one(ctx, text, args...)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"certwright/internal/order"
+	"certwright/internal/secret"
 	"certwright/internal/store"
 	"certwright/internal/store/storetest"
 )
@@ -168,6 +169,9 @@ func TestAFullDiskIsNamedAndPasses(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	large := version("www", "a1", 0)
+	large.Blob = make([]byte, 4<<20)
+	wantErr(t, s.PutSecret(t.Context(), large), secret.ErrVaultFull)
 	must(t, s.LimitPages(t.Context(), 1<<30))
 	must(t, s.SaveOrder(t.Context(), o, issued(), []order.Event{event("after")}))
 	must(t, s.VerifyChain(t.Context(), o.ID))

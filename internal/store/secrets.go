@@ -11,14 +11,14 @@ import (
 )
 
 // PutSecret writes a version. secret.ErrConflict when the id is there already with another envelope (whether its content
-// is the same is for the vault to find out), secret.ErrDeleted while the name is soft-deleted, secret.ErrNoVault.
+// is the same is for the vault to find out), secret.ErrDeleted while the name is soft-deleted, secret.ErrNoVault, secret.ErrVaultFull.
 func (s *Store) PutSecret(ctx context.Context, v secret.Sealed) error {
 	tags, err := json.Marshal(v.Tags)
 	if err != nil {
 		return fail("put secret "+v.Name, err)
 	}
 	vault, name, id := lower(v.Vault), lower(v.Name), lower(v.ID)
-	return fail("put secret "+v.Name, s.write(ctx, func(ctx context.Context, q *session) error {
+	err = s.write(ctx, func(ctx context.Context, q *session) error {
 		if err := q.openSecret(ctx, vault, name); err != nil {
 			return err
 		}
@@ -35,7 +35,11 @@ func (s *Store) PutSecret(ctx context.Context, v secret.Sealed) error {
 			return secret.ErrConflict
 		}
 		return err
-	}))
+	})
+	if classify(err) == IDFull {
+		err = errors.Join(secret.ErrVaultFull, err)
+	}
+	return fail("put secret "+v.Name, err)
 }
 
 // openSecret makes the secret's row, or takes it for this transaction: a delete or purge waits.
