@@ -16,39 +16,57 @@ import (
 // were taken over from another manager back as they were. It may be repeated.
 func (w *work) back(previous string) error {
 	version := path.Base(previous)
-	m, err := w.readMeta(version)
-	if errors.Is(err, fs.ErrNotExist) {
+	former := w.previous(version)
+	if former == "" {
 		return nil // done before
-	}
-	if err != nil {
-		return err
 	}
 	if w.current() == version {
 		if err := w.setPending(); err != nil {
 			return err
 		}
-		if err := w.flip(m.Previous); err != nil {
+		if err := w.unflip(former); err != nil {
 			return err
 		}
 	}
-	return w.release(m.Previous)
-}
-
-// release undoes adopt for a captured version: its content stays what is read at each path.
-func (w *work) release(version string) error {
-	m, err := w.readMeta(version)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err := w.release(former); err != nil {
 		return err
 	}
-	for _, n := range w.namesOf(m) {
-		a := m.Adopted[n.path]
+	return w.flush()
+}
+
+// unflip switches back. Where there was nothing, the directory link goes: every file at once.
+func (w *work) unflip(former string) error {
+	if former != nothing {
+		return w.flip(former)
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if err := w.remove(w.at(currentLink)); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// release undoes adopt: what is read at each path stays what it is.
+func (w *work) release(former string) error {
+	c := captured{}
+	if former == nothing {
+		for _, n := range w.names {
+			c[n.path] = adopted{Was: wasAbsent, Stored: n.stored()}
+		}
+	} else {
+		var err error
+		if c, err = w.readCaptured(former); err != nil {
+			return err
+		}
+	}
+	for _, n := range namesOf(c) {
+		a := c[n.path]
 		if a.Was == wasOurs || !w.isOurs(n) {
 			continue
 		}
-		if err := w.restore(n, a, version); err != nil {
+		if err := w.restore(n, a, former); err != nil {
 			return err
 		}
 	}
@@ -74,9 +92,9 @@ func (w *work) restore(n named, a adopted, version string) error {
 }
 
 // namesOf are the paths that a captured version speaks of. The target's settings may have changed since.
-func (w *work) namesOf(m meta) []named {
+func namesOf(c captured) []named {
 	var l []named
-	for p, a := range m.Adopted {
+	for p, a := range c {
 		kind, _, _ := strings.Cut(a.Stored, ".")
 		if a.Stored == "certificate.pfx" {
 			kind = kindPFX
@@ -101,39 +119,23 @@ func (w *work) use(previous string) error {
 // takeable says whether the push of the receipt can still be taken back.
 func (w *work) takeable(r order.Receipt) error {
 	version, cur := path.Base(r.Previous), w.current()
-	m, err := w.readMeta(version)
+	former := w.previous(version)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && cur != "" && w.servesSerial(cur, r.Serial):
+	case former == "" && strings.HasPrefix(cur, "v-"+strings.ToLower(r.Serial)+"-"):
 		return errors.New("nothing is kept of what was there before: the push was settled")
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // taken back before
-	case err != nil:
-		return err
-	case cur == version && m.Previous == "":
-		return errors.New("nothing is kept of what was there before: the push was settled")
-	case cur != version && cur != m.Previous:
-		return errors.New("another version was put there since: nothing was taken back")
+	case former == "", cur == version, cur == former, cur == "" && former == nothing:
+		return nil // as it was put, or taken back before
 	}
-	return nil
-}
-
-func (w *work) servesSerial(version, serial string) bool {
-	m, err := w.readMeta(version)
-	return err == nil && strings.EqualFold(m.Serial, serial)
+	return errors.New("another version was put there since: nothing was taken back")
 }
 
 // settle lets go of the version before the one of a receipt.
 func (w *work) settle(previous string) error {
 	version := path.Base(previous)
-	m, err := w.readMeta(version)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (m.Previous == "" || version != w.current()) {
+	if version != w.current() || w.previous(version) == "" {
 		return nil // settled before, taken back, or another version was put since
 	}
-	if err != nil {
-		return err
-	}
-	m.Previous = ""
-	if err := w.writeMeta(version, m); err != nil {
+	if err := w.remove(w.at(version, previousLink)); err != nil {
 		return err
 	}
 	return w.sweep()
@@ -172,10 +174,7 @@ func (w *work) sweep() error {
 		return err
 	}
 	cur := w.current()
-	keep := map[string]bool{currentLink: true, pendingFile: true, cur: true}
-	if m, err := w.readMeta(cur); err == nil {
-		keep[m.Previous] = true
-	}
+	keep := map[string]bool{currentLink: true, pendingFile: true, cur: true, w.previous(cur): true}
 	for _, e := range entries {
 		if !keep[e.Name()] {
 			if err := w.removeAll(w.at(e.Name())); err != nil {

@@ -158,6 +158,15 @@ func publicOf(der []byte) crypto.PublicKey {
 	return nil
 }
 
+// wipe overwrites rendered keys once they are written.
+func wipe(files []file) {
+	for _, f := range files {
+		if secretKind(f.kind) {
+			clear(f.content)
+		}
+	}
+}
+
 // same says whether a file on disk holds what f would: byte for byte, but a PKCS#12 is salted and is compared opened.
 func (f file) same(b []byte) bool {
 	if f.kind != kindPFX {

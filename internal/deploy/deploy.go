@@ -74,6 +74,7 @@ func (d *Deployer) Put(ctx context.Context, _ site.Site, t site.Target, c fulfil
 	if err != nil {
 		return order.Receipt{}, d.problem("prepare the files", w.describe(), err)
 	}
+	defer wipe(files)
 	defer d.lock(w.base)()
 	return d.put(ctx, w, files, serial)
 }

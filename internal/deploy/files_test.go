@@ -76,6 +76,36 @@ func TestPutWritesEveryKind(t *testing.T) {
 	}
 }
 
+// TestKeyIsNeverWider looks at each file in the moment between its creation and its content: it has its
+// final mode and owner already, whatever the umask.
+func TestKeyIsNeverWider(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, nil)
+	tg := site.Target{Name: "all", Kind: site.KindFiles, Files: &site.Files{Root: "web", Key: "k", PFX: "p", Combined: "c", Mode: "0440"}}
+	if os.Geteuid() == 0 {
+		tg.Files.Owner = "nobody"
+	}
+	looked := 0
+	s.d.step = func(op string) {
+		name, ok := strings.CutPrefix(op, "write ")
+		if !ok || strings.HasSuffix(name, adoptedFile) {
+			return
+		}
+		st, err := os.Stat(s.path(name))
+		if err != nil || st.Mode().Perm() != 0o440 || st.Size() != 0 {
+			t.Errorf("%s before its content: %v %v", name, st, err)
+		}
+		if os.Geteuid() == 0 && st.Sys().(*syscall.Stat_t).Uid != 65534 {
+			t.Errorf("%s before its content belongs to %d", name, st.Sys().(*syscall.Stat_t).Uid)
+		}
+		looked++
+	}
+	s.put(tg, s.ca.issue(t, 1))
+	if looked != 3 {
+		t.Errorf("%d files looked at, want 3", looked)
+	}
+}
+
 func TestSkipIsDecidedByWhatIsThere(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

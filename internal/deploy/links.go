@@ -62,12 +62,19 @@ func (w *work) relink(n named, version, target string) (string, error) {
 // realDirs are the root and a path's directory with every link followed: a relative link is read from there.
 // They only go into the text of links; every change is made through os.Root.
 func (w *work) realDirs(n named) (root, dir string, err error) {
+	key := path.Dir(n.path)
+	if known, ok := w.real[key]; ok {
+		return known[0], known[1], nil
+	}
 	if root, err = filepath.EvalSymlinks(w.dir); err != nil {
 		return "", "", err
 	}
 	if root, err = filepath.Abs(root); err != nil {
 		return "", "", err
 	}
-	dir, err = filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(path.Dir(n.path))))
-	return root, dir, err
+	if dir, err = filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(key))); err != nil {
+		return "", "", err
+	}
+	w.real[key] = [2]string{root, dir}
+	return root, dir, nil
 }

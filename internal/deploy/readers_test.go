@@ -31,12 +31,12 @@ func TestReadersNeverSeeAMixedPair(t *testing.T) {
 	key, _ := pemKey(certs[0].Key)
 	s.write("www.crt", string(pemCerts(chain)))
 	s.write("www.key", string(key))
-	var done, straddled atomic.Int64
+	var done, straddled, switches atomic.Int64
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for i := range 4 {
 		readers.Go(func() {
-			for done.Load() < reads && !t.Failed() {
+			for (done.Load() < reads || switches.Load() < 10) && !t.Failed() {
 				whole := readPlain
 				if i%2 == 1 {
 					whole = readDirectory
@@ -53,19 +53,15 @@ func TestReadersNeverSeeAMixedPair(t *testing.T) {
 		})
 	}
 	go func() { readers.Wait(); close(stop) }()
-	switches := 0
-	for running := true; running; switches++ {
-		s.put(tg, certs[(switches+1)%len(certs)])
+	for running := true; running; {
+		s.put(tg, certs[(switches.Add(1))%int64(len(certs))])
 		select {
 		case <-stop:
 			running = false
 		default:
 		}
 	}
-	t.Logf("%d reads, %d of them across a switch, %d switches", done.Load()+straddled.Load(), straddled.Load(), switches)
-	if switches < 3 {
-		t.Errorf("only %d switches: nothing was shown", switches)
-	}
+	t.Logf("%d reads, %d of them across a switch, %d switches", done.Load()+straddled.Load(), straddled.Load(), switches.Load())
 }
 
 // errStraddled: a switch came between two opens; such a reader reads again.

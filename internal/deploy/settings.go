@@ -49,6 +49,7 @@ type work struct {
 	group  string
 	mode   fs.FileMode // of files with a key
 	reload string
+	real   map[string][2]string // realDirs by directory
 }
 
 // named is one file of the target.
@@ -78,7 +79,7 @@ func (d *Deployer) resolve(t site.Target) (*work, error) {
 		return nil, refusal("kind", "use kind files with its settings", "target %s: kind %q cannot be deployed to", t.Name, t.Kind)
 	}
 	f := *t.Files
-	w := &work{target: t.Name, reload: f.Reload, uid: -1, gid: -1, owner: f.Owner, group: f.Group}
+	w := &work{real: map[string][2]string{}, target: t.Name, reload: f.Reload, uid: -1, gid: -1, owner: f.Owner, group: f.Group}
 	dir, ok := d.roots[f.Root]
 	if !ok {
 		return nil, refusal("files.root", "name a file root of the server's configuration", "file root %q is not configured", f.Root)
@@ -97,7 +98,7 @@ func (d *Deployer) resolve(t site.Target) (*work, error) {
 	if err != nil {
 		return nil, refusal("files.root", "make the directory, or give the server access to it", "file root %s: %v", f.Root, err)
 	}
-	w.disk = disk{root: root, step: d.step}
+	w.disk = disk{root: root, step: d.step, dirty: map[string]bool{}}
 	return w, nil
 }
 

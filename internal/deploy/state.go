@@ -15,17 +15,15 @@ import (
 
 // Names inside a target's state directory.
 const (
-	currentLink = "current"        // symbolic link to the version directory that is served
-	pendingFile = "reload-pending" // there while what is on disk was not loaded successfully
-	metaFile    = "version.json"   // in each version directory
+	currentLink  = "current"        // symbolic link to the version directory that is served
+	pendingFile  = "reload-pending" // there while what is on disk was not loaded successfully
+	previousLink = "previous"       // in a version directory: which one was current before; gone once settled
+	nothing      = "nothing"        // where previousLink leads when there was none and no file either
+	adoptedFile  = "adopted.json"   // in a captured version directory: what was at each path
 )
 
-// meta is what a version directory says of itself. It holds no secret.
-type meta struct {
-	Serial   string             `json:"serial,omitempty"`
-	Previous string             `json:"previous,omitempty"` // version directory that was current before
-	Adopted  map[string]adopted `json:"adopted,omitempty"`  // of a capture: what was at each path, by path
-}
+// captured is what a captured version says of the paths, by path. It holds no secret.
+type captured map[string]adopted
 
 // adopted is what was at a named path before Certwright made it a link.
 type adopted struct {
@@ -60,28 +58,34 @@ func (w *work) current() string {
 	return v
 }
 
-func (w *work) readMeta(version string) (meta, error) {
-	var m meta
-	b, err := w.root.ReadFile(w.at(version, metaFile))
-	if err == nil {
-		err = json.Unmarshal(b, &m)
+// previous is the version that was current before a version: empty once settled, or when the version is gone.
+func (w *work) previous(version string) string {
+	if version == "" {
+		return ""
 	}
-	return m, err
+	v, err := w.root.Readlink(w.at(version, previousLink))
+	if err != nil {
+		return ""
+	}
+	return path.Base(v)
 }
 
-func (w *work) writeMeta(version string, m meta) error {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
+// there says whether a version directory exists.
+func (w *work) there(version string) bool {
+	_, err := w.root.Lstat(w.at(version))
+	return err == nil
+}
+
+func (w *work) readCaptured(version string) (captured, error) {
+	var c captured
+	b, err := w.root.ReadFile(w.at(version, adoptedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a version of our own
 	}
-	name := w.at(version, metaFile)
-	if err := w.remove(name + ".new"); err != nil {
-		return err
+	if err == nil {
+		err = json.Unmarshal(b, &c)
 	}
-	if err := w.write(name+".new", b, publicMode, -1, -1); err != nil {
-		return err
-	}
-	return w.rename(name+".new", name)
+	return c, err
 }
 
 // pending says whether what is on disk still has to be loaded. Without a reload command nothing has to.
@@ -98,28 +102,17 @@ func (w *work) setPending() error {
 	if w.reload == "" || w.pending() {
 		return nil
 	}
-	if err := w.write(w.at(pendingFile), nil, publicMode, -1, -1); err != nil {
-		return err
-	}
-	return w.sync(w.base)
+	return w.write(w.at(pendingFile), nil, publicMode, -1, -1)
 }
 
-// loaded records that what is on disk was loaded.
-func (w *work) loaded() error {
-	if !w.pending() {
-		return nil
-	}
-	return errors.Join(w.remove(w.at(pendingFile)), w.sync(w.base))
-}
+// loaded records that what is on disk was loaded. Should a power cut bring the marker back, the next
+// Put reloads once more, which harms nobody.
+func (w *work) loaded() error { return w.remove(w.at(pendingFile)) }
 
 // unsettled is the receipt's Previous for what is served now: empty when nothing is kept for it.
 func (w *work) unsettled() string {
 	cur := w.current()
-	m, err := w.readMeta(cur)
-	if cur == "" || err != nil || m.Previous == "" {
-		return ""
-	}
-	if _, err := w.root.Lstat(w.at(m.Previous)); err != nil {
+	if p := w.previous(cur); p == "" || p != nothing && !w.there(p) {
 		return ""
 	}
 	return path.Base(w.base) + "/" + cur
@@ -164,7 +157,11 @@ func (w *work) replace(files []file, serial string) (err error) {
 	if err := w.adopt(); err != nil {
 		return err
 	}
-	if err := w.writeMeta(version, meta{Serial: serial, Previous: w.current()}); err != nil {
+	former := w.current()
+	if former == "" {
+		former = nothing
+	}
+	if err := w.link(former, w.at(version, previousLink)); err != nil {
 		return err
 	}
 	if err := w.setPending(); err != nil {
@@ -185,11 +182,20 @@ func (w *work) stage(files []file, serial string) (string, error) {
 			return version, err
 		}
 	}
-	return version, w.sync(w.at(version))
+	return version, nil
 }
 
-// flip makes a version the one that is served: one rename, for all files.
-func (w *work) flip(version string) error { return w.link(version, w.at(currentLink)) }
+// flip makes a version the one that is served: one rename, for all files. Everything before it is on
+// disk first, and so is the switch when flip returns.
+func (w *work) flip(version string) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if err := w.link(version, w.at(currentLink)); err != nil {
+		return err
+	}
+	return w.flush()
+}
 
 // adopt makes sure that every named path is a link of ours, without a change of what is read there:
 // what is there now becomes a version of its own first.
@@ -204,13 +210,14 @@ func (w *work) adopt() error {
 			}
 		}
 	}
-	version, err := w.capture()
-	if err != nil {
-		w.root.RemoveAll(w.at(version))
-		return err
-	}
-	if err := w.flip(version); err != nil {
-		return err
+	if !w.untouched() {
+		version, err := w.capture()
+		if err == nil {
+			err = w.flip(version)
+		}
+		if err != nil {
+			return err // the next sweep takes what was captured
+		}
 	}
 	for _, n := range w.names {
 		if err := w.linkPath(n); err != nil {
@@ -220,6 +227,19 @@ func (w *work) adopt() error {
 	return nil
 }
 
+// untouched says whether nothing at all is served: no file, and at most links of ours that a crash left.
+func (w *work) untouched() bool {
+	if w.current() != "" {
+		return false
+	}
+	for _, n := range w.names {
+		if _, err := w.root.Lstat(n.path); !errors.Is(err, fs.ErrNotExist) && !w.isOurs(n) {
+			return false
+		}
+	}
+	return true
+}
+
 // capture gathers what is at the named paths in a version directory: the same files by a second
 // name, links by a link to the same place. Nothing leads to it yet.
 func (w *work) capture() (string, error) {
@@ -227,12 +247,12 @@ func (w *work) capture() (string, error) {
 	if err := w.mkdir(w.at(version)); err != nil {
 		return version, err
 	}
-	before := map[string]adopted{}
 	cur := w.current()
-	if m, err := w.readMeta(cur); cur != "" && err == nil {
-		before = m.Adopted // an adoption that a crash cut short
+	before, err := w.readCaptured(cur) // an adoption that a crash cut short
+	if err != nil {
+		return version, err
 	}
-	m := meta{Adopted: map[string]adopted{}}
+	c := captured{}
 	for _, n := range w.names {
 		a, err := w.captureOne(n, version, cur)
 		if err != nil {
@@ -241,9 +261,13 @@ func (w *work) capture() (string, error) {
 		if known, ok := before[n.path]; ok && a.Was == wasOurs {
 			a = known
 		}
-		m.Adopted[n.path] = a
+		c[n.path] = a
 	}
-	return version, errors.Join(w.writeMeta(version, m), w.sync(w.at(version)))
+	b, err := json.Marshal(c)
+	if err != nil {
+		return version, err
+	}
+	return version, w.write(w.at(version, adoptedFile), b, publicMode, -1, -1)
 }
 
 // captureOne gathers one path.
