@@ -93,7 +93,7 @@ func (g *group) has(name string) bool {
 
 func (g *group) add(e order.Event) {
 	g.events = append(g.events, e)
-	g.ended = !waits(e.Name) && e.Status != order.Started && e.Status != order.Failed
+	g.ended = !repeats(e) || strings.HasSuffix(e.Name, "-skipped")
 }
 
 // entry makes the entry of a group.
@@ -143,7 +143,7 @@ func lines(events []order.Event) []Line {
 
 // repeats says whether an event is one of those that come again and again while something is stuck.
 func repeats(e order.Event) bool {
-	return e.Status == order.Failed || e.Status == order.Started || waits(e.Name) || strings.HasSuffix(e.Name, "-skipped")
+	return e.Status == order.Failed || e.Status == order.Started || kinds[e.Name].begins || waits(e.Name) || strings.HasSuffix(e.Name, "-skipped")
 }
 
 // lineKey is what an event shares with its repetitions. Numbers in the text (ports, times, counters,
@@ -169,32 +169,43 @@ func text(e order.Event) string {
 // outcome reads how an operation stands: each row of each stage counts with its last word, so a failure that
 // was overcome does not count and a failing target is not hidden by its well sibling.
 func outcome(events []order.Event) (Outcome, string) {
-	type row struct{ stage, subject string }
 	standing := map[row]order.Event{}
-	facts := true
+	seen := true // nothing but what was seen, so far
 	for _, e := range events {
-		if e.Status == order.Info || kinds[e.Name].fact {
-			continue
-		}
-		facts = false
-		if e.Status == order.Succeeded && !waits(e.Name) {
+		k := kinds[e.Name]
+		seen = seen && (k.fact || e.Status == order.Info)
+		at := row{e.Stage, subject(e)}
+		switch {
+		case k.asks || e.Status == order.Info:
+		case waits(e.Name) || e.Status == order.Failed:
+			standing[at] = e
+		case k.begins || e.Status == order.Started:
+			// A failure stands until the next try has succeeded.
+			if _, ok := standing[at]; !ok {
+				standing[at] = e
+			}
+		default:
 			for r := range standing {
-				if overcome(order.StageName(r.stage), r.subject, e) {
+				if overcome(r, e) {
 					delete(standing, r)
 				}
 			}
-			continue
 		}
-		standing[row{string(e.Stage), subject(e)}] = e
 	}
-	if facts {
+	if seen && len(standing) == 0 {
 		return Noted, text(events[len(events)-1])
 	}
 	return worst(standing, events)
 }
 
+// row is what can stand for itself: an identifier, a key type, a target or an endpoint at its stage.
+type row struct {
+	stage   order.StageName
+	subject string
+}
+
 // worst picks what stands: a failure before waiting before running; the latest of equals.
-func worst[K comparable](standing map[K]order.Event, events []order.Event) (Outcome, string) {
+func worst(standing map[row]order.Event, events []order.Event) (Outcome, string) {
 	rank := func(e order.Event) int {
 		switch {
 		case waits(e.Name):
@@ -216,14 +227,14 @@ func worst[K comparable](standing map[K]order.Event, events []order.Event) (Outc
 	return map[int]Outcome{1: Running, 2: Waiting, 3: Failed}[rank(*w)], text(*w)
 }
 
-// overcome says whether a success ends what stood at a row. On the way to the vault (verify, issue,
-// store) a later stage's success proves the earlier ones; targets and endpoints stand for themselves.
-func overcome(stage order.StageName, subj string, by order.Event) bool {
-	if stage == by.Stage {
-		return subj == subject(by) || subject(by) == "" || stage == order.StageIssue
+// overcome says whether a success ends what stood at a row: the same row's success, or one of its whole stage.
+// Names and the vault are proven by what comes after them; key types, targets and endpoints stand for themselves.
+func overcome(r row, by order.Event) bool {
+	if r.stage == by.Stage {
+		return r.subject == subject(by) || subject(by) == "" || r.subject == ""
 	}
-	at, now := slices.Index(order.Stages, stage), slices.Index(order.Stages, by.Stage)
-	return at < now && at < slices.Index(order.Stages, order.StageDeploy)
+	at, now := slices.Index(order.Stages, r.stage), slices.Index(order.Stages, by.Stage)
+	return at < now && at < slices.Index(order.Stages, order.StageDeploy) && (r.stage != order.StageIssue || r.subject == "")
 }
 
 // level is the weight of an entry: the heaviest of its events where it failed or waits; at most a

@@ -55,6 +55,15 @@ type Line struct {
 	key string // what makes another event "the same again"
 }
 
+// Begun says that the line is a wish or the beginning of a step: what came of it is told by later lines.
+func (l Line) Begun() bool {
+	k := kinds[l.Name]
+	return l.Status != order.Failed && !l.Waits() && (k.asks || k.begins || l.Status == order.Started)
+}
+
+// Waits says that the operation stood still there until somebody acted.
+func (l Line) Waits() bool { return waits(l.Name) }
+
 // Options tune Build. The zero value is right for people.
 type Options struct {
 	// Settle is how long after an operation has ended an event of the same correlation still belongs to it

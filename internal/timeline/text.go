@@ -66,10 +66,12 @@ func headline(e Entry, loc *time.Location) string {
 func body(l Line, loc *time.Location) string {
 	mark := " "
 	switch {
+	case l.Waits():
+		mark = "~"
 	case l.Status == "Failed":
 		mark = "x"
-	case waits(l.Name):
-		mark = "~"
+	case l.Begun():
+		mark = ">"
 	case l.Status == "Succeeded":
 		mark = "+"
 	}

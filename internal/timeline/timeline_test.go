@@ -37,7 +37,7 @@ func (s *story) add(at time.Duration, name string, st order.EventStatus, stage o
 func created() *story {
 	s := &story{corr: "c1"}
 	return s.add(0, "created", order.Succeeded, order.StageOrder, "Order www was created.").
-		add(time.Second, "attempt-begun", order.Started, order.StageIssue, "An order was opened at le.", "keyType", "EC-P256", "reason", "first").
+		add(time.Second, "attempt-begun", order.Succeeded, order.StageIssue, "An order was opened at le.", "keyType", "EC-P256", "reason", "first").
 		add(3*time.Second, "name-verified", order.Succeeded, order.StageVerify, "www.example.test is verified.", "identifier", "www.example.test").
 		add(5*time.Second, "issued", order.Succeeded, order.StageIssue, "Version 1 was issued.", "keyType", "EC-P256").
 		add(6*time.Second, "stored", order.Succeeded, order.StageStore, "Version 1 is in the vault.").
@@ -137,6 +137,20 @@ func TestOutcomes(t *testing.T) {
 			s.add(0, "deploy-failed", order.Failed, order.StageDeploy, "a: refused", "target", "a")
 			s.add(1, "served", order.Succeeded, order.StageServe, "served", "endpoint", "b")
 		}, Failed},
+		"a try that has begun hides no failure": {func(s *story) {
+			s.add(0, "attempt-failed", order.Failed, order.StageIssue, "refused", "keyType", "EC-P256")
+			s.add(1, "attempt-begun", order.Succeeded, order.StageIssue, "again", "keyType", "EC-P256")
+		}, Failed},
+		"a key type that is stored hides no other": {func(s *story) {
+			s.add(0, "attempt-failed", order.Failed, order.StageIssue, "refused", "keyType", "RSA-2048")
+			s.add(1, "issued", order.Succeeded, order.StageIssue, "issued", "keyType", "EC-P256")
+			s.add(2, "stored", order.Succeeded, order.StageStore, "stored")
+		}, Failed},
+		"a look that saw the wrong certificate": {func(s *story) {
+			s.add(0, "deployed", order.Succeeded, order.StageDeploy, "a", "target", "a")
+			s.add(1, "look-changed", order.Failed, order.StageServe, "serves another", "endpoint", "x")
+		}, Failed},
+		"a wish alone": {func(s *story) { s.add(0, "sync-requested", order.Succeeded, order.StageDeploy, "asked") }, Succeeded},
 		"waiting": {func(s *story) {
 			s.add(0, "verify-waiting", order.Info, order.StageVerify, "x")
 			s.events[0].Status = order.Started

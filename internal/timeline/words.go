@@ -9,44 +9,59 @@ import (
 // kind is what is known of an event's name. Names that are not in the table are shown all the same,
 // in the words of the event's own Text.
 type kind struct {
-	title string // of an entry that this event gives its name to
-	rank  int    // which of an entry's events names it: the highest; the first of equals
-	opens bool   // begins an operation of its own, even under a correlation already seen
-	waits bool   // leaves the operation waiting for somebody
-	fact  bool   // a fact that is no operation's outcome
+	title  string // of an entry that this event gives its name to
+	rank   int    // which of an entry's events names it: the highest; the first of equals
+	opens  bool   // begins an operation of its own, even under a correlation already seen
+	asks   bool   // is a wish: neither its success nor anything else is told by it
+	begins bool   // is the beginning of a step whose end is another event
+	waits  bool   // leaves the operation waiting for somebody
+	fact   bool   // is seen, not done: it can show that something is wrong, but it is no operation's success
 }
 
-// kinds are the events that fulfill records. A command's event outranks the steps that it sets going.
+// kinds are the events that order records. A command's event outranks the steps that it sets going.
 var kinds = map[string]kind{
-	"created":          {title: "Order created", rank: 9, opens: true},
-	"imported":         {title: "Import", rank: 9, opens: true},
-	"watched":          {title: "Watch", rank: 9, opens: true},
-	"updated":          {title: "Settings changed", rank: 8, opens: true},
-	"renew-requested":  {title: "Renewal", rank: 9, opens: true},
-	"rekey-requested":  {title: "Rekey", rank: 9, opens: true},
-	"revoke-requested": {title: "Revocation", rank: 9, opens: true},
-	"sync-requested":   {title: "Sync", rank: 9, opens: true},
-	"verify-requested": {title: "Domain verification", rank: 9, opens: true},
-	"deleted":          {title: "Deletion", rank: 9},
-	"canceled":         {title: "Cancellation", rank: 9},
-	"denied":           {title: "Certificate denied", rank: 9, opens: true},
-	"expired":          {title: "Certificate expired", rank: 9, opens: true},
-	"revoked":          {title: "Revocation", rank: 7},
-	"attempt-begun":    {title: "Issuance", rank: 6},
-	"attempt-failed":   {title: "Issuance", rank: 5},
-	"attempt-waiting":  {title: "Issuance", rank: 5, waits: true},
-	"issued":           {title: "Issuance", rank: 6},
-	"verify-started":   {title: "Domain verification", rank: 4},
-	"name-verified":    {title: "Domain verification", rank: 4},
-	"verify-waiting":   {title: "Domain verification", rank: 4, waits: true},
-	"stored":           {title: "Stored in the vault", rank: 3},
-	"store-failed":     {title: "Storing in the vault", rank: 3},
-	"synced":           {title: "Sync", rank: 3},
-	"sync-skipped":     {title: "Sync", rank: 3},
-	"deployed":         {title: "Deployment", rank: 2},
-	"deploy-failed":    {title: "Deployment", rank: 2},
-	"taken-back":       {title: "Taken back", rank: 2},
-	"look-changed":     {title: "Change on the wire", rank: 1, fact: true},
+	"created":           {title: "Order created", rank: 9, opens: true},
+	"ordered-again":     {title: "Ordered again", rank: 9, opens: true},
+	"imported":          {title: "Import", rank: 9, opens: true},
+	"brought":           {title: "Import", rank: 8},
+	"watched":           {title: "Watch", rank: 9, opens: true},
+	"updated":           {title: "Settings changed", rank: 8, opens: true},
+	"exported":          {title: "Export", rank: 9, opens: true},
+	"renew-requested":   {title: "Renewal", rank: 9, opens: true, asks: true},
+	"rekey-requested":   {title: "Rekey", rank: 9, opens: true, asks: true},
+	"revoke-requested":  {title: "Revocation", rank: 9, opens: true, asks: true},
+	"delete-requested":  {title: "Deletion", rank: 9, opens: true, asks: true},
+	"sync-requested":    {title: "Sync", rank: 9, opens: true, asks: true},
+	"verify-requested":  {title: "Domain verification", rank: 9, opens: true, asks: true},
+	"deleted":           {title: "Deletion", rank: 9},
+	"canceled":          {title: "Cancellation", rank: 9},
+	"denied":            {title: "Certificate denied", rank: 9, opens: true},
+	"expired":           {title: "Certificate expired", rank: 9, opens: true},
+	"revoked":           {title: "Revocation", rank: 7},
+	"version-revoked":   {title: "Revocation", rank: 5},
+	"revoke-failed":     {title: "Revocation", rank: 5},
+	"attempt-begun":     {title: "Issuance", rank: 6, begins: true},
+	"attempt-failed":    {title: "Issuance", rank: 5},
+	"attempt-retry":     {title: "Issuance", rank: 5},
+	"attempt-waiting":   {title: "Issuance", rank: 5, waits: true},
+	"issued":            {title: "Issuance", rank: 6},
+	"issued-late":       {title: "Issuance", rank: 5},
+	"verify-started":    {title: "Domain verification", rank: 4, begins: true},
+	"name-verified":     {title: "Domain verification", rank: 4},
+	"verify-failed":     {title: "Domain verification", rank: 4},
+	"verify-waiting":    {title: "Domain verification", rank: 4, waits: true},
+	"stored":            {title: "Stored in the vault", rank: 3},
+	"stored-again":      {title: "Stored in the vault again", rank: 3},
+	"store-failed":      {title: "Storing in the vault", rank: 3},
+	"vault-out-of-sync": {title: "Key Vault out of sync", rank: 3},
+	"vault-in-sync":     {title: "Key Vault in sync again", rank: 3},
+	"synced":            {title: "Sync", rank: 3},
+	"sync-skipped":      {title: "Sync", rank: 3},
+	"deployed":          {title: "Deployment", rank: 2},
+	"deploy-failed":     {title: "Deployment", rank: 2},
+	"taken-back":        {title: "Taken back", rank: 2},
+	"look-changed":      {title: "Change on the wire", rank: 1, fact: true},
+	"renewal-window":    {title: "Renewal window", rank: 1, fact: true},
 }
 
 // reasons give an attempt's entry its name where no command did.

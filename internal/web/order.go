@@ -367,7 +367,7 @@ func factsOf(v orderView) []fact {
 	if s := nextSync(o); !s.IsZero() {
 		out = append(out, fact{Word: "Next sync", At: s})
 	}
-	if !o.DueAt.IsZero() {
+	if o.DueAt.After(v.Now) {
 		out = append(out, fact{Word: "Next look at it", At: o.DueAt})
 	}
 	return out

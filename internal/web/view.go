@@ -201,11 +201,11 @@ func steps(e timeline.Entry) string {
 // events after it.
 func lineState(l timeline.Line) order.StageState {
 	switch {
+	case l.Waits():
+		return order.StateWait
 	case l.Status == order.Failed:
 		return order.StateFail
-	case strings.HasSuffix(l.Name, "-waiting"):
-		return order.StateWait
-	case l.Status == order.Started:
+	case l.Begun():
 		return order.Absent
 	case l.Status == order.Succeeded:
 		return order.Done
@@ -238,4 +238,17 @@ func dueWord(deadline, now time.Time) string {
 		return "Overdue since"
 	}
 	return "By"
+}
+
+// nextOf is what happens next at a stage, unless one of its rows says the same or nothing happens at all.
+func nextOf(s order.Stage) string {
+	if s.State == order.Disabled {
+		return ""
+	}
+	for _, r := range s.Rows {
+		if r.Text == s.Next {
+			return ""
+		}
+	}
+	return s.Next
 }

@@ -70,6 +70,9 @@ func tileOf(o *order.Order, pr order.Projection, stages []order.Stage, now time.
 		t.Text += " " + text
 		return t
 	}
+	if pr.Status == order.Pendingissuance {
+		return pendingTile(t, o, stages)
+	}
 	switch {
 	case pr.Status == order.StatusExpired && o.Spec.AutoRenew && o.Kind == order.Ordered:
 		t.Todo = "Renewal goes on by itself and recovers once the cause below is gone."
@@ -78,6 +81,29 @@ func tileOf(o *order.Order, pr order.Projection, stages []order.Stage, now time.
 	}
 	if pr.Status == order.Issued {
 		return issuedTile(t, o, pr, stages, now)
+	}
+	return t
+}
+
+// pendingTile tells who holds an order up that has no certificate yet, or a renewal: the owner of the
+// name, a failure, or nobody, when all of it is under way by itself.
+func pendingTile(t tile, o *order.Order, stages []order.Stage) tile {
+	owner := false
+	for _, s := range stages {
+		if s.State == order.StateFail {
+			return tile{stageWord[s.Stage] + " " + wordOf(s.State), "There is no certificate yet, because " + stageTrouble[s.Stage] + ".",
+				"See below for the cause and what heals it.", toneBad, order.StateFail}
+		}
+		owner = owner || s.State == order.StateWait && s.Owner == order.OwnerOwner
+	}
+	switch {
+	case o.Kind == order.Watched:
+		return tile{"Not looked at yet", "Nothing is issued here: the endpoint will be looked at and explained.", "", toneWait, order.StateWait}
+	case owner && len(o.Versions) > 0:
+		t.Text = "The present certificate serves on, but the next one needs control of a name to be shown again."
+		t.Todo = "Publish what is asked for below, then press Verify."
+	case !owner:
+		return tile{"Pending issuance", "The certificate is on its way; each stage below says how far it is.", "Nothing has to be done.", toneWait, order.StateWait}
 	}
 	return t
 }
@@ -134,8 +160,8 @@ var issuedAs = map[order.Kind]string{order.Imported: "The certificate was brough
 // stageTrouble is a stage that failed, as the end of a sentence.
 var stageTrouble = map[order.StageName]string{
 	order.StageOrder:  "the order cannot go on",
-	order.StageVerify: "the next version cannot be issued: its domain verification failed",
-	order.StageIssue:  "the next version could not be issued",
+	order.StageVerify: "control of a name could not be shown",
+	order.StageIssue:  "a version could not be issued",
 	order.StageStore:  "the vault does not hold it",
 	order.StageDeploy: "not every target has it",
 	order.StageServe:  "not every endpoint serves it as it should",
@@ -154,7 +180,7 @@ var rowsWord = map[order.StageName]string{
 
 var stateWord = map[order.StageState]string{
 	order.Done: "done", order.StateWait: "waiting", order.Blocked: "blocked", order.StateFail: "failed",
-	order.Disabled: "switched off", order.StateUnkno: "not verifiable", order.Absent: "not part of this order",
+	order.Disabled: "off", order.StateUnkno: "not verifiable", order.Absent: "not part of this order",
 }
 
 func wordOf(s order.StageState) string { return firstOf(stateWord[s], string(s)) }
