@@ -45,6 +45,9 @@ func newGroupWriter(conn *sql.Conn, commits *atomic.Int64) *groupWriter {
 // write waits for the writer to take fn, then for its commit. Once taken it is not given up: ending
 // the context would interrupt a statement and with it the transaction of everyone in the group.
 func (w *groupWriter) write(ctx context.Context, fn func(context.Context, *session) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // the select below picks at random
+	}
 	r := &request{ctx: context.WithoutCancel(ctx), fn: fn, done: make(chan struct{})}
 	select {
 	case <-w.quit:

@@ -60,7 +60,7 @@ func partsOf(o *order.Order) ([]part, error) {
 	}
 	for i := range o.Identifiers {
 		r := &o.Identifiers[i]
-		named[r.Value] = true
+		named[clean(r.Value)] = true
 		do(part{kind: partIdentifier, key: string(r.Kind) + ":" + r.Value, ord: int64(i), lookup: lower(r.Value), due: dueMS(r.DueAt)}, r)
 	}
 	for i := range o.Versions {
@@ -80,9 +80,9 @@ func partsOf(o *order.Order) ([]part, error) {
 		do(part{kind: partEndpoint, key: r.Key(), ord: int64(i), lookup: lower(r.Address), lookup2: lower(r.Site), due: dueMS(r.DueAt), state: string(r.State)}, r)
 	}
 	for _, n := range o.Spec.Names {
-		if !named[n.Value] {
-			named[n.Value] = true
-			do(part{kind: partName, key: n.Value, lookup: lower(n.Value)}, nil)
+		if v := clean(n.Value); !named[v] {
+			named[v] = true
+			do(part{kind: partName, key: v, lookup: lower(v)}, nil)
 		}
 	}
 	for _, s := range unique(o.Spec.Sites) {
