@@ -126,16 +126,16 @@ func rowsSummary(s order.Stage) string {
 }
 
 // versionState and versionWord tell a version's place: the current one of its key type, an older one, one
-// that has ended or was withdrawn.
+// that was withdrawn. That an older one has expired is no news; that the current one has is the worst there is.
 func versionState(x order.Version, v orderView) order.StageState {
-	switch {
-	case x.State == order.VersionRevoked || x.RevokedAt != nil:
+	switch versionWord(x, v) {
+	case "revoked":
 		return order.Disabled
-	case !x.NotAfter.After(v.Now):
+	case "expired":
 		return order.StateFail
-	case x.State == order.VersionIssued:
+	case "not stored yet":
 		return order.StateWait
-	case isCurrent(x, v):
+	case "current":
 		return order.Done
 	}
 	return order.Absent
@@ -145,14 +145,14 @@ func versionWord(x order.Version, v orderView) string {
 	switch {
 	case x.State == order.VersionRevoked || x.RevokedAt != nil:
 		return "revoked"
-	case !x.NotAfter.After(v.Now):
-		return "expired"
 	case x.State == order.VersionIssued:
 		return "not stored yet"
-	case isCurrent(x, v):
-		return "current"
+	case !isCurrent(x, v):
+		return "replaced"
+	case !x.NotAfter.After(v.Now):
+		return "expired"
 	}
-	return "replaced"
+	return "current"
 }
 
 // isCurrent: the newest stored one of its key type.
