@@ -13,8 +13,8 @@ import (
 
 // onBothKinds runs a benchmark on both databases.
 func onBothKinds(b *testing.B, f func(b *testing.B, d database)) {
-	b.Run("sqlite", func(b *testing.B) { f(b, newSQLite(b)) })
-	b.Run("postgres", func(b *testing.B) { f(b, newPostgres(b)) })
+	b.Run("sqlite", func(b *testing.B) { f(b, newDatabase(b, "sqlite")) })
+	b.Run("postgres", func(b *testing.B) { f(b, newDatabase(b, "postgres")) })
 }
 
 // BenchmarkLatency is the time from a hint to its run, one at a time: the short way and by a River job.

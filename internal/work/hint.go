@@ -35,24 +35,33 @@ func (w *Work) pass(ids ...order.ID) {
 	}
 }
 
-// spill gathers hints for one insert.
+// spill gathers hints for one insert, each order once.
 type spill struct {
 	mu   sync.Mutex
 	ids  []order.ID
+	has  map[string]bool // keys of ids
 	wake chan struct{}
 }
 
 // add gathers ids and says how many there was no room for.
 func (s *spill) add(ids []order.ID) (dropped int) {
 	s.mu.Lock()
-	room := min(len(ids), max(0, pourHold-len(s.ids)))
-	s.ids = append(s.ids, ids[:room]...)
+	for _, id := range ids {
+		switch {
+		case s.has[id.Key()]:
+		case len(s.ids) >= pourHold:
+			dropped++
+		default:
+			s.has[id.Key()] = true
+			s.ids = append(s.ids, id)
+		}
+	}
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return len(ids) - room
+	return dropped
 }
 
 // take is the next batch, and whether there is more.
@@ -62,6 +71,9 @@ func (s *spill) take() ([]order.ID, bool) {
 	n := min(pourMost, len(s.ids))
 	batch := s.ids[:n:n]
 	s.ids = s.ids[n:]
+	for _, id := range batch {
+		delete(s.has, id.Key())
+	}
 	if len(s.ids) == 0 {
 		s.ids = nil
 	}

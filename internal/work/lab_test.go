@@ -4,102 +4,57 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"io"
-	"net"
+	"log/slog"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
 
 	"certwright/internal/order"
+	"certwright/internal/store"
+	"certwright/internal/store/storetest"
 )
 
-// database is one of the two kinds, with nothing in it.
+// database is one of the two kinds.
 type database struct {
 	kind string
-	dsn  string // SQLite: the file; PostgreSQL: a connection string
+	dsn  string
 }
 
 // onBoth runs a test on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, f func(t *testing.T, d database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		f(t, newSQLite(t))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		f(t, newPostgres(t))
-	})
+	for _, kind := range storetest.Kinds(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f(t, newDatabase(t, kind))
+		})
+	}
 }
 
-func newSQLite(tb testing.TB) database {
-	return database{kind: "sqlite", dsn: filepath.Join(tb.TempDir(), "lab.db")}
-}
-
-func newPostgres(tb testing.TB) database {
+func newDatabase(tb testing.TB, kind string) database {
 	tb.Helper()
-	server := startPostgres(tb)
-	admin, err := sql.Open("pgx", server+" dbname=postgres")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer admin.Close()
-	name := fmt.Sprintf("lab%d", databases.next())
-	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
-		tb.Fatal(err)
-	}
-	return database{kind: "postgres", dsn: server + " dbname=" + name}
+	return database{kind: kind, dsn: storetest.DSN(tb, kind)}
 }
 
-type counter struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c *counter) next() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	return c.n
-}
-
-var databases counter
-
-// open gives the pools of one process: River's and the lab's own.
+// open gives what one process has: River's pool, as the store makes it, and a pool for the lab's own table.
 func (d database) open(tb testing.TB) (Options, *sql.DB) {
 	tb.Helper()
-	if d.kind == "sqlite" {
-		dsn := "file:" + d.dsn + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
-		var pools [2]*sql.DB
-		for i := range pools {
-			db, err := sql.Open("sqlite", dsn)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			db.SetMaxOpenConns(1)
-			tb.Cleanup(func() { db.Close() })
-			pools[i] = db
-		}
-		return Options{SQLite: pools[0]}, pools[1]
+	s := storetest.OpenWith(tb, store.Options{DSN: d.dsn})
+	o := Options{SQLite: s.RiverSQLite(), Pgx: s.RiverPgx(), Logger: slog.New(slog.NewTextHandler(tb.Output(), nil))}
+	if o.Pgx != nil {
+		return o, stdlib.OpenDBFromPool(o.Pgx)
 	}
-	pool, err := pgxpool.New(context.Background(), d.dsn)
+	db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(d.dsn, "sqlite:")+"?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	db := stdlib.OpenDBFromPool(pool)
-	tb.Cleanup(func() { db.Close(); pool.Close() })
-	return Options{Pgx: pool}, db
+	db.SetMaxOpenConns(1)
+	tb.Cleanup(func() { db.Close() })
+	return o, db
 }
 
 // rows are orders in a bare table: just what the engine needs of a store, and a Mover that does what
@@ -278,98 +233,10 @@ func eventually(tb testing.TB, within time.Duration, what string, ok func() bool
 	}
 }
 
-// cluster is the PostgreSQL server of this test run.
-var cluster struct {
-	once sync.Once
-	dir  string
-	cmd  *exec.Cmd
-	err  error
-}
-
-// startPostgres starts a server on a Unix socket, once a run, as an unprivileged user.
-func startPostgres(tb testing.TB) string {
-	tb.Helper()
-	bin := "/usr/lib/postgresql/15/bin"
-	if m, _ := filepath.Glob("/usr/lib/postgresql/*/bin"); len(m) > 0 {
-		bin = m[len(m)-1]
-	}
-	if _, err := os.Stat(filepath.Join(bin, "postgres")); err != nil {
-		if os.Getenv("CI") != "" {
-			tb.Fatal("PostgreSQL is not installed; scripts/deps.sh installs it")
-		}
-		tb.Skip("PostgreSQL is not installed: install the package postgresql, or run scripts/deps.sh as root")
-	}
-	cluster.once.Do(func() { cluster.dir, cluster.cmd, cluster.err = runPostgres(bin) })
-	if cluster.err != nil {
-		tb.Fatal(cluster.err)
-	}
-	return "host=" + cluster.dir + " user=lab sslmode=disable"
-}
-
-func runPostgres(bin string) (dir string, cmd *exec.Cmd, err error) {
-	dir, err = os.MkdirTemp("/tmp", "cwpg")
-	if err != nil {
-		return "", nil, err
-	}
-	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			return "", nil, err
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(dir, uid, gid); err != nil {
-			return "", nil, err
-		}
-	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "lab", "-E", "UTF8", "--no-sync")
-	initdb.SysProcAttr = attr
-	initdb.Dir = dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return "", nil, err
-	}
-	cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200")
-	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = attr, dir, io.Discard, log
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
-		db, err := sql.Open("pgx", "host="+dir+" user=lab dbname=postgres sslmode=disable")
-		if err != nil {
-			return "", nil, err
-		}
-		err = db.Ping()
-		db.Close()
-		if err == nil {
-			return dir, cmd, nil
-		}
-		var refused *net.OpError
-		if !errors.As(err, &refused) && cmd.ProcessState != nil {
-			break
-		}
-	}
-	out, _ := os.ReadFile(log.Name())
-	return "", nil, fmt.Errorf("PostgreSQL did not start within 30 s:\n%s", out)
-}
-
-// TestMain stops the server that a test started. As a child of TestTakeOver it is the process to be killed.
+// TestMain is the tests; as a child of TestTakeOver, it is the process to be killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("WORK_TEST_CHILD") != "" {
 		child()
-		return
 	}
-	code := m.Run()
-	if cluster.cmd != nil {
-		_ = cluster.cmd.Process.Signal(syscall.SIGINT)
-		_ = cluster.cmd.Wait()
-		_ = os.RemoveAll(cluster.dir)
-	}
-	os.Exit(code)
+	os.Exit(m.Run())
 }

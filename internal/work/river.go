@@ -40,7 +40,9 @@ type engine interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
-	InsertManyFast(ctx context.Context, params []river.InsertManyParams) (int, error)
+	// InsertMany, not InsertManyFast: that one copies on PostgreSQL, and a single job that is there
+	// already then fails them all.
+	InsertMany(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
 }
 
 // quiet is the SQLite driver without its imitation of LISTEN: a client then wakes its own workers in memory.

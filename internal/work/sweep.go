@@ -30,7 +30,7 @@ func (w *Work) chore(ctx context.Context, name string) error {
 		if c.Name != name {
 			continue
 		}
-		for more := true; more && ctx.Err() == nil; {
+		for more := true; more && ctx.Err() == nil && !w.stopping(); {
 			var err error
 			if more, err = c.Run(ctx, w.o.Now()); err != nil {
 				w.o.Logger.Error("a periodic task ended in an error; it will be run again in its turn", "task", name, "error", err)
@@ -39,6 +39,16 @@ func (w *Work) chore(ctx context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// stopping says whether Stop has begun.
+func (w *Work) stopping() bool {
+	select {
+	case <-w.quit:
+		return true
+	default:
+		return false
+	}
 }
 
 // sweep hints every due order that is not held here. One sweep runs at a time; a second is no sweep at
@@ -71,7 +81,7 @@ func (w *Work) findDue(ctx context.Context) error {
 	return nil
 }
 
-// insert makes a job of each order that has none, in one commit.
+// insert makes a job of each order that has none, in one commit. No order may be in ids twice.
 func (w *Work) insert(ctx context.Context, ids []order.ID) error {
 	if len(ids) == 0 {
 		return nil
@@ -80,7 +90,7 @@ func (w *Work) insert(ctx context.Context, ids []order.ID) error {
 	for i, id := range ids {
 		jobs[i] = jobFor(id)
 	}
-	if _, err := w.river.InsertManyFast(ctx, jobs); err != nil {
+	if _, err := w.river.InsertMany(ctx, jobs); err != nil {
 		return fmt.Errorf("insert %d jobs: %w", len(ids), err)
 	}
 	return nil

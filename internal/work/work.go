@@ -43,7 +43,7 @@ func New(ctx context.Context, o Options) (*Work, error) {
 		claims: claims{m: map[string]*claim{}, cool: map[string]time.Time{}},
 		local:  make(chan order.ID, o.Queue),
 		slots:  make(chan struct{}, o.Workers),
-		spill:  spill{wake: make(chan struct{}, 1)},
+		spill:  spill{wake: make(chan struct{}, 1), has: map[string]bool{}},
 		quit:   make(chan struct{}),
 	}
 	conf, err := w.riverConfig()
@@ -116,12 +116,7 @@ func (w *Work) Stop(ctx context.Context) error {
 
 // runLocal runs queued orders until Stop.
 func (w *Work) runLocal() {
-	for {
-		select {
-		case <-w.quit:
-			return
-		default:
-		}
+	for !w.stopping() { // a full queue must not win over Stop
 		select {
 		case <-w.quit:
 			return
@@ -163,7 +158,9 @@ func (w *Work) run(ctx context.Context, id order.ID) error {
 		}
 		if err != nil {
 			w.claims.fail(id.Key(), w.o.Now().Add(jobPeriod))
-			w.o.Logger.Error("an order's run ended in an error; it will be tried again", "order", id.String(), "error", err)
+			if w.ctx.Err() == nil { // else Stop cut it off
+				w.o.Logger.Error("an order's run ended in an error; it will be tried again", "order", id.String(), "error", err)
+			}
 			return err
 		}
 		if !w.claims.again(id.Key()) {

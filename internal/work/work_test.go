@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -40,8 +41,9 @@ func TestOverflowGoesThroughRiver(t *testing.T) {
 		names := many(500)
 		r.put(t, time.Now(), names...)
 		for _, n := range names {
-			w.Hint(context.Background(), order.Short(n))
-			w.Hint(context.Background(), order.Short(n))
+			for range 5 {
+				w.Hint(context.Background(), order.Short(n))
+			}
 		}
 		eventually(t, 30*time.Second, "all have run", func() bool { return r.left(t) == 0 })
 		for _, n := range names {
@@ -49,8 +51,9 @@ func TestOverflowGoesThroughRiver(t *testing.T) {
 				t.Fatalf("%s ran %d times under its lease, expected 1", n, got)
 			}
 		}
-		if n := jobs(t, r, "order"); n > len(names) {
-			t.Errorf("%d jobs for %d orders hinted twice: hints pile up", n, len(names))
+		// Few may have been inserted again once their first job was done.
+		if n := jobs(t, r, "order"); n > 2*len(names) {
+			t.Errorf("%d jobs for %d orders hinted five times: hints pile up", n, len(names))
 		}
 	})
 }
@@ -71,7 +74,7 @@ func TestSweepFindsWhatHintsLost(t *testing.T) {
 
 func TestHintDuringRunRunsAgain(t *testing.T) {
 	t.Parallel()
-	o, db := newSQLite(t).open(t)
+	o, db := newDatabase(t, "sqlite").open(t)
 	o.SweepEvery = time.Hour
 	r := newRows(t, db, "a")
 	in, out := make(chan struct{}), make(chan struct{})
@@ -119,7 +122,7 @@ func TestErrorIsTriedAgain(t *testing.T) {
 // TestSweepLeavesAFailingOrderAlone: a failing order is not run at every sweep.
 func TestSweepLeavesAFailingOrderAlone(t *testing.T) {
 	t.Parallel()
-	o, db := newSQLite(t).open(t)
+	o, db := newDatabase(t, "sqlite").open(t)
 	o.SweepEvery = 10 * time.Millisecond
 	r := newRows(t, db, "a")
 	r.put(t, time.Now(), "bad")
@@ -148,7 +151,7 @@ func TestBusyIsNoFailure(t *testing.T) {
 	for name, busy := range map[string]error{"matched": fmt.Errorf("advance x: %w", errLeased), "said so": busyError{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, db := newSQLite(t).open(t)
+			o, db := newDatabase(t, "sqlite").open(t)
 			o.SweepEvery = time.Hour
 			r := newRows(t, db, "a")
 			var calls atomic.Int32
@@ -170,7 +173,7 @@ func TestStopWaitsThenCancels(t *testing.T) {
 	}{"waits for a run": {20 * time.Second, false}, "cancels a run that takes too long": {50 * time.Millisecond, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, db := newSQLite(t).open(t)
+			o, db := newDatabase(t, "sqlite").open(t)
 			r := newRows(t, db, "a")
 			in, out := make(chan struct{}), make(chan struct{})
 			var cancelled atomic.Bool
@@ -227,7 +230,7 @@ func TestChoresRun(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	t.Parallel()
-	o, db := newSQLite(t).open(t)
+	o, db := newDatabase(t, "sqlite").open(t)
 	o.SweepEvery = 20 * time.Millisecond
 	r := newRows(t, db, "a")
 	w := start(t, o, r)
@@ -246,7 +249,7 @@ func TestReady(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	o, db := newSQLite(t).open(t)
+	o, db := newDatabase(t, "sqlite").open(t)
 	r := newRows(t, db, "a")
 	good := o
 	good.Mover, good.Source, good.Now, good.Node = r, r, time.Now, "a"
@@ -326,9 +329,11 @@ func child() {
 // childTB stands in for a test in the child.
 type childTB struct{ testing.TB }
 
-func (childTB) Helper()        {}
-func (childTB) Cleanup(func()) {}
-func (childTB) Fatal(a ...any) { fmt.Fprintln(os.Stderr, a...); os.Exit(3) }
+func (childTB) Output() io.Writer         { return os.Stderr }
+func (childTB) Helper()                   {}
+func (childTB) Cleanup(func())            {}
+func (childTB) Fatalf(f string, a ...any) { childTB{}.Fatal(fmt.Sprintf(f, a...)) }
+func (childTB) Fatal(a ...any)            { fmt.Fprintln(os.Stderr, a...); os.Exit(3) }
 
 type moverFunc func(context.Context, order.ID) error
 
