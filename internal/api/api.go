@@ -95,6 +95,7 @@ type Options struct {
 	Roots    func() []byte                                          // the built-in authority's roots, PEM
 	CRL      func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
 	Ready    func(ctx context.Context) error                        // nil = ready to serve
+	Commits  func() int64                                           // of the database since the start: for measuring
 	Public   string                                                 // public base URL, without a slash at its end
 	Version  string
 	Now      func() time.Time

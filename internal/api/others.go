@@ -175,7 +175,7 @@ func (a *API) purgeSecret(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) version(w http.ResponseWriter, _ *request) error {
-	write(w, http.StatusOK, map[string]string{"version": a.Version})
+	write(w, http.StatusOK, map[string]any{"version": a.Version, "commits": a.Commits()})
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	Commands  map[string]Command `yaml:"commands" help:"Reload commands, by the name that targets use. They run without a shell, in a clean environment. No other command is ever run." example:"reload-nginx: {argv: [/usr/sbin/nginx, -s, reload], user: '', dir: /, env: {}, timeout: 30s}"`
 	KEK       KEK                `yaml:"kek" help:"The key-encryption key, which opens everything secret in the database. At most one of the first three; none = a file named kek in the data directory, made at the first start. Keep a copy of it elsewhere: without it every key is lost."`
 	Authority Authority          `yaml:"authority" help:"The built-in authority."`
+	ACME      ACME               `yaml:"acme" help:"How ACME authorities are asked."`
 	Resolver  string             `yaml:"resolver" help:"DNS server to ask, ADDRESS or ADDRESS:PORT. Empty = the system's."`
 	Network   Network            `yaml:"network" help:"Addresses that users or other servers name are dialled only when they are public ones, or allowed here. Link-local and metadata addresses never are."`
 	Limits    Limits             `yaml:"limits" help:"What is refused as too much."`
@@ -86,6 +87,11 @@ type Authority struct {
 	CRLURL       string   `yaml:"crl-url" help:"URL below which others fetch its revocation lists; it is written into certificates. Empty = none is."`
 }
 
+// ACME is how ACME authorities are asked.
+type ACME struct {
+	Poll Duration `yaml:"poll" help:"First wait between two looks at something pending; it grows. An authority's Retry-After counts for more."`
+}
+
 // Validity is how long certificates hold.
 type Validity struct {
 	Default Duration `yaml:"default" help:"Unless the order says otherwise."`
@@ -134,6 +140,7 @@ func DefaultConfig() Config {
 			Organization: "Certwright", CAA: "certwright.internal",
 			Validity: Validity{Default: 90 * day, Max: 398 * day}, HTTPPort: 80,
 		},
+		ACME:      ACME{Poll: Duration(50 * time.Millisecond)},
 		Limits:    Limits{Body: 1 << 20, Names: 100},
 		Retention: Retention{Events: 400 * day, Secrets: 90 * day, Attempts: 20, Versions: 10},
 		Sweep:     Sweep{Due: Duration(5 * time.Second), Projections: Duration(time.Minute), Prune: Duration(time.Hour)},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"certwright/internal/fulfill"
 	"certwright/internal/issue"
@@ -60,7 +61,7 @@ func (i *issuers) client(ctx context.Context, row *order.Issuer) (*issue.ACME, e
 		}
 	}
 	dialer := i.s.dialer()
-	c := issue.NewACME(issue.ACMEOptions{Issuer: *row, Key: key, EABKey: eab, Now: i.s.Now, Dial: dialer.DialContext, Poll: i.s.Poll, Logger: i.s.Logger,
+	c := issue.NewACME(issue.ACMEOptions{Issuer: *row, Key: key, EABKey: eab, Now: i.s.Now, Dial: dialer.DialContext, Poll: time.Duration(i.s.Config.ACME.Poll), Logger: i.s.Logger,
 		SaveAccount: func(ctx context.Context, account string) error { return i.saveAccount(ctx, row.Name, account) }})
 	i.clients[row.Name] = &client{of: of, acme: c}
 	return c, nil

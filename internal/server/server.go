@@ -34,8 +34,6 @@ type Options struct {
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Version string
-	// Poll is the first wait between two looks at something pending at an ACME authority; 0 = its default.
-	Poll time.Duration
 	// Wrap, when set, may stand between the mover and a seam: the crash walk's tests do.
 	Wrap func(*fulfill.Options)
 }

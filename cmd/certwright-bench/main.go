@@ -1,0 +1,97 @@
+// Command certwright-bench measures Certwright against a real Pebble and prints ratios to a bare loop on
+// the same ACME library in the same run. See docs/performance.md for what each figure means.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	program  string
+	orders   int
+	inFlight int
+	poll     time.Duration
+	postgres string
+	rest     time.Duration
+	rounds   int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.program, "program", "bin/certwright", "the program to measure")
+	flag.IntVar(&o.orders, "orders", 300, "certificates in one measurement")
+	flag.IntVar(&o.inFlight, "in-flight", 4, "orders in flight at the authority (Pebble can deadlock above 4)")
+	flag.DurationVar(&o.poll, "poll", 10*time.Millisecond, "first wait between two looks at something pending, for both sides")
+	flag.StringVar(&o.postgres, "postgres", "", "DSN of an empty PostgreSQL database to measure beside SQLite")
+	flag.DurationVar(&o.rest, "rest", 20*time.Second, "how long the server at rest is watched")
+	flag.IntVar(&o.rounds, "rounds", 2, "bare loop and Certwright in turn, this often")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "certwright-bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures everything and prints the figures with their bounds; a figure out of bounds is said, not an error:
+// a loaded machine is no defect.
+func run(ctx context.Context, o options) error {
+	program, err := filepath.Abs(o.program)
+	if err != nil {
+		return err
+	}
+	o.program = program
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	r := &report{}
+	for round := 1; round <= o.rounds; round++ {
+		if err := measureRound(ctx, w, o, round, r); err != nil {
+			return err
+		}
+	}
+	if o.postgres != "" {
+		if err := measureServer(ctx, w, o, "postgresql", o.postgres, 1, r); err != nil {
+			return err
+		}
+	}
+	r.print()
+	return nil
+}
+
+func measureRound(ctx context.Context, w *world, o options, round int, r *report) error {
+	bare, err := w.bareLoop(ctx, o)
+	if err != nil {
+		return fmt.Errorf("bare loop: %w", err)
+	}
+	r.bare = append(r.bare, bare)
+	fmt.Printf("round %d: bare loop %.1f certificates/s\n", round, bare)
+	return measureServer(ctx, w, o, "sqlite", "", round, r)
+}
+
+func measureServer(ctx context.Context, w *world, o options, kind, dsn string, round int, r *report) error {
+	s, err := w.startServer(ctx, o, dsn)
+	if err != nil {
+		return fmt.Errorf("start on %s: %w", kind, err)
+	}
+	defer s.stop()
+	m, err := s.measure(ctx, w, o)
+	if err != nil {
+		return fmt.Errorf("measure on %s: %w", kind, err)
+	}
+	m.kind = kind
+	r.runs = append(r.runs, m)
+	fmt.Printf("round %d: certwright on %s %.1f certificates/s, %.1f ms CPU and %.2f commits a certificate, one order to the wire in %d ms\n", round, kind, m.rate, m.cpu, m.commits, m.one.Milliseconds())
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"certwright/internal/testworld"
+)
+
+// world is what both sides are measured against: a Pebble whose validations come to a port of ours, and
+// a TLS listener that serves, by server name, what lies in a folder.
+type world struct {
+	dir    string
+	pebble *testworld.Pebble
+	http01 string // address that Pebble validates at
+	tls    string // address of the TLS listener
+	files  string // folder it serves from
+	stops  []func()
+}
+
+func newWorld(ctx context.Context, o options) (*world, error) {
+	dir, err := os.MkdirTemp("", "certwright-bench-")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{dir: dir, files: filepath.Join(dir, "tls")}
+	w.stops = append(w.stops, func() { os.RemoveAll(dir) })
+	if err := os.Mkdir(w.files, 0o755); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	w.http01 = fmt.Sprintf("127.0.0.1:%d", port)
+	if w.pebble, err = testworld.RunPebble(ctx, testworld.PebbleOptions{HTTPPort: port}); err != nil {
+		return nil, err
+	}
+	w.stops = append(w.stops, w.pebble.Stop)
+	return w, w.serveTLS()
+}
+
+func (w *world) close() {
+	for i := len(w.stops) - 1; i >= 0; i-- {
+		w.stops[i]()
+	}
+}
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// serveTLS serves by server name what lies in the folder: <name>.pem and <name>.key.
+func (w *world) serveTLS() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	w.tls = ln.Addr().String()
+	srv := &http.Server{ErrorLog: log.New(io.Discard, "", 0), TLSConfig: &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if h.ServerName == "" {
+			return nil, errors.New("no server name")
+		}
+		c, err := tls.LoadX509KeyPair(filepath.Join(w.files, h.ServerName+".pem"), filepath.Join(w.files, h.ServerName+".key"))
+		return &c, err
+	}}}
+	go func() { _ = srv.ServeTLS(ln, "", "") }()
+	w.stops = append(w.stops, func() { _ = srv.Close() })
+	return nil
+}
