@@ -25,6 +25,15 @@ type Options struct {
 	Took time.Duration
 }
 
+// goal is the name that a look has to be for to count. The endpoints of an order each have their own,
+// so that every name sent counts there; only an address, which is never sent, has to be told.
+func (o Options) goal() string {
+	if o.Order != nil && !isIP(o.ServerName) {
+		return ""
+	}
+	return o.ServerName
+}
+
 // judge holds one judgement.
 type judge struct {
 	target string
@@ -47,7 +56,7 @@ func newJudge(target string, obs []evidence.Observation, path []order.Stage, now
 		opts.Roots = x509.NewCertPool()
 	}
 	return &judge{target: target, obs: obs, path: path, now: now, opts: opts,
-		trust: trust{roots: opts.Roots, now: now}, survey: readSurvey(obs, opts.ServerName)}
+		trust: trust{roots: opts.Roots, now: now}, survey: readSurvey(obs, opts.goal())}
 }
 
 // judgeWith weighs the given rows; tests pass others.

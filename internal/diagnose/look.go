@@ -117,6 +117,11 @@ func (s *survey) addLook(o evidence.Observation, sv evidence.Served, serverName 
 		s.known = append(s.known, l.certs[1:]...)
 	}
 	l.name = goalName(sv.ServerName, serverName)
+	for _, o := range s.looks {
+		if o.key() == l.key() && o.ErrorClass == l.ErrorClass && (o.leaf() == l.leaf() || o.leaf() != nil && l.leaf() != nil && o.leaf().Equal(l.leaf())) {
+			return // the same look made twice
+		}
+	}
 	l.ref = lookRef(l)
 	s.looks = append(s.looks, l)
 }
@@ -126,7 +131,7 @@ func goalName(sni, wanted string) string {
 	switch {
 	case strings.HasSuffix(sni, ".invalid"): // RFC 6761: nobody's name, sent to see the default
 		return ""
-	case wanted == "":
+	case wanted == "", sni != "" && isIP(wanted):
 		return sni
 	case strings.EqualFold(sni, wanted), sni == "" && isIP(wanted):
 		return wanted // SNI never carries an address (RFC 6066 section 3)

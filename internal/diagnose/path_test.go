@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +147,40 @@ func TestExpiredOnTheWireWhileANewerOneIsStored(t *testing.T) {
 	checkReport(t, r)
 	if len(r.Findings) != 1 || r.Findings[0].ID != "sync-reload-not-run" || !slices.Contains(r.Findings[0].Consequences, "tls-leaf-expired") {
 		t.Fatalf("%s", brief(r))
+	}
+}
+
+// Endpoints of an order may ask for other names than its first.
+func TestEveryNameOfAnOrderCounts(t *testing.T) {
+	p := newPKI(t)
+	w := world{p, t}
+	old := w.around(v4, w.good(dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5))))
+	o := ordered(nil)
+	r := Judge("www", old, nil, noon, Options{Roots: p.roots, Order: o, ServerName: "first.test"})
+	if len(r.Findings) != 1 || r.Findings[0].ID != "tls-leaf-expired" {
+		t.Fatalf("%s", brief(r))
+	}
+}
+
+// The leaf alone is served although the authority gave its intermediate: it is missing even if the
+// judge holds the intermediate for a root.
+func TestWithheldIntermediate(t *testing.T) {
+	p := newPKI(t)
+	w := world{p, t}
+	leaf := w.leafFor(t, []string{host})
+	pool := x509.NewCertPool()
+	pool.AddCert(p.inter.cert)
+	var text []byte
+	for _, der := range chainOf(leaf, p.inter) {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	o := ordered(func(o *order.Order) { o.Versions[0].Chain = text })
+	r := Judge("www", w.around(v4, chainOf(leaf)), nil, noon, Options{Roots: pool, Order: o})
+	if len(r.Findings) != 1 || r.Findings[0].ID != "tls-chain-incomplete" || r.Findings[0].Certainty != Confirmed {
+		t.Fatalf("%s", brief(r))
+	}
+	if r = Judge("www", w.around(v4, chainOf(leaf, p.inter)), nil, noon, Options{Roots: pool, Order: o}); len(r.Findings) != 0 {
+		t.Fatalf("the full chain is served: %s", brief(r))
 	}
 }
 

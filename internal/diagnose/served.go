@@ -27,7 +27,7 @@ type ServedLine struct {
 
 // Served lists what was seen on the wire, address by address, for people.
 func Served(obs []evidence.Observation, now time.Time, opts Options) []ServedLine {
-	s := readSurvey(obs, opts.ServerName)
+	s := readSurvey(obs, opts.goal())
 	var out []ServedLine
 	at := map[string]int{}
 	for _, l := range s.looks {

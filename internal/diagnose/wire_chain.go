@@ -4,12 +4,17 @@ import (
 	"crypto/x509"
 	"errors"
 	"strings"
+
+	"certwright/internal/order"
 )
 
 // chainSigns are about the way from the leaf to a root that the client trusts.
 func (j *judge) chainSigns(s *scope, l *look, c *x509.Certificate) {
 	v := j.trust.view(l.certs, j.survey.known)
 	others := l.certs[1:]
+	if m := j.withheld(c); m != nil && v.sentPath != nil && len(withoutRoots(others)) == 0 {
+		v.knownPath, v.sentPath, v.missing = append(v.sentPath, m), nil, m
+	}
 	self := selfSigned(c)
 	trusted := v.sentPath != nil
 	s.set(sSelf, self && !trusted, l.ref)
@@ -34,6 +39,21 @@ func (j *judge) chainSigns(s *scope, l *look, c *x509.Certificate) {
 	s.set(sSHA1, v.insecure != nil, l.ref)
 	j.chainWords(s, v, others)
 	j.policySigns(s, l, v)
+}
+
+// withheld is the intermediate that the authority gave with this leaf, if the order knows the leaf: a
+// server that sends the leaf alone leaves it out, even where the judge itself would trust the intermediate.
+func (j *judge) withheld(leaf *x509.Certificate) *x509.Certificate {
+	if j.opts.Order == nil {
+		return nil
+	}
+	for i := range j.opts.Order.Versions {
+		chain := parseAll(order.DecodeChain(j.opts.Order.Versions[i].Chain))
+		if len(chain) > 1 && chain[0].Equal(leaf) && !selfSigned(chain[1]) {
+			return chain[1]
+		}
+	}
+	return nil
 }
 
 // policySigns are name constraints on the path (RFC 5280 section 4.2.1.10).
