@@ -137,6 +137,7 @@ type capture struct {
 	buf bytes.Buffer
 }
 
+// Write takes what still fits and never fails.
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

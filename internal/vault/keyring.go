@@ -34,6 +34,13 @@ type Settings interface {
 	SetSetting(ctx context.Context, name string, value []byte) error
 }
 
+// settingCreator is a Settings that can also create only: secret.ErrConflict when the name is set
+// already. With it two replicas that start on an empty store at the same moment cannot seal under
+// different keys; without it the check value is read back, which leaves them a moment to.
+type settingCreator interface {
+	CreateSetting(ctx context.Context, name string, value []byte) error
+}
+
 // Names of the keyring's settings.
 const (
 	settingCheck = "keyring.check" // a known text, sealed by the newest KEK
@@ -80,11 +87,26 @@ func OpenKeyring(ctx context.Context, o KeyringOptions, s Settings) (*Keyring, e
 		}
 	}
 	if l.newSalt {
-		if err := s.SetSetting(ctx, settingSalt, l.salt); err != nil {
+		err := firstSetting(ctx, s, settingSalt, l.salt)
+		if errors.Is(err, secret.ErrConflict) {
+			return OpenKeyring(ctx, o, s) // another replica was first: its salt is there now
+		}
+		if err != nil {
 			return nil, fmt.Errorf("store the salt of the key-encryption passphrase: %w", err)
 		}
 	}
-	return kr, kr.storeCheck(ctx, s)
+	if err := kr.storeCheck(ctx, s, fresh); err != nil {
+		return nil, err
+	}
+	return kr, nil
+}
+
+// firstSetting stores a value that nobody stored before.
+func firstSetting(ctx context.Context, s Settings, name string, value []byte) error {
+	if c, ok := s.(settingCreator); ok {
+		return c.CreateSetting(ctx, name, value)
+	}
+	return s.SetSetting(ctx, name, value)
 }
 
 // NewKeyring makes a keyring of one KEK of 32 bytes, without a check value: for tests and tools.
@@ -126,12 +148,16 @@ func (kr *Keyring) verify(check []byte) error {
 
 // storeCheck writes the check value and reads it back: where two replicas start on an empty store
 // with different keys at the same moment, one of them stops here instead of sealing apart.
-func (kr *Keyring) storeCheck(ctx context.Context, s Settings) error {
+func (kr *Keyring) storeCheck(ctx context.Context, s Settings, first bool) error {
 	sealed, err := kr.Seal(secret.Bytes(checkText), checkPlace)
 	if err != nil {
 		return err
 	}
-	if err := s.SetSetting(ctx, settingCheck, sealed); err != nil {
+	put := s.SetSetting
+	if first {
+		put = func(ctx context.Context, name string, value []byte) error { return firstSetting(ctx, s, name, value) }
+	}
+	if err := put(ctx, settingCheck, sealed); err != nil && !errors.Is(err, secret.ErrConflict) {
 		return fmt.Errorf("store the check value of the key-encryption key: %w", err)
 	}
 	stored, err := readSetting(ctx, s, settingCheck)

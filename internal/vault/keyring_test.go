@@ -186,6 +186,56 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
+// creating is a store that can create only, on which another replica is always a moment earlier.
+type creating struct {
+	*memory
+	rival func()
+}
+
+func (c *creating) CreateSetting(ctx context.Context, name string, value []byte) error {
+	if rival := c.rival; rival != nil {
+		c.rival = nil
+		rival()
+	}
+	if _, err := c.Setting(ctx, name); err == nil {
+		return secret.ErrConflict
+	}
+	return c.SetSetting(ctx, name, value)
+}
+
+// TestTwoReplicasAtFirstStart: with one passphrase they come to the same key; with files of their own
+// the later one is refused.
+func TestTwoReplicasAtFirstStart(t *testing.T) {
+	t.Parallel()
+	ctx, dir := context.Background(), t.TempDir()
+	same := func(int) KeyringOptions {
+		return KeyringOptions{Current: Source{Passphrase: secret.Bytes("correct horse battery")}}
+	}
+	own := func(i int) KeyringOptions {
+		return KeyringOptions{Current: Source{File: filepath.Join(dir, string(rune('a'+i)))}, Create: true}
+	}
+	for name, options := range map[string]func(int) KeyringOptions{"one passphrase": same, "files of their own": own} {
+		m := newMemory()
+		var first *Keyring
+		second, err := OpenKeyring(ctx, options(1), &creating{m, func() {
+			kr, err := OpenKeyring(ctx, options(0), &creating{memory: m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = kr
+		}})
+		if name != "one passphrase" {
+			if !errors.Is(err, secret.ErrWrongKey) || second != nil {
+				t.Errorf("%s: %v, want ErrWrongKey", name, err)
+			}
+			continue
+		}
+		if err != nil || first.KeyID() != second.KeyID() {
+			t.Errorf("%s: they seal under different keys (%v)", name, err)
+		}
+	}
+}
+
 func TestKeyFile(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()

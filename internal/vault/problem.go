@@ -84,7 +84,10 @@ type fault struct {
 	err error
 }
 
-func (f *fault) Error() string   { return f.p.Error() }
+// Error is the problem in one line.
+func (f *fault) Error() string { return f.p.Error() }
+
+// Unwrap gives the problem and what it came from.
 func (f *fault) Unwrap() []error { return []error{&f.p, f.err} }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
