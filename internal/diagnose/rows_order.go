@@ -6,113 +6,111 @@ var stale = []string{"renew-stored-not-synced", "tls-leaf-expired", "tls-leaf-ex
 
 // rowsOrder are the causes that an order's path shows: the serial in the vault, at the targets and on
 // the wire, and why it stops between two of them.
-func rowsOrder() []Row {
-	return []Row{
-		{
-			ID: "renew-auto-off", Per: perOrder, Node: nodeRenewal, Severity: Warning, Impact: blocksLater,
-			Must:  []sign{oDue, oAutoOff},
-			Title: "Automatic renewal of {order} is off, and its certificate ends at {end}",
-			Cause: "The time of renewal has come, and the order is not to be renewed by itself.",
-			Fix:   Fix{Text: "Renew it now, and switch automatic renewal on.", Command: "certwright order renew {order}", Action: "renew"},
-			Twins: []Twin{
-				{ID: "renew-not-due", When: []sign{oDue}, Because: "the end, {end}, is near"},
-				{ID: "renew-scheduler-stopped", When: []sign{oAutoOff}, Because: "nothing was to be done: the order says so itself"},
-			},
-			Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+var rowsOrder = []Row{
+	{
+		ID: "renew-auto-off", Per: perOrder, Node: nodeRenewal, Severity: Warning, Impact: blocksLater,
+		Must:  []sign{oDue, oAutoOff},
+		Title: "Automatic renewal of {order} is off, and its certificate ends at {end}",
+		Cause: "The time of renewal has come, and the order is not to be renewed by itself.",
+		Fix:   Fix{Text: "Renew it now, and switch automatic renewal on.", Command: "certwright order renew {order}", Action: "renew"},
+		Twins: []Twin{
+			{ID: "renew-not-due", When: []sign{oDue}, Because: "the end, {end}, is near"},
+			{ID: "renew-scheduler-stopped", When: []sign{oAutoOff}, Because: "nothing was to be done: the order says so itself"},
 		},
-		{
-			ID: "verify-never-started", Per: perOrder, Node: nodeVerify, Severity: Warning, Impact: blocksLater,
-			Must:  []sign{oNeverTried},
-			Title: "{order} waits for its owner to show control of {never}",
-			Cause: "Nothing was tried yet: the owner has to publish the proof first, until {deadline}. {instruct}",
-			Fix:   Fix{Text: "Publish what the order asks for, then have it verified.", Command: "certwright order verify {order}", Action: "verify"},
-			Twins: []Twin{
-				{ID: "verify-lapsed", WhenNot: []sign{oLapsed}, Because: "control was never shown, so it cannot have lapsed"},
-			},
-			Predicts: []string{"tls-self-signed-default"},
+		Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+	},
+	{
+		ID: "verify-never-started", Per: perOrder, Node: nodeVerify, Severity: Warning, Impact: blocksLater,
+		Must:  []sign{oNeverTried},
+		Title: "{order} waits for its owner to show control of {never}",
+		Cause: "Nothing was tried yet: the owner has to publish the proof first, until {deadline}. {instruct}",
+		Fix:   Fix{Text: "Publish what the order asks for, then have it verified.", Command: "certwright order verify {order}", Action: "verify"},
+		Twins: []Twin{
+			{ID: "verify-lapsed", WhenNot: []sign{oLapsed}, Because: "control was never shown, so it cannot have lapsed"},
 		},
-		{
-			ID: "renew-verification-lapsed", Per: perOrder, Node: nodeVerify, Severity: Warning, Impact: blocksLater,
-			Must:  []sign{oLapsed},
-			Title: "The verification of {lapsed} has lapsed and does not succeed again",
-			Cause: "Control was shown once; the time for which the issuer re-uses that is over, and the new try failed.",
-			Fix:   Fix{Text: "Publish the proof again and have it verified.", Command: "certwright order verify {order}", Action: "verify"},
-			Twins: []Twin{
-				{ID: "renew-auto-off", WhenNot: []sign{oAutoOff}, Because: "automatic renewal is on"},
-				{ID: "verify-never-started", WhenNot: []sign{oNeverTried}, Because: "control was shown before"},
-			},
-			Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+		Predicts: []string{"tls-self-signed-default"},
+	},
+	{
+		ID: "renew-verification-lapsed", Per: perOrder, Node: nodeVerify, Severity: Warning, Impact: blocksLater,
+		Must:  []sign{oLapsed},
+		Title: "The verification of {lapsed} has lapsed and does not succeed again",
+		Cause: "Control was shown once; the time for which the issuer re-uses that is over, and the new try failed.",
+		Fix:   Fix{Text: "Publish the proof again and have it verified.", Command: "certwright order verify {order}", Action: "verify"},
+		Twins: []Twin{
+			{ID: "renew-auto-off", WhenNot: []sign{oAutoOff}, Because: "automatic renewal is on"},
+			{ID: "verify-never-started", WhenNot: []sign{oNeverTried}, Because: "control was shown before"},
 		},
-		{
-			ID: "sync-disabled", Per: perOrder, Node: nodeBinding, Severity: Warning, Impact: blocksLater,
-			Must:  []sign{oSwitched},
-			Title: "The target {switched} is switched off and holds an older certificate",
-			Cause: "The vault holds serial {current}; the target was left out of the sync ({switchedText}).",
-			Fix:   Fix{Text: "Switch the target on again and sync.", Command: "certwright order sync {order}", Action: "sync"},
-			Twins: []Twin{
-				{ID: "sync-pending", When: []sign{oSwitched}, Because: "no sync will come while the target is switched off"},
-				{ID: "sync-auth-failed", When: []sign{oSwitched}, Because: "nothing was tried, so nothing failed"},
-			},
-			Predicts: stale,
+		Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+	},
+	{
+		ID: "sync-disabled", Per: perOrder, Node: nodeBinding, Severity: Warning, Impact: blocksLater,
+		Must:  []sign{oSwitched},
+		Title: "The target {switched} is switched off and holds an older certificate",
+		Cause: "The vault holds serial {current}; the target was left out of the sync ({switchedText}).",
+		Fix:   Fix{Text: "Switch the target on again and sync.", Command: "certwright order sync {order}", Action: "sync"},
+		Twins: []Twin{
+			{ID: "sync-pending", When: []sign{oSwitched}, Because: "no sync will come while the target is switched off"},
+			{ID: "sync-auth-failed", When: []sign{oSwitched}, Because: "nothing was tried, so nothing failed"},
 		},
-		{
-			ID: "sync-pending", Per: perOrder, Node: nodeBinding, Severity: Info, Impact: hygiene, Note: true,
-			Must: []sign{oSyncLater}, MustNot: []sign{oSyncFailed},
-			Title: "{later} still holds the previous certificate; the next sync is at {laterAt}",
-			Cause: "The sync is scheduled and has not come yet. That is a state, not a fault.",
-			Fix:   Fix{Text: "Wait, or sync now.", Command: "certwright order sync {order}", Action: "sync"},
-			Twins: []Twin{
-				{ID: "vault-read-denied-target", When: []sign{oSyncLater}, Because: "no try has failed"},
-			},
+		Predicts: stale,
+	},
+	{
+		ID: "sync-pending", Per: perOrder, Node: nodeBinding, Severity: Info, Impact: hygiene, Note: true,
+		Must: []sign{oSyncLater}, MustNot: []sign{oSyncFailed},
+		Title: "{later} still holds the previous certificate; the next sync is at {laterAt}",
+		Cause: "The sync is scheduled and has not come yet. That is a state, not a fault.",
+		Fix:   Fix{Text: "Wait, or sync now.", Command: "certwright order sync {order}", Action: "sync"},
+		Twins: []Twin{
+			{ID: "vault-read-denied-target", When: []sign{oSyncLater}, Because: "no try has failed"},
 		},
-		{
-			ID: "sync-reload-failed-own", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
-			Must:  []sign{oServedOld, oFilesNew, oReloadBad},
-			Title: "The reload failed, so {servedat} still serves the old certificate",
-			Cause: "The files hold serial {current}. The reload command \"{reload}\" ended with: {reloadsaid}.",
-			Fix:   Fix{Text: "Mend what the reload complains of, then sync again.", Command: "{reload}", Action: "sync"},
-			Twins: []Twin{
-				{ID: "sync-reload-not-run", When: []sign{oReloadRan}, Because: "the reload was run, and it failed"},
-				{ID: "sync-wrong-path", When: []sign{oReloadBad}, Because: "the server refused to load its configuration at all"},
-			},
-			Predicts: stale,
+	},
+	{
+		ID: "sync-reload-failed-own", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
+		Must:  []sign{oServedOld, oFilesNew, oReloadBad},
+		Title: "The reload failed, so {servedat} still serves the old certificate",
+		Cause: "The files hold serial {current}. The reload command \"{reload}\" ended with: {reloadsaid}.",
+		Fix:   Fix{Text: "Mend what the reload complains of, then sync again.", Command: "{reload}", Action: "sync"},
+		Twins: []Twin{
+			{ID: "sync-reload-not-run", When: []sign{oReloadRan}, Because: "the reload was run, and it failed"},
+			{ID: "sync-wrong-path", When: []sign{oReloadBad}, Because: "the server refused to load its configuration at all"},
 		},
-		{
-			ID: "sync-reload-not-run", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
-			Must: []sign{oServedOld, oFilesNew}, MustNot: []sign{oReloadRan},
-			Title: "The files are new, but {servedat} still serves the old certificate: the server was not reloaded",
-			Cause: "Vault and files hold serial {current}. No reload was run after the files were written, so the process goes on with what it read before.",
-			Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "certwright order sync {order}", Action: "sync"},
-			Twins: []Twin{
-				{ID: "sync-reload-failed-own", WhenNot: []sign{oReloadRan}, Because: "no reload was run, so none failed"},
-				{ID: "sync-wrong-path", When: []sign{oFilesNew}, Because: "without a reload the server reads no file at all"},
-				{ID: "sync-pending", When: []sign{oFilesNew}, Because: "every target holds the current serial already"},
-			},
-			Predicts: stale,
+		Predicts: stale,
+	},
+	{
+		ID: "sync-reload-not-run", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
+		Must: []sign{oServedOld, oFilesNew}, MustNot: []sign{oReloadRan},
+		Title: "The files are new, but {servedat} still serves the old certificate: the server was not reloaded",
+		Cause: "Vault and files hold serial {current}. No reload was run after the files were written, so the process goes on with what it read before.",
+		Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "certwright order sync {order}", Action: "sync"},
+		Twins: []Twin{
+			{ID: "sync-reload-failed-own", WhenNot: []sign{oReloadRan}, Because: "no reload was run, so none failed"},
+			{ID: "sync-wrong-path", When: []sign{oFilesNew}, Because: "without a reload the server reads no file at all"},
+			{ID: "sync-pending", When: []sign{oFilesNew}, Because: "every target holds the current serial already"},
 		},
-		{
-			ID: "sync-needs-restart", Per: perOrder, Node: nodeProcess, Severity: Critical, Impact: blocksNow,
-			Must: []sign{oServedOld, oFilesNew, oReloadRan}, MustNot: []sign{oReloadBad, oReadsOther},
-			Title: "The files are new and the reload succeeded, but {servedat} still serves the old certificate",
-			Cause: "Vault and files hold serial {current}, and the reload command reported success. The process reads its certificate at its start only, refused the new one silently, or reads other files.",
-			Fix:   Fix{Text: "See which files the server reads (nginx -T, haproxy -c) and its error log of the reload; if both are right, restart it."},
-			Twins: []Twin{
-				{ID: "sync-reload-not-run", Because: "a reload was run after the files were written"},
-				{ID: "sync-reload-failed-own", Because: "the reload reported success"},
-			},
-			Predicts: stale,
+		Predicts: stale,
+	},
+	{
+		ID: "sync-needs-restart", Per: perOrder, Node: nodeProcess, Severity: Critical, Impact: blocksNow,
+		Must: []sign{oServedOld, oFilesNew, oReloadRan}, MustNot: []sign{oReloadBad, oReadsOther},
+		Title: "The files are new and the reload succeeded, but {servedat} still serves the old certificate",
+		Cause: "Vault and files hold serial {current}, and the reload command reported success. The process reads its certificate at its start only, refused the new one silently, or reads other files.",
+		Fix:   Fix{Text: "See which files the server reads (nginx -T, haproxy -c) and its error log of the reload; if both are right, restart it."},
+		Twins: []Twin{
+			{ID: "sync-reload-not-run", Because: "a reload was run after the files were written"},
+			{ID: "sync-reload-failed-own", Because: "the reload reported success"},
 		},
-		{
-			ID: "renew-stored-not-synced", Per: perOrder, Summary: true, Node: nodeListener, Severity: Critical, Impact: blocksNow,
-			Must: []sign{oBehind}, MustNot: []sign{oSyncLater},
-			Title: "The vault holds a newer certificate than {order}'s targets and endpoints",
-			Cause: "Serial {current} is stored and has not arrived. No step on the way reports a fault of its own.",
-			Fix:   Fix{Text: "Sync now, and follow what happens.", Command: "certwright order sync {order} --wait", Action: "sync"},
-			Twins: []Twin{
-				{ID: "sync-pending", WhenNot: []sign{oSyncLater}, Because: "no later sync is scheduled for what is behind"},
-				{ID: "renew-issued-not-stored", When: []sign{oBehind}, Because: "the vault holds the new certificate"},
-			},
-			Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+		Predicts: stale,
+	},
+	{
+		ID: "renew-stored-not-synced", Per: perOrder, Summary: true, Node: nodeListener, Severity: Critical, Impact: blocksNow,
+		Must: []sign{oBehind}, MustNot: []sign{oSyncLater},
+		Title: "The vault holds a newer certificate than {order}'s targets and endpoints",
+		Cause: "Serial {current} is stored and has not arrived. No step on the way reports a fault of its own.",
+		Fix:   Fix{Text: "Sync now, and follow what happens.", Command: "certwright order sync {order} --wait", Action: "sync"},
+		Twins: []Twin{
+			{ID: "sync-pending", WhenNot: []sign{oSyncLater}, Because: "no later sync is scheduled for what is behind"},
+			{ID: "renew-issued-not-stored", When: []sign{oBehind}, Because: "the vault holds the new certificate"},
 		},
-	}
+		Predicts: []string{"tls-leaf-expired", "tls-leaf-expiring"},
+	},
 }
