@@ -82,7 +82,7 @@ func rootOf(f diagnose.Finding, path []order.Stage) web.Root {
 	for _, x := range f.RuledOut {
 		root.RuledOut = append(root.RuledOut, web.RuledOut{ID: x.ID, Because: x.Because})
 	}
-	if w := order.Worst(path); w.State == order.StateFail || w.State == order.StateWait { // since when, who, by when
+	if w := stageOf(f.Leg, path); w.State != order.Done { // since when, who, by when
 		root.Owner = w.Owner
 		if w.Since != nil {
 			root.Since = *w.Since
@@ -92,6 +92,20 @@ func rootOf(f diagnose.Finding, path []order.Stage) web.Root {
 		}
 	}
 	return root
+}
+
+// legs are the stages in which the legs of the catalogue lie.
+var legs = map[string]order.StageName{"order": order.StageIssue, "caa": order.StageVerify, "dns": order.StageVerify, "http": order.StageVerify, "alpn": order.StageVerify,
+	"vault": order.StageStore, "deploy": order.StageDeploy, "endpoint": order.StageServe, "renewal": order.StageIssue}
+
+// stageOf is the stage that a finding's leg belongs to; the worst one where that stage is well.
+func stageOf(leg string, path []order.Stage) order.Stage {
+	for _, s := range path {
+		if s.Stage == legs[leg] && s.State != order.Done && s.State != order.Absent {
+			return s
+		}
+	}
+	return order.Worst(path)
 }
 
 // changes gives the ids of orders as events come, until ctx ends.
