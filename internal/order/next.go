@@ -3,6 +3,7 @@ package order
 import (
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -188,7 +189,7 @@ func (o *Order) deployAgenda(add adder) {
 func (o *Order) lookAgenda(add adder) {
 	for i := range o.Endpoints {
 		e := &o.Endpoints[i]
-		if e.Gone || (o.Kind != Watched && o.First() == nil) || o.pushing(e) {
+		if e.Gone || (o.Kind != Watched && len(o.Expected(e)) == 0) || o.pushing(e) {
 			continue
 		}
 		add(StepLook, e.Key(), e.DueAt)
@@ -202,7 +203,7 @@ func (o *Order) pushing(e *EndpointRow) bool {
 	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
-		if d.Site == e.Site && !d.Gone && d.Disabled == "" && d.Tries == 0 && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
+		if d.Site == e.Site && (e.Target == "" || strings.EqualFold(e.Target, d.Target)) && !d.Gone && d.Disabled == "" && d.Tries == 0 && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
 			return true
 		}
 	}

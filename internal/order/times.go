@@ -111,7 +111,8 @@ func (o *Order) guard(v *Version) time.Time {
 	return v.Issued.Add(max(g, guardShortest))
 }
 
-// hasty counts the renewals in a row up to v that came before half the time of the version they replaced.
+// hasty counts the renewals in a row up to v that the issuer asked for before half the time of the version
+// they replaced.
 func (o *Order) hasty(v *Version) int {
 	n := 0
 	for v.Reason == Renewal {
@@ -119,7 +120,7 @@ func (o *Order) hasty(v *Version) int {
 		if old == nil {
 			break
 		}
-		if start, life := o.life(old); v.Issued.Sub(start) >= part(life, o.renewAt()/2) {
+		if start, life := o.life(old); o.RenewTime(old).Sub(start) >= part(life, o.renewAt()/2) {
 			break
 		}
 		n, v = n+1, old
