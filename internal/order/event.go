@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -56,9 +57,29 @@ type Event struct {
 // the previous hash and the event's own content.
 func (e *Event) Chain(seq int64, prev []byte) {
 	e.Seq, e.Prev = seq, prev
+	e.clean()
 	e.At = e.At.UTC().Truncate(time.Millisecond)
 	e.ID = eventID(e.Order, seq)
 	e.Hash = e.digest()
+}
+
+// clean makes the text what every database and JSON give back as it is: whole UTF-8 with no NUL. What a
+// command or a server printed need not be that.
+func (e *Event) clean() {
+	e.Text, e.SubStatus, e.Caller, e.Correlation = cleaned(e.Text), cleaned(e.SubStatus), cleaned(e.Caller), cleaned(e.Correlation)
+	if e.Properties == nil {
+		return
+	}
+	properties := make(map[string]string, len(e.Properties))
+	for k, v := range e.Properties {
+		properties[cleaned(k)] = cleaned(v)
+	}
+	e.Properties = properties
+}
+
+func cleaned(s string) string {
+	const instead = "\uFFFD"
+	return strings.ReplaceAll(strings.ToValidUTF8(s, instead), "\x00", instead)
 }
 
 // VerifyChain checks events of one order, oldest first, against the hash before the first of them.

@@ -123,7 +123,6 @@ func (o *Order) Wanted() []Need {
 			needs = append(needs, Need{KeyType: k, Reason: First, Asked: o.Ordered})
 		case o.Spec.AutoRenew && v.State != VersionIssued:
 			at := o.RenewTime(v)
-			at = later(at, o.guard(v))
 			needs = append(needs, Need{KeyType: k, Reason: Renewal, Asked: at, Progress: Progress{DueAt: at}})
 		}
 	}

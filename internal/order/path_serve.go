@@ -43,6 +43,8 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 	switch {
 	case d.Disabled != "":
 		r.State, r.Text = Disabled, "switched off by "+d.Disabled
+	case !slices.Contains(o.Spec.KeyTypes, d.KeyType):
+		r.State, r.Text = Disabled, o.takesOther(d.KeyType)
 	case d.Problem != nil:
 		r.State, r.Problem, r.NextAt, r.Text = StateFail, d.Problem, when(d.DueAt), d.Problem.Error()
 	case v == nil:
@@ -60,6 +62,11 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 		}
 	}
 	return r
+}
+
+// takesOther says why a row is left alone: it is for a key type that another order may have.
+func (o *Order) takesOther(k KeyType) string {
+	return fmt.Sprintf("takes %s only, of which this order has none", k)
 }
 
 // overdue makes a row unknown that was well when it was last seen, and should have been looked at since.
@@ -107,6 +114,10 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 		if o.Versions[i].Serial == e.Served && e.Served != "" {
 			r.Version = o.Versions[i].Number
 		}
+	}
+	if k := KeyType(e.KeyType); k != "" && o.Kind != Watched && !slices.Contains(o.Spec.KeyTypes, k) {
+		r.State, r.NextAt, r.Text = Disabled, nil, o.takesOther(k)
+		return r
 	}
 	if e.Looked.IsZero() {
 		return r

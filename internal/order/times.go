@@ -65,8 +65,11 @@ func spread(words ...string) float64 {
 
 // RenewTime is when a version is due for renewal: a point of the issuer's suggested window (RFC 9773
 // section 4.2) where there is one, but no later than a tenth of its life before its end; else the
-// order's fraction of its life, spread by a sixtieth.
-func (o *Order) RenewTime(v *Version) time.Time {
+// order's fraction of its life, spread by a sixtieth. The circuit breaker may hold it up.
+func (o *Order) RenewTime(v *Version) time.Time { return later(o.wishedRenewal(v), o.guard(v)) }
+
+// wishedRenewal is when a renewal would come without the circuit breaker.
+func (o *Order) wishedRenewal(v *Version) time.Time {
 	s := spread(o.ID.Key(), v.Serial)
 	start, life := o.life(v)
 	if w := v.Window; w != nil && w.End.After(w.Start) {
@@ -120,7 +123,7 @@ func (o *Order) hasty(v *Version) int {
 		if old == nil {
 			break
 		}
-		if start, life := o.life(old); o.RenewTime(old).Sub(start) >= part(life, o.renewAt()/2) {
+		if start, life := o.life(old); o.wishedRenewal(old).Sub(start) >= part(life, o.renewAt()/2) {
 			break
 		}
 		n, v = n+1, old
