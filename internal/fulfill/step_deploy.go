@@ -55,7 +55,8 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 	}
 	receipt, err := r.Deployer.Put(ctx, *s, t, c)
 	if err != nil {
-		return fail(r.problem(err, "deploy to "+d.Key()))
+		// A reload that failed was taken back by Put itself: each try disturbs what serves, so they are kept apart.
+		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: r.problem(err, "deploy to "+d.Key()), TakenBack: receipt.Reload != nil}}
 	}
 	receipt.Version, receipt.Serial, receipt.At = v.Number, v.Serial, r.Now()
 	looks := r.lookAfter(ctx, o, v, endpointsOf(o, *s, t), receipt.Changed)

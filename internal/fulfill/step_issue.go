@@ -255,6 +255,7 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 	op := opening(a)
 	op.Proofs = proofs
 	chain, err := auth.Finalise(ctx, request(o, a), op, csr)
+	r.free(a.KeyType) // the order at the authority has come to its end: another may begin while we store this one
 	if err != nil {
 		p := r.problem(err, "finalise")
 		if p.Class == order.Waiting {
