@@ -21,6 +21,8 @@ type options struct {
 	poll     time.Duration
 	postgres string
 	rest     time.Duration
+	dir      string
+	files    string
 	rounds   int
 }
 
@@ -32,6 +34,8 @@ func main() {
 	flag.DurationVar(&o.poll, "poll", 10*time.Millisecond, "first wait between two looks at something pending, for both sides")
 	flag.StringVar(&o.postgres, "postgres", "", "DSN of an empty PostgreSQL database to measure beside SQLite")
 	flag.DurationVar(&o.rest, "rest", 20*time.Second, "how long the server at rest is watched")
+	flag.StringVar(&o.dir, "dir", ".run/bench", "folder for databases and certificates; its file system is part of what is measured")
+	flag.StringVar(&o.files, "files", "", "folder for deployed certificates (default: below -dir); one in memory shows what their fsyncs cost")
 	flag.IntVar(&o.rounds, "rounds", 2, "bare loop and Certwright in turn, this often")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -94,7 +94,7 @@ func (p *process) load(ctx context.Context, o options, f *figures) error {
 		return err
 	}
 	for n := before; n < before+o.orders; {
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(40 * time.Millisecond) // each look costs the server about half a millisecond
 		if n, err = p.served(ctx); err != nil {
 			return err
 		}

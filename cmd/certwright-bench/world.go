@@ -27,13 +27,26 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, o options) (*world, error) {
-	dir, err := os.MkdirTemp("", "certwright-bench-")
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return nil, err
+	}
+	parent, err := filepath.Abs(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "run-")
 	if err != nil {
 		return nil, err
 	}
 	w := &world{dir: dir, files: filepath.Join(dir, "tls")}
 	w.stops = append(w.stops, func() { os.RemoveAll(dir) })
-	if err := os.Mkdir(w.files, 0o755); err != nil {
+	if o.files != "" {
+		if w.files, err = os.MkdirTemp(o.files, "certwright-bench-"); err != nil {
+			return nil, err
+		}
+		w.stops = append(w.stops, func() { os.RemoveAll(w.files) })
+	}
+	if err := os.MkdirAll(w.files, 0o755); err != nil {
 		return nil, err
 	}
 	port, err := freePort()
