@@ -134,8 +134,8 @@ func (r *run) walk(ctx context.Context) error {
 // start begins every due step that is not running.
 func (r *run) start(ctx context.Context) {
 	for _, s := range r.o.Next(r.Now()) {
-		if r.busy[s] || r.count[s] >= sameStep {
-			continue
+		if r.busy[s] || r.count[s] >= sameStep || s.Kind == order.StepUnsay && r.busy[order.Step{Kind: order.StepObtain, Key: s.Key}] {
+			continue // an attempt that ended meanwhile may be publishing still
 		}
 		r.busy[s] = true
 		r.count[s]++

@@ -12,29 +12,24 @@ import (
 
 // publication is what one run has published for an attempt.
 type publication struct {
-	r      *run
-	o      *order.Order
-	sites  []site.Site
-	done   []order.Proof
 	wait   *order.Problem // some proof only a person can publish
 	waits  []string       // for these names
 	seen   bool           // and yet we see it already
 	failed *order.Problem
 }
 
-// publish makes every undone proof visible. They are recorded on the attempt already: after a crash the
-// next run publishes and withdraws them again.
+// publish makes every undone proof visible. They are recorded on the attempt already, and that they may be
+// visible: whatever becomes of this run, they are withdrawn by one that comes after.
 func (r *run) publish(ctx context.Context, o *order.Order, a *order.Attempt) *publication {
-	p := &publication{r: r, o: o, sites: r.sites(ctx, o), seen: true}
+	p, sites := &publication{seen: true}, r.sites(ctx, o)
 	for _, proof := range a.Proofs {
 		if proof.Done {
 			continue
 		}
-		err := r.Verifier.Publish(ctx, p.sites, proof)
+		err := r.Verifier.Publish(ctx, sites, proof)
 		var problem *order.Problem
 		switch {
 		case err == nil:
-			p.done = append(p.done, proof)
 		case errors.As(err, &problem) && problem.Class == order.Waiting:
 			if p.wait == nil {
 				p.wait = r.problem(err, "publish the proof")
@@ -58,15 +53,21 @@ func passes(seen []evidence.Observation) bool {
 	return len(seen) > 0
 }
 
-// withdraw takes back what was published, also when the run is being stopped.
-func (p *publication) withdraw(ctx context.Context) {
+// unsay withdraws the proofs of an attempt, also when the run is being stopped.
+func (r *run) unsay(ctx context.Context, o *order.Order, a *order.Attempt) []order.Result {
+	if a == nil || !a.Visible {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for _, proof := range p.done {
-		if err := p.r.Verifier.Withdraw(ctx, p.sites, proof); err != nil {
-			p.r.Logger.Warn("a proof could not be withdrawn", "order", p.o.ID.Name, "name", proof.Name.Value, "error", err)
+	sites := r.sites(ctx, o)
+	var p *order.Problem
+	for _, proof := range a.Proofs {
+		if err := r.Verifier.Withdraw(ctx, sites, proof); err != nil && p == nil {
+			p = r.problem(err, "withdraw the proof for "+proof.Name.Value)
 		}
 	}
+	return []order.Result{order.Withdrawn{ID: a.ID, Problem: p}}
 }
 
 // sites are the order's sites as they are now; one that is gone is passed over.

@@ -60,8 +60,8 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 	}
 	receipt.Version, receipt.Serial, receipt.At = v.Number, v.Serial, r.Now()
 	looks := r.lookAfter(ctx, o, v, endpointsOf(o, *s, t), receipt.Changed)
-	if worse := worsened(o, looks); worse != nil && receipt.Changed && receipt.Previous != "" {
-		return append(r.takeBack(ctx, d, t, receipt, worse), looks...)
+	if worse := worsened(o, looks, r.Now()); worse != nil && receipt.Changed && receipt.Previous != "" {
+		return append(r.takeBack(ctx, d, t, receipt, worse), r.lookBack(ctx, o, v, endpointsOf(o, *s, t))...)
 	}
 	if receipt.Changed {
 		if err := r.Deployer.Settle(ctx, t, receipt); err != nil {
@@ -82,6 +82,45 @@ func (r *run) takeBack(ctx context.Context, d *order.Deployment, t site.Target, 
 		return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p}}
 	}
 	return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p, TakenBack: true}}
+}
+
+// lookBack looks again after a push was taken back: what is shown is what serves now, not the push.
+func (r *run) lookBack(ctx context.Context, o *order.Order, v *order.Version, rows []*order.EndpointRow) []order.Result {
+	results := make([]order.Result, len(rows))
+	for i, e := range rows {
+		var look order.Looked
+		for _, pause := range settle[:len(settle)-2] {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			look = r.lookFor(ctx, o, v.Serial, e)
+			if servesOurs(o, look.Seen, r.Now()) {
+				break
+			}
+		}
+		results[i] = look
+	}
+	return results
+}
+
+// servesOurs says whether every address that was looked at serves a version of the order that is valid still.
+func servesOurs(o *order.Order, seen []evidence.Observation, now time.Time) bool {
+	for _, s := range seen {
+		if !ours(o, s.Seen, now) {
+			return false
+		}
+	}
+	return len(seen) > 0
+}
+
+func ours(o *order.Order, serial string, now time.Time) bool {
+	for i := range o.Versions {
+		if v := &o.Versions[i]; v.Serial == serial && v.State != order.VersionRevoked && now.Before(v.NotAfter) {
+			return true
+		}
+	}
+	return false
 }
 
 // endpointsOf are the rows that show whether a push to a target arrived.
@@ -160,14 +199,19 @@ func (r *run) lookFor(ctx context.Context, o *order.Order, serial string, e *ord
 	return order.Looked{Key: e.Key(), Seen: seen, Problem: r.lookProblem(o, e, seen)}
 }
 
-// worsened is the problem of an endpoint that served well before a push and does not now.
-func worsened(o *order.Order, looks []order.Result) *order.Problem {
+// worsened is the problem of an endpoint that served well before a push and does not now. After a push that
+// was taken back it serves an older version of ours: that is well enough to be worsened again.
+func worsened(o *order.Order, looks []order.Result, now time.Time) *order.Problem {
 	for _, res := range looks {
 		l, ok := res.(order.Looked)
 		if !ok || l.Problem == nil || l.Problem.Class == order.Waiting {
 			continue
 		}
-		if e := o.Endpoint(l.Key); e != nil && e.State == order.Done {
+		e := o.Endpoint(l.Key)
+		if e == nil {
+			continue
+		}
+		if e.State == order.Done || servesOurs(o, e.Seen, now) && !servesOurs(o, l.Seen, now) {
 			return l.Problem
 		}
 	}

@@ -20,6 +20,8 @@ func (r *run) do(ctx context.Context, s order.Step, o *order.Order) outcome {
 		out.results = r.obtain(ctx, s, o, o.Attempt(s.Key))
 	case order.StepStore:
 		out.results = r.storeAgain(ctx, o, o.Attempt(s.Key))
+	case order.StepUnsay:
+		out.results = r.unsay(ctx, o, o.Attempt(s.Key))
 	case order.StepVault:
 		out.results = r.checkVault(ctx, o)
 	case order.StepDeploy:
@@ -170,15 +172,15 @@ func (r *run) abandon(ctx context.Context, auth Authority, o *order.Order, a *or
 	}
 }
 
-// prove publishes what is not proved yet, lets the authority look, and withdraws.
+// prove publishes what is not proved yet, lets the authority look, and withdraws once it needs to look no
+// more: until then the proofs stay, also when this run lets go, for the authority looks when it likes.
 func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth Authority, traits Traits) ([]order.Result, []order.Proof, bool) {
 	if allDone(a.Proofs) {
-		return []order.Result{order.Proved{ID: a.ID, Proofs: a.Proofs}}, a.Proofs, true
+		return append(r.unsay(ctx, o, a), order.Proved{ID: a.ID, Proofs: a.Proofs}), a.Proofs, true
 	}
 	pub := r.publish(ctx, o, a)
-	defer pub.withdraw(ctx)
 	if pub.failed != nil {
-		return []order.Result{order.AttemptFailed{ID: a.ID, Problem: pub.failed}}, nil, false
+		return r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: pub.failed}), nil, false
 	}
 	if pub.wait != nil && !traits.Patient && !a.Ask && !pub.seen {
 		return []order.Result{order.AttemptWaits{ID: a.ID, Problem: pub.wait, Names: pub.waits}}, nil, false
@@ -191,7 +193,7 @@ func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth 
 	if err != nil {
 		p := r.problem(err, "validate")
 		if p.Class != order.Waiting {
-			return append(results, order.AttemptFailed{ID: a.ID, Problem: p}), nil, false
+			return append(results, r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: p})...), nil, false
 		}
 		if pub.wait != nil {
 			p = pub.wait // our own words say what to publish
@@ -199,9 +201,17 @@ func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth 
 		return append(results, order.AttemptWaits{ID: a.ID, Problem: p, Names: undone(proofs)}), nil, false
 	}
 	if p := refused(proofs, r.Now()); p != nil {
-		return append(results, order.AttemptFailed{ID: a.ID, Problem: p}), nil, false
+		return append(results, r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: p})...), nil, false
 	}
-	return results, proofs, true
+	return append(results, r.unsay(ctx, o, a)...), proofs, true
+}
+
+// over is the end of a try: where it ends the attempt, its proofs are withdrawn with it.
+func (r *run) over(ctx context.Context, o *order.Order, a *order.Attempt, f order.AttemptFailed) []order.Result {
+	if f.Problem.Class == order.Retry || f.Problem.Class == order.Waiting {
+		return []order.Result{f}
+	}
+	return append(r.unsay(ctx, o, a), f)
 }
 
 func allDone(proofs []order.Proof) bool { return len(undone(proofs)) == 0 }

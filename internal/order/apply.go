@@ -214,14 +214,22 @@ func (o *Order) stopped(now time.Time, a *Attempt, why string) *Problem {
 func (a *Attempt) end(now time.Time, p *Problem) {
 	t := now
 	a.Phase, a.Finished, a.Problem, a.Sealed = Ended, &t, p, nil
-	a.Waiting, a.Instruct, a.Ask, a.Proofs, a.DueAt = "", "", false, nil, time.Time{}
+	a.Waiting, a.Instruct, a.Ask, a.DueAt = "", "", false, time.Time{}
+	a.forget()
+}
+
+// forget drops proofs that are of no more use, unless they have to be withdrawn yet.
+func (a *Attempt) forget() {
+	if !a.Visible && a.Phase != Begun {
+		a.Proofs = nil
+	}
 }
 
 // trim forgets old ended attempts and old versions, so that a row does not grow for ever.
 func (o *Order) trim() {
 	for over := len(o.Attempts) - keepAttempts; over > 0; over-- {
 		for i := range o.Attempts {
-			if !o.Attempts[i].Open() {
+			if !o.Attempts[i].Open() && !o.Attempts[i].Visible {
 				o.Attempts = append(o.Attempts[:i], o.Attempts[i+1:]...)
 				break
 			}
@@ -265,6 +273,8 @@ func IsFailure(r Result) bool {
 	switch r := r.(type) {
 	case BeginFailed, AttemptWaits, AttemptFailed, StoreFailed, DeployFailed:
 		return true
+	case Withdrawn:
+		return r.Problem != nil
 	case VaultSeen:
 		return r.Problem != nil
 	case Looked:

@@ -32,6 +32,7 @@ func (r Began) apply(o *Order, now time.Time) []Event {
 	for i := range o.Identifiers {
 		o.Identifiers[i].Instruct = ""
 	}
+	a.Visible = slices.ContainsFunc(a.Proofs, func(p Proof) bool { return !p.Done }) // the intent, before anything is published
 	o.Attempts = append(o.Attempts, a)
 	return []Event{o.event(now, StageIssue, "attempt-begun", "Asked %s for %s (%s).", a.Issuer, a.KeyType, reasonText(a.Reason)).
 		with("attempt", a.ID, "issuerOrder", a.URL, "replaces", a.Replaces, "keyType", string(a.KeyType), "reason", string(a.Reason))}
@@ -122,6 +123,9 @@ func (r Proved) apply(o *Order, now time.Time) []Event {
 			continue
 		}
 		row.Method = p.Method
+		if p.Problem != nil && p.Problem.Class == Waiting {
+			continue // no verdict yet; AttemptWaits says for whom
+		}
 		if p.Problem != nil {
 			if row.fail(p.Problem, tryOwner, now) {
 				events = append(events, o.event(now, StageVerify, "verify-failed", "%s could not be verified: %s", p.Name.Value, p.Problem.Error()).failed(p.Problem, Error).with("identifier", p.Name.Value))
@@ -141,6 +145,28 @@ func (r Proved) apply(o *Order, now time.Time) []Event {
 		}
 	}
 	return events
+}
+
+// Withdrawn records that the proofs of an attempt are published no more, or could not be taken back (Problem).
+type Withdrawn struct {
+	ID      string
+	Problem *Problem
+}
+
+func (r Withdrawn) apply(o *Order, now time.Time) []Event {
+	a := o.Attempt(r.ID)
+	if a == nil || !a.Visible {
+		return nil
+	}
+	if r.Problem != nil {
+		if !a.Withdraw.fail(r.Problem, tryLocal, now) {
+			return nil
+		}
+		return []Event{o.event(now, StageVerify, "withdraw-failed", "A proof could not be withdrawn: %s", r.Problem.Error()).failed(r.Problem, Warning).with("attempt", a.ID)}
+	}
+	a.Visible, a.Withdraw = false, Progress{}
+	a.forget()
+	return nil
 }
 
 // AttemptWaits records for whom an attempt waits: its Problem is of class Waiting.
@@ -238,7 +264,7 @@ func (r SignedBy) apply(o *Order, now time.Time) []Event {
 	}
 	a.Phase, a.Version, a.Waiting, a.Instruct = Signed, v.Number, "", ""
 	a.Progress = Progress{Since: now}
-	a.Proofs = nil
+	a.forget()
 	o.Versions = append(o.Versions, v)
 	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
 		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID, "keyType", string(v.KeyType), "reason", string(v.Reason))}

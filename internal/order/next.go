@@ -15,6 +15,7 @@ const (
 	StepBegin  StepKind = "begin"  // key type: open an attempt for a wanted version
 	StepObtain StepKind = "obtain" // attempt: publish, validate, finalise, store
 	StepStore  StepKind = "store"  // attempt: the vault does not hold what was signed
+	StepUnsay  StepKind = "unsay"  // attempt: its proofs are of no more use, and may be published still
 	StepVault  StepKind = "vault"  // "": look at the vault's secret, write it again where it is to be
 	StepDeploy StepKind = "deploy" // site/target: compare with the vault, push if it differs, look
 	StepLook   StepKind = "look"   // endpoint: look at the wire
@@ -70,6 +71,7 @@ func (o *Order) agenda(now time.Time) []due {
 		o.storeAgenda(add)
 		o.deployAgenda(add)
 	}
+	o.unsayAgenda(add)
 	o.revokeAgenda(now, add)
 	if o.RevokedAt == nil && o.DeniedAt == nil && o.Canceled == nil && !o.Deleting {
 		o.lookAgenda(add)
@@ -97,7 +99,7 @@ func (o *Order) tickAgenda(now time.Time, add adder) {
 	if o.Revoking != nil && o.RevokedAt == nil && revoked {
 		add(StepTick, "", time.Time{})
 	}
-	if o.Deleting && revoked && (o.Revoking == nil || o.RevokedAt != nil) {
+	if o.Deleting && revoked && (o.Revoking == nil || o.RevokedAt != nil) && !o.visible() {
 		add(StepRemove, "", o.Vault.DueAt)
 	}
 }
@@ -149,6 +151,30 @@ func (o *Order) issueAgenda(add adder) {
 			add(StepWindow, strconv.Itoa(v.Number), *v.WindowAt)
 		}
 	}
+}
+
+// unsayAgenda: proofs that stayed behind when their attempt ended without the run that published them:
+// canceled, denied, given up by a changed wish, or cut off by a crash.
+func (o *Order) unsayAgenda(add adder) {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Visible && a.Phase != Begun {
+			add(StepUnsay, a.ID, a.Withdraw.DueAt)
+		}
+	}
+}
+
+// unsayTries is how often withdrawing is tried before an order that is being deleted goes without it: a
+// webroot that is gone must not keep the order for ever.
+const unsayTries = 4
+
+// visible says whether a proof may be published still, and can yet be withdrawn.
+func (o *Order) visible() bool {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Visible && a.Withdraw.Tries < unsayTries {
+			return true
+		}
+	}
+	return false
 }
 
 // storeAgenda: the daily look at the vault, and writing again what it lost.

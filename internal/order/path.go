@@ -230,9 +230,20 @@ func (o *Order) nextAsk() time.Time {
 	return t
 }
 
+// yet puts in words what is not there: of an order that strives for nothing more it will not come.
+func (o *Order) yet(s string) string {
+	if o.alive() {
+		s += " yet"
+	}
+	return s
+}
+
 // asked is the proof that a running attempt still needs for a name; nil if none does.
 func (o *Order) asked(name string) *Proof {
 	for i := range o.Attempts {
+		if o.Attempts[i].Phase != Begun {
+			continue
+		}
 		for j := range o.Attempts[i].Proofs {
 			if p := &o.Attempts[i].Proofs[j]; p.Name.Value == name && !p.Done {
 				return p
@@ -243,7 +254,7 @@ func (o *Order) asked(name string) *Proof {
 }
 
 func (o *Order) identifierRow(id *Identifier, waiting bool, now time.Time) Row {
-	r := Row{Name: id.Value, State: StateWait, Since: when(id.Since), Text: "not asked for yet"}
+	r := Row{Name: id.Value, State: StateWait, Since: when(id.Since), Text: o.yet("not verified")}
 	if r.Since == nil {
 		r.Since = when(o.Ordered)
 	}

@@ -92,7 +92,9 @@ type Attempt struct {
 	URL      string        `json:"url,omitempty"`      // the order at the authority
 	Expires  *time.Time    `json:"expires,omitempty"`  // when the authority forgets it
 	Replaces string        `json:"replaces,omitempty"` // CertID given as replaced (RFC 9773 section 5)
-	Proofs   []Proof       `json:"proofs,omitempty"`   // what has to be published
+	Proofs   []Proof       `json:"proofs,omitempty"`   // what has to be published; kept until it is withdrawn
+	Visible  bool          `json:"visible,omitempty"`  // the proofs may be published still: they are to be withdrawn
+	Withdraw Progress      `json:"withdraw"`           // of taking them back
 	Sealed   []byte        `json:"sealed,omitempty"`   // the private key, sealed; nil once stored or given up
 	Delay    time.Duration `json:"delay,omitempty"`    // see Need.Delay
 	Revokes  int           `json:"revokes,omitempty"`  // number of the version to revoke after it, 0 = none
