@@ -63,7 +63,7 @@ type Options struct {
 	Queue      int           // hints kept in memory; 0 = 1024 on SQLite, four times Workers on PostgreSQL, so that replicas get the rest; -1 = none
 	SweepEvery time.Duration // 0 = 5 s
 	SweepLimit int           // orders found by one sweep; 0 = 1000
-	Lease      time.Duration // as fulfill's; a run is cut off five seconds before it; 0 = 60 s
+	RunLimit   time.Duration // one run of an order is cut off after this; its lease it renews itself; 0 = 15 min
 }
 
 // withDefaults fills what is zero and refuses what cannot work.
@@ -85,7 +85,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Workers = or(o.Workers, 16)
 	o.SweepEvery = or(o.SweepEvery, 5*time.Second)
 	o.SweepLimit = or(o.SweepLimit, 1000)
-	o.Lease = or(o.Lease, time.Minute)
+	o.RunLimit = or(o.RunLimit, 15*time.Minute)
 	if o.Queue == 0 && o.SQLite != nil {
 		o.Queue = 1024
 	}
@@ -100,10 +100,4 @@ func or[T comparable](v, def T) T {
 		return def
 	}
 	return v
-}
-
-// runLimit is how long one run of an order may take: it ends before its lease does, so that what it
-// found is saved while the lease still holds.
-func (o Options) runLimit() time.Duration {
-	return max(o.Lease-5*time.Second, o.Lease/2)
 }

@@ -77,6 +77,9 @@ func connect[TX any](ctx context.Context, d riverdriver.Driver[TX], c *river.Con
 	return client, nil
 }
 
+// rescueAfter is when River takes up a job whose process died; the order itself is found by the sweep.
+const rescueAfter = time.Minute
+
 // riverConfig is River's configuration for these options.
 func (w *Work) riverConfig() (*river.Config, error) {
 	workers := river.NewWorkers()
@@ -92,8 +95,8 @@ func (w *Work) riverConfig() (*river.Config, error) {
 		Queues:                      map[string]river.QueueConfig{queueOrders: {MaxWorkers: w.o.Workers}, queueUpkeep: {MaxWorkers: 4}},
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
-		JobTimeout:                  w.o.runLimit(),
-		RescueStuckJobsAfter:        w.o.Lease,
+		JobTimeout:                  rescueAfter, // each kind of job has its own besides
+		RescueStuckJobsAfter:        rescueAfter,
 		MaxAttempts:                 jobTries,
 		RetryPolicy:                 retries{},
 		CompletedJobRetentionPeriod: keepDone,
@@ -165,6 +168,9 @@ type orderWorker struct {
 	river.WorkerDefaults[orderArgs]
 	w *Work
 }
+
+// Timeout is a run's own.
+func (o *orderWorker) Timeout(*river.Job[orderArgs]) time.Duration { return o.w.o.RunLimit }
 
 // Work runs the order; an error has River try again.
 func (o *orderWorker) Work(ctx context.Context, j *river.Job[orderArgs]) error {

@@ -171,7 +171,7 @@ func (w *Work) run(ctx context.Context, id order.ID) error {
 
 // advance is one call of the mover, within its time, its panic made an error.
 func (w *Work) advance(ctx context.Context, id order.ID) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.o.runLimit())
+	ctx, cancel := context.WithTimeout(ctx, w.o.RunLimit)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
