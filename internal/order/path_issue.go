@@ -49,7 +49,7 @@ func (o *Order) issueOwner() string {
 
 // keyTypeRow is how the newest version of one key type stands, and what comes next for it.
 func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
-	r := Row{Name: string(k), State: StateWait, Since: when(o.Ordered), Text: "no version yet"}
+	r := Row{Name: string(k), State: StateWait, Since: when(o.Ordered), Text: o.yet("no version")}
 	v := o.Newest(k)
 	if v != nil && v.State != VersionRevoked && !v.Issued.Before(o.Ordered) {
 		r.State, r.Version, r.Serial, r.Since = Done, v.Number, v.Serial, when(v.Issued)
@@ -64,6 +64,9 @@ func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
 	}
 	if !o.alive() {
 		return r
+	}
+	if o.Kind == Ordered && r.State == StateWait && o.need(k) == nil && o.Running(k) == nil {
+		r.Text += "; the issuer is asked next"
 	}
 	if a := o.Running(k); a != nil && a.Phase == Begun {
 		return o.attemptRow(r, a)
@@ -202,7 +205,7 @@ func (o *Order) storeStage(now time.Time) Stage {
 		return s
 	}
 	for _, k := range o.Spec.KeyTypes {
-		r := Row{Name: o.Spec.Vault + "/" + o.SecretFor(k), State: StateWait, Text: "nothing to store yet"}
+		r := Row{Name: o.Spec.Vault + "/" + o.SecretFor(k), State: StateWait, Text: o.yet("nothing to store")}
 		if v := o.Current(k); v != nil {
 			r.State, r.Version, r.Serial, r.Since = Done, v.Number, v.Serial, when(o.Vault.Since)
 			r.Text = fmt.Sprintf("holds version %d", v.Number)

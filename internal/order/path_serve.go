@@ -38,7 +38,7 @@ func (o *Order) oldEnds() *time.Time {
 }
 
 func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
-	r := Row{Name: d.Key(), State: StateWait, Version: d.Version, Serial: d.Serial, Since: when(d.Since), Text: "nothing to deploy yet"}
+	r := Row{Name: d.Key(), State: StateWait, Version: d.Version, Serial: d.Serial, Since: when(d.Since), Text: o.yet("nothing to deploy")}
 	v := o.Current(d.KeyType)
 	switch {
 	case d.Disabled != "":
@@ -48,11 +48,14 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 	case d.Problem != nil:
 		r.State, r.Problem, r.NextAt, r.Text = StateFail, d.Problem, when(d.DueAt), d.Problem.Error()
 	case v == nil:
+		if d.Version > 0 {
+			r.Text = "still holds " + o.named(d.Version)
+		}
 	case d.Version == v.Number:
 		r.State, r.NextAt = Done, when(d.SyncAt)
 		r.Text = fmt.Sprintf("holds version %d, compared %s, next %s", d.Version, d.Synced.UTC().Format(time.RFC3339), d.SyncAt.UTC().Format(time.RFC3339))
 		if late := d.SyncAt.Add(syncLate); !now.Before(late) {
-			r.overdue("compare with the vault", d.Synced, late)
+			r.overdue("compare with the vault", d.Key(), d.Synced, late)
 		}
 	default:
 		r.Since, r.NextAt = when(v.Issued), when(d.DueAt)
@@ -64,15 +67,24 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 	return r
 }
 
+// named is a version in a row's text, with what makes it unfit to be served.
+func (o *Order) named(number int) string {
+	s := fmt.Sprintf("version %d", number)
+	if v := o.Version(number); v != nil && v.State == VersionRevoked {
+		s += ", which is revoked"
+	}
+	return s
+}
+
 // takesOther says why a row is left alone: it is for a key type that another order may have.
 func (o *Order) takesOther(k KeyType) string {
 	return fmt.Sprintf("takes %s only, of which this order has none", k)
 }
 
 // overdue makes a row unknown that was well when it was last seen, and should have been looked at since.
-func (r *Row) overdue(what string, seen, late time.Time) {
+func (r *Row) overdue(what, where string, seen, late time.Time) {
 	r.State, r.Since = StateUnkno, when(late)
-	r.Problem = &Problem{Class: Waiting, What: what, Where: r.Name, Detail: "overdue; last done " + seen.UTC().Format(time.RFC3339), ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
+	r.Problem = &Problem{Class: Waiting, What: what, Where: where, Detail: "overdue; last done " + seen.UTC().Format(time.RFC3339), ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
 		Cause: "no worker has taken the order up", Fix: "See that Certwright runs and that /readyz answers 200"}
 	r.Text = r.Problem.Error()
 }
@@ -106,7 +118,7 @@ func (o *Order) servedEnds() *time.Time {
 }
 
 func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
-	r := Row{Name: e.Address, State: StateWait, Since: when(e.Since), NextAt: when(e.DueAt), Text: "not looked at yet", Serial: e.Served}
+	r := Row{Name: e.Address, State: StateWait, Since: when(e.Since), NextAt: when(e.DueAt), Text: o.yet("not looked at"), Serial: e.Served}
 	if e.ServerName != "" {
 		r.Name += " (" + e.ServerName + ")"
 	}
@@ -132,12 +144,20 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 	switch late := e.DueAt.Add(syncLate); {
 	case e.State != Done:
 	case !e.DueAt.IsZero() && !now.Before(late):
-		r.overdue("look on the wire", e.Looked, late)
+		r.overdue("look on the wire", e.Address, e.Looked, late)
 	case o.Kind == Watched:
 		return watchedRow(r, e, now)
 	case r.Version > 0 && !slices.Contains(o.Expected(e), e.Served):
 		r.State = StateWait // it was right when it was looked at; another version is current since
-		r.Text = fmt.Sprintf("served version %d when last seen, the current one is not seen yet", r.Version)
+		r.Text = "when last seen it served " + o.named(r.Version)
+		if len(o.Expected(e)) > 0 {
+			r.Text += "; the current one is not seen yet"
+		}
+	case r.Version > 0:
+		r.Text = fmt.Sprintf("serves serial %s (%s), seen %s", e.Served, o.named(r.Version), e.Looked.UTC().Format(time.RFC3339))
+		if v := o.Version(r.Version); !v.NotAfter.After(now) {
+			r.Text += ", expired " + v.NotAfter.UTC().Format(time.RFC3339)
+		}
 	}
 	return r
 }

@@ -227,7 +227,9 @@ func (w *world) success(s Step) []Result {
 	case StepBegin:
 		return []Result{Began{w.attempt(KeyType(s.Key))}}
 	case StepObtain:
-		return []Result{w.proved(s.Key), SignedBy{s.Key, w.certificate(w.life)}, Stored{s.Key}}
+		return []Result{w.proved(s.Key), Withdrawn{ID: s.Key}, SignedBy{s.Key, w.certificate(w.life)}, Stored{s.Key}}
+	case StepUnsay:
+		return []Result{Withdrawn{ID: s.Key}}
 	case StepStore:
 		return []Result{Stored{s.Key}}
 	case StepVault:
