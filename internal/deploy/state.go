@@ -185,10 +185,11 @@ func (w *work) stage(files []file, serial string) (string, error) {
 	return version, nil
 }
 
-// flip makes a version the one that is served: one rename, for all files. Everything before it is on
-// disk first, and so is the switch when flip returns.
+// flip makes a version the one that is served: one rename, for all files. The files are on disk first;
+// the version's own entry lies in the same directory as the link that leads to it, so the sync after the switch
+// makes both survive, or neither. The switch is on disk when flip returns.
 func (w *work) flip(version string) error {
-	if err := w.flush(); err != nil {
+	if err := w.flushBelow(w.base); err != nil {
 		return err
 	}
 	if err := w.link(version, w.at(currentLink)); err != nil {
