@@ -83,7 +83,10 @@ func having(list []*candidate, id string, p *order.Problem) *candidate {
 // cite adds evidence to a candidate.
 func (c *candidate) cite(ref EvidenceRef) {
 	if c.own != nil {
-		c.own.Evidence = append(c.own.Evidence, ref)
+		same := func(e EvidenceRef) bool { return e.Seen == ref.Seen && e.At.Equal(ref.At) } // one problem, recorded on two stages
+		if !slices.ContainsFunc(c.own.Evidence, same) {
+			c.own.Evidence = append(c.own.Evidence, ref)
+		}
 	} else if !slices.Contains(c.ev, ref) {
 		c.ev = append(c.ev, ref)
 	}
@@ -96,14 +99,14 @@ func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref Evid
 	if leg == "" {
 		leg = at.leg
 	}
-	f := &Finding{ID: id, Leg: leg, Severity: Critical, Certainty: Confirmed, Title: capital(p.What) + " of " + r.Name + " failed",
+	f := &Finding{ID: id, Leg: leg, Severity: Critical, Certainty: Confirmed, Title: titleOf(p, r.Name) + " failed",
 		Cause: sentence(p.Detail) + sentence(p.Cause), Evidence: []EvidenceRef{ref}, RuledOut: []RuledOut{}, Fix: Fix{Text: p.Fix, Action: actionOf(stage)}}
-	if p.Where != "" && !strings.Contains(f.Title, p.Where) {
+	if p.Where != "" && !strings.Contains(f.Title, p.Where) && !strings.Contains(p.Detail, p.Where) {
 		f.Title += " (" + p.Where + ")"
 	}
 	switch {
 	case p.Class == order.Waiting:
-		f.Severity, f.Title = Warning, capital(p.What)+" of "+r.Name+" waits for "+waitsFor(p.Owner)
+		f.Severity, f.Title = Warning, titleOf(p, r.Name)+" waits for "+waitsFor(p.Owner)
 	case j.servesWell():
 		f.Severity = Warning // clients are still served; what fails is what comes next
 	}
@@ -124,6 +127,14 @@ func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref Evid
 		f.Certainty, c.verdict = Confirmed, confirmed
 	}
 	return c
+}
+
+// titleOf says what was tried, and of what where the words do not name it.
+func titleOf(p *order.Problem, name string) string {
+	if strings.Contains(p.What, name) {
+		return capital(p.What)
+	}
+	return capital(p.What) + " of " + name
 }
 
 // follows are the failures further down that a problem of a stage accounts for.

@@ -55,7 +55,7 @@ type Sub struct {
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.What)
-	if p.Where != "" {
+	if p.Where != "" && !strings.Contains(p.Detail, p.Where) {
 		b.WriteString(" (" + p.Where + ")")
 	}
 	if p.Detail != "" {
