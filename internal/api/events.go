@@ -80,9 +80,14 @@ type Followed struct {
 // followFor is how long follow waits for something to happen.
 const followFor = 20 * time.Second
 
-// follow waits until the order has an event after the given number, or for a while.
+// follow waits until the order has an event after the given number, or, where a revision is given, is of another
+// one; or for a while. Not every write has an event: that a worker has let an order go, for one.
 func (a *API) follow(w http.ResponseWriter, r *request) error {
 	after, err := number(r.URL.Query(), "after", 0, 1<<60)
+	if err != nil {
+		return err
+	}
+	revision, err := number(r.URL.Query(), "revision", 0, 1<<60)
 	if err != nil {
 		return err
 	}
@@ -96,6 +101,11 @@ func (a *API) follow(w http.ResponseWriter, r *request) error {
 		}
 		if len(events) > 0 {
 			return a.followed(w, r, events)
+		}
+		if revision != 0 {
+			if o, err := a.load(r); err != nil || o.Revision != int64(revision) {
+				return a.followed(w, r, []order.Event{})
+			}
 		}
 		select {
 		case <-changed:

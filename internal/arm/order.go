@@ -71,6 +71,8 @@ type Properties struct {
 	Ordered     time.Time           `json:"orderedTime"`
 	DueAt       *time.Time          `json:"dueTime,omitempty"`
 	Generation  int64               `json:"generation"`
+	Revision    int64               `json:"revision"`       // any write at all: follow takes it
+	Busy        bool                `json:"busy,omitempty"` // something is due now, or being done
 	Path        []order.Stage       `json:"path"`
 	Identifiers []order.Identifier  `json:"identifiers,omitempty"`
 	Versions    []order.Version     `json:"versions,omitempty"`
@@ -114,7 +116,7 @@ func properties(o *order.Order, now time.Time) Properties {
 		AutoRenew: o.Spec.AutoRenew, Status: o.StatusOf(now), ProvisioningState: provisioning(o, now), ProductType: "StandardDomainValidatedSsl", NotRenewable: []string{},
 		OrderKind: o.Kind, Issuer: o.Spec.Issuer, Method: o.Spec.Method, KeyTypes: o.Spec.KeyTypes, Validity: seconds(o.Spec.Validity), Profile: o.Spec.Profile, RenewAt: o.Spec.RenewAt,
 		Vault: o.Spec.Vault, ContentType: o.Spec.Content, Sites: o.Spec.Sites, Endpoints: o.Spec.Endpoints, ImportedFrom: o.Spec.ImportedFrom,
-		Created: o.Created.UTC(), Changed: o.Updated.UTC(), Ordered: o.Ordered.UTC(), DueAt: utc(o.DueAt), Generation: o.Generation, Path: o.Path(now), Identifiers: o.Identifiers,
+		Created: o.Created.UTC(), Changed: o.Updated.UTC(), Ordered: o.Ordered.UTC(), DueAt: utc(o.DueAt), Generation: o.Generation, Revision: o.Revision, Busy: busy(o, now), Path: o.Path(now), Identifiers: o.Identifiers,
 		Versions: o.Versions, Deployments: o.Deployments, Looks: o.Endpoints, Worst: o.Project(now), LastEvent: o.Seq,
 	}
 	for _, n := range o.Spec.Names {
@@ -140,6 +142,11 @@ func properties(o *order.Order, now time.Time) Properties {
 	}
 	p.signed(o)
 	return p
+}
+
+// busy says whether something is due now, or a worker holds the order: what it shows may change in a moment.
+func busy(o *order.Order, now time.Time) bool {
+	return len(o.Next(now)) > 0 || o.LeaseOwner != "" && o.LeaseUntil.After(now)
 }
 
 // signed fills what the current version of the first key type gives.

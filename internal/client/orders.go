@@ -108,9 +108,20 @@ func (c *Client) Export(ctx context.Context, name string, b api.ExportBody) (dat
 	return data, err
 }
 
-// Follow waits until an order has events after a number, or for a while.
+// Follow waits until an order has events after a number, or for a while. Order is nil in the answer once
+// the order is deleted.
 func (c *Client) Follow(ctx context.Context, name string, after int64) (f Followed, err error) {
-	err = c.Call(ctx, "GET", path(name, "follow"), url.Values{"after": {strconv.FormatInt(after, 10)}}, nil, &f)
+	return c.FollowFrom(ctx, name, after, 0)
+}
+
+// FollowFrom is Follow that also comes back when the order is no more of this revision: not every write has an
+// event.
+func (c *Client) FollowFrom(ctx context.Context, name string, after, revision int64) (f Followed, err error) {
+	q := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	if revision > 0 {
+		q.Set("revision", strconv.FormatInt(revision, 10))
+	}
+	err = c.Call(ctx, "GET", path(name, "follow"), q, nil, &f)
 	return f, err
 }
 
