@@ -229,7 +229,7 @@ func (a *Attempt) forget() {
 func (o *Order) trim() {
 	for over := len(o.Attempts) - keepAttempts; over > 0; over-- {
 		for i := range o.Attempts {
-			if !o.Attempts[i].Open() && !o.Attempts[i].Visible {
+			if a := &o.Attempts[i]; !a.Open() && !a.withdrawable() {
 				o.Attempts = append(o.Attempts[:i], o.Attempts[i+1:]...)
 				break
 			}

@@ -58,8 +58,14 @@ func (w *world) checkSealed() {
 
 func (w *world) checkBounds() {
 	w.t.Helper()
-	if n := len(w.o.Attempts); n > keepAttempts+len(w.o.Spec.KeyTypes) {
-		w.t.Fatalf("%d attempts are kept", n)
+	kept := 0
+	for i := range w.o.Attempts {
+		if !w.o.Attempts[i].withdrawable() {
+			kept++
+		}
+	}
+	if kept > keepAttempts+len(w.o.Spec.KeyTypes) {
+		w.t.Fatalf("%d attempts are kept", kept)
 	}
 	waiting := 0
 	for _, v := range w.o.Versions {

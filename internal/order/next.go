@@ -163,19 +163,22 @@ func (o *Order) unsayAgenda(add adder) {
 	}
 }
 
-// unsayTries is how often withdrawing is tried before an order that is being deleted goes without it: a
-// webroot that is gone must not keep the order for ever.
+// unsayTries is how often withdrawing is tried before an order that is being deleted goes without it, and
+// an old attempt may be forgotten: a webroot that is gone must keep neither for ever.
 const unsayTries = 4
 
 // visible says whether a proof may be published still, and can yet be withdrawn.
 func (o *Order) visible() bool {
 	for i := range o.Attempts {
-		if a := &o.Attempts[i]; a.Visible && a.Withdraw.Tries < unsayTries {
+		if o.Attempts[i].withdrawable() {
 			return true
 		}
 	}
 	return false
 }
+
+// withdrawable says whether a proof of the attempt may be published still, and there is hope to withdraw it.
+func (a *Attempt) withdrawable() bool { return a.Visible && a.Withdraw.Tries < unsayTries }
 
 // storeAgenda: the daily look at the vault, and writing again what it lost.
 func (o *Order) storeAgenda(add adder) {

@@ -213,6 +213,8 @@ func (c *chaos) failure(s Step) []Result {
 			return c.signedNotStored()(s)
 		}
 		return c.obtainFails(class)(s)
+	case StepUnsay:
+		return []Result{Withdrawn{ID: s.Key, Problem: c.problem(class, "withdraw")}}
 	case StepStore:
 		return c.storeFails()(s)
 	case StepVault:

@@ -405,6 +405,8 @@ func problemOf(r Result) *Problem {
 		return r.Problem
 	case RevokedResult:
 		return r.Problem
+	case Withdrawn:
+		return r.Problem
 	}
 	return nil
 }
