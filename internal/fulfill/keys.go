@@ -3,10 +3,7 @@ package fulfill
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -32,7 +29,7 @@ func sealPlace(attempt string) string { return "attempt/" + attempt }
 
 // newKey makes a private key and seals it.
 func (m *Mover) newKey(k order.KeyType, attempt string) ([]byte, error) {
-	key, err := generate(k)
+	key, err := order.GenerateKey(k)
 	if err != nil {
 		return nil, err
 	}
@@ -69,22 +66,6 @@ func (m *Mover) openKey(a *order.Attempt) (crypto.Signer, error) {
 		return nil, fmt.Errorf("the sealed key cannot sign")
 	}
 	return signer, nil
-}
-
-func generate(k order.KeyType) (crypto.Signer, error) {
-	switch k {
-	case order.P256:
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case order.P384:
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case order.RSA2048:
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case order.RSA3072:
-		return rsa.GenerateKey(rand.Reader, 3072)
-	case order.RSA4096:
-		return rsa.GenerateKey(rand.Reader, 4096)
-	}
-	return nil, fmt.Errorf("key type %q is not known; known are %s", k, keyTypeList())
 }
 
 func keyTypeList() string {

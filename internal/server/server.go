@@ -1,3 +1,5 @@
+// Package server assembles Certwright: it reads the configuration, builds every room, plugs them into one
+// another, listens, and stops gracefully.
 package server
 
 import (
@@ -36,6 +38,8 @@ type Options struct {
 	Version string
 	// Wrap, when set, may stand between the mover and a seam: the crash walk's tests do.
 	Wrap func(*fulfill.Options)
+	// WrapBuiltin may stand, for the same tests, between the built-in authority and its book of serial numbers.
+	WrapBuiltin func(*issue.BuiltinOptions)
 }
 
 // Server is Certwright: everything built and plugged together. New builds, Start serves, Close ends.
@@ -139,8 +143,12 @@ func (s *Server) keyringOptions() (vault.KeyringOptions, error) {
 // authority are the options of the built-in authority.
 func (s *Server) authority() issue.BuiltinOptions {
 	a := s.Config.Authority
-	return issue.BuiltinOptions{Now: s.Now, Keys: s.Keys, Serials: s.Store, Looks: s.Prober, CRLURL: a.CRLURL, CAADomain: a.CAA, Organization: a.Organization, HTTPPort: a.HTTPPort,
+	o := issue.BuiltinOptions{Now: s.Now, Keys: s.Keys, Serials: s.Store, Looks: s.Prober, CRLURL: a.CRLURL, CAADomain: a.CAA, Organization: a.Organization, HTTPPort: a.HTTPPort,
 		MaxValidity: time.Duration(a.Validity.Max)}
+	if s.WrapBuiltin != nil {
+		s.WrapBuiltin(&o)
+	}
+	return o
 }
 
 func (s *Server) guard() probe.Guard {

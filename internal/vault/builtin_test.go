@@ -146,7 +146,7 @@ func TestPutRefusesAWrongKey(t *testing.T) {
 	t.Parallel()
 	b, m := testVault(t)
 	c := certificate(t, order.P256, 5, "v1", "")
-	c.Key, _ = GenerateKey(order.P256)
+	c.Key, _ = order.GenerateKey(order.P256)
 	for name, bad := range map[string]fulfill.Certificate{"another key": c, "no key": {Vault: "default", Name: "www", ID: "v1", Chain: c.Chain}} {
 		p := asProblem(t, b.Put(context.Background(), bad))
 		if p.ID != "vault-key-mismatch" || p.Class != order.GiveUp {

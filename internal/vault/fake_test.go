@@ -209,11 +209,11 @@ func testKeyring(t testing.TB, fill byte) *Keyring {
 // issue makes a key and a chain of two certificates.
 func issue(t testing.TB, kt order.KeyType, serial int64) (crypto.Signer, [][]byte) {
 	t.Helper()
-	caKey, err := GenerateKey(order.P256)
+	caKey, err := order.GenerateKey(order.P256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := GenerateKey(kt)
+	key, err := order.GenerateKey(kt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,8 +139,8 @@ func (kr *Keyring) verify(check []byte) error {
 		err = errors.New("it holds something else")
 	}
 	if err != nil {
-		return fmt.Errorf("open the store's check value: %w (configured: %s). Nothing was written. The store was sealed with another key: "+
-			"configure that one, or, if the key was changed on purpose, name the former key as an older one (%v)",
+		return fmt.Errorf("%w: configured is the key %s, and the store was sealed with another (%v). Nothing was written\n"+
+			"  → configure the key that it was sealed with; if it was changed on purpose, name the former one under 'older'",
 			secret.ErrWrongKey, kr.newest.name(), err)
 	}
 	return nil

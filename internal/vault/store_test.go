@@ -143,7 +143,7 @@ func files(t *testing.T, dsn string) []byte {
 }
 
 func certificate(t *testing.T) fulfill.Certificate {
-	key, err := vault.GenerateKey(order.P256)
+	key, err := order.GenerateKey(order.P256)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -63,7 +59,7 @@ func (s *SystemKeys) Signer(ctx context.Context, name string) (crypto.Signer, er
 // CreateSigner makes and stores a key of that name. When there is one already (another replica was
 // first), that one is returned, whatever its type.
 func (s *SystemKeys) CreateSigner(ctx context.Context, name string, kt order.KeyType) (crypto.Signer, error) {
-	key, err := GenerateKey(kt)
+	key, err := order.GenerateKey(kt)
 	if err != nil {
 		return nil, fmt.Errorf("system key %s: %w", name, err)
 	}
@@ -255,23 +251,6 @@ func (s *SystemKeys) open(ctx context.Context, name string) (secret.Bytes, error
 }
 
 func systemPlace(name string) string { return "system/" + name }
-
-// GenerateKey makes a private key of an order's key type.
-func GenerateKey(kt order.KeyType) (crypto.Signer, error) {
-	switch kt {
-	case order.P256:
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case order.P384:
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case order.RSA2048:
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case order.RSA3072:
-		return rsa.GenerateKey(rand.Reader, 3072)
-	case order.RSA4096:
-		return rsa.GenerateKey(rand.Reader, 4096)
-	}
-	return nil, fmt.Errorf("key type %q is not known: one of %v", kt, order.KeyTypes)
-}
 
 // parseKey reads PKCS#8. Its errors never quote the input.
 func parseKey(der []byte) (crypto.Signer, error) {
