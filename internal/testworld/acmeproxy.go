@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -70,6 +71,7 @@ type ACMEProxy struct {
 	faults []*Fault
 	seen   map[string]int
 	passed map[string]int
+	paths  map[string]map[string]int
 }
 
 // StartACMEProxy is RunACMEProxy for a test.
@@ -100,7 +102,7 @@ func RunACMEProxy(ctx context.Context, p *Pebble) (*ACMEProxy, error) {
 	x := &ACMEProxy{
 		Directory: "https://" + l.Addr().String() + up.Path, RootsPEM: cert.CertPEM,
 		upNonce: "https://" + up.Host + "/nonce-plz", client: p.Client(),
-		seen: map[string]int{}, passed: map[string]int{},
+		seen: map[string]int{}, passed: map[string]int{}, paths: map[string]map[string]int{},
 	}
 	x.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -153,6 +155,14 @@ func (x *ACMEProxy) Passed(op string) int {
 	return x.passed[op]
 }
 
+// PassedPaths counts the requests of an operation that were forwarded, by path: each order has one to be
+// finalised at.
+func (x *ACMEProxy) PassedPaths(op string) map[string]int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return maps.Clone(x.paths[op])
+}
+
 func opOf(path string) string {
 	for _, p := range opPaths {
 		if strings.HasPrefix(path, p.prefix) {
@@ -196,6 +206,10 @@ func (x *ACMEProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.mu.Lock()
 	x.passed[op]++
+	if x.paths[op] == nil {
+		x.paths[op] = map[string]int{}
+	}
+	x.paths[op][r.URL.Path]++
 	x.mu.Unlock()
 	x.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), faultKey{}, f)))
 }
