@@ -49,7 +49,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	defer errs.Close()
 	p.cmd.Stdout, p.cmd.Stderr = out, errs
 	ts.Check(p.cmd.Start())
-	go func() { _ = p.cmd.Wait(); close(p.exited) }() // stop reads how it ended
+	go func() { _ = p.cmd.Wait(); close(p.exited) }() // halt reads how it ended
 	w.processes[name] = p
 	ts.Defer(func() {
 		_ = p.cmd.Process.Kill() // it may have ended already
@@ -70,10 +70,10 @@ func environ(ts *testscript.TestScript) []string {
 
 var signals = map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}
 
-// stop NAME [SIGNAL] ends a program (TERM unless said otherwise; NONE only waits) and wants exit status 0, with ! another.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// halt NAME [SIGNAL] ends a program (TERM unless said otherwise; NONE only waits) and wants exit status 0, with ! another.
+func halt(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: stop NAME [SIGNAL]")
+		ts.Fatalf("usage: halt NAME [SIGNAL]")
 	}
 	p := worldOf(ts).processes[args[0]]
 	if p == nil {

@@ -43,8 +43,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "await": await, "until": until, "exits": exits, "state": state, "expand": expand,
+			"start": start, "halt": halt, "await": await, "until": until, "exits": exits, "state": state, "expand": expand,
 			"pebble": pebble, "dns": dnsRecord, "nginx": nginx, "tlsserver": tlsServer, "served": served, "keep": keep,
+			"pki": pki, "webserver": webserver, "revoked": revoked,
 		},
 	})
 }

@@ -23,6 +23,7 @@ import (
 type world struct {
 	dns       *testworld.DNS
 	processes map[string]*process
+	pebble    *testworld.Pebble
 	t         testscript.T
 }
 
@@ -87,6 +88,7 @@ func pebble(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	p := testworld.StartPebble(tb{ts}, o)
+	worldOf(ts).pebble = p
 	file := ts.MkAbs("pebble-ca.pem")
 	ts.Check(os.WriteFile(file, p.RootsPEM, 0o600))
 	roots, err := p.IssuerRootsPEM(context.Background())

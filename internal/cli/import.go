@@ -30,7 +30,7 @@ func (e *Env) orderImport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if b.Password, err = firstLine(password); err != nil {
+		if b.Password, err = firstLine(password, "the password of the PFX"); err != nil {
 			return err
 		}
 		if name == "" {

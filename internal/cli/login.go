@@ -2,9 +2,54 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"certwright/internal/client"
 )
+
+// loginCommand makes a context for a server elsewhere.
+func (e *Env) loginCommand() *cobra.Command {
+	var caFile, tokenFile string
+	c := &cobra.Command{Use: "login URL", Short: "Sign in to a server: write the context by which commands find it", Args: oneArg("the server's URL, such as https://certs.example.com:8443"),
+		Long:    "Sign in to a server: try its URL and a token, and write the context by which commands find it. The token is read from standard input,\nnever from the command line, where others could see it.",
+		Example: "  certwright login https://certs.example.com:8443 --token-file token\n  pass certs | certwright login https://certs.example.com:8443 --ca-file ca.pem"}
+	c.Flags().StringVar(&caFile, "ca-file", "", "PEM file of the roots that the server's certificate chains to (default: the system's)")
+	c.Flags().StringVar(&tokenFile, "token-file", "", "file whose first line is the token (default: standard input)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx := Context{URL: strings.TrimRight(args[0], "/")}
+		if caFile != "" {
+			pem, err := os.ReadFile(caFile)
+			if err != nil {
+				return fmt.Errorf("read the server's roots: %w", err)
+			}
+			ctx.CA = string(pem)
+		}
+		var err error
+		if ctx.Token, err = e.readToken(tokenFile); err != nil {
+			return err
+		}
+		return e.login(c.Context(), ctx)
+	}
+	return c
+}
+
+func (e *Env) readToken(file string) (string, error) {
+	if file != "" {
+		return firstLine(file, "the token")
+	}
+	e.errorf("Token: ")
+	b, err := io.ReadAll(io.LimitReader(e.Stdin, 4096))
+	line, _, _ := strings.Cut(string(b), "\n")
+	if line = strings.TrimSpace(line); line == "" && err == nil {
+		err = usage("no token was given: pipe it in, or name a file with --token-file")
+	}
+	return line, err
+}
 
 // login tries a context out and keeps it.
 func (e *Env) login(ctx context.Context, c Context) error {

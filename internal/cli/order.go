@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -16,16 +14,16 @@ import (
 )
 
 func (e *Env) orderCommand() *cobra.Command {
-	c := &cobra.Command{Use: "order", Aliases: []string{"orders"}, Short: "Order certificates and see how they stand"}
+	c := group("order", "Order certificates and see how they stand", "orders")
 	c.AddCommand(e.orderCreate(), e.orderUpdate(), e.orderImport(), e.orderWatch(), e.orderList(), e.orderShow(), e.orderExport(), e.orderDelete())
 	c.AddCommand(
-		e.orderPlain("verify", "Look for the proofs of domain control now"),
-		e.orderPlain("renew", "Get a new version now"),
+		e.orderPlain("verify", "Look for the proofs of domain control now, and ask the issuer", ""),
+		e.orderPlain("renew", "Get a new version now", "The former version keeps serving until the new one is deployed and seen on the wire."),
 		e.orderRekey(),
-		e.orderPlain("sync", "Make every target hold the vault's current version, and look on the wire, now"),
+		e.orderPlain("sync", "Make every target hold the vault's current version, and look on the wire, now", "It happens by itself once a day; this is for now, and pushes even where nothing differs."),
 		e.orderRevoke(),
-		e.orderPlain("cancel", "Stop an order that has no version yet"),
-		e.orderPlain("again", "Order once more, with the same settings, what was denied, canceled or revoked"),
+		e.orderPlain("cancel", "Stop an order that has no version yet", ""),
+		e.orderPlain("again", "Order once more, with the same settings, what was denied, canceled or revoked", ""),
 	)
 	return c
 }
@@ -129,11 +127,20 @@ func (e *Env) orderCreate() *cobra.Command {
 	var wait waitFlags
 	c := &cobra.Command{
 		Use: "create NAME --dns NAME ...", Short: "Order a certificate", Args: oneArg("the order's name"),
-		Example: "  certwright order create www --dns example.test --dns www.example.test --issuer le --site shop --wait",
+		Long: `Order a certificate: verify the names, have it issued, store it in the vault, deploy it to the sites, look on
+the wire at what is served, and renew it in time. Without --wait the command returns once the order is recorded.
+
+Exit status: 0 well, 1 refused or failed, 2 wrong usage, 3 recorded, but --wait saw it blocked or failing.`,
+		Example: `  certwright order create www --dns example.com --dns www.example.com --issuer le --site shop --wait
+  certwright order create intern --dns intern.example.com                 (by the built-in authority)
+  certwright order create both --dns example.com --key-type EC-P256,RSA-2048`,
 	}
 	f.add(c)
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(f.names)+len(f.ips) == 0 {
+			return usage("an order needs a name to certify\n  → certwright order create %s --dns NAME", args[0])
+		}
 		cl, err := e.client()
 		if err != nil {
 			return err
@@ -146,16 +153,23 @@ func (e *Env) orderCreate() *cobra.Command {
 
 func (e *Env) orderUpdate() *cobra.Command {
 	var f wishFlags
-	c := &cobra.Command{Use: "update NAME", Short: "Change what an order asks for", Args: oneArg("the order's name")}
+	c := &cobra.Command{
+		Use: "update NAME", Short: "Change what an order asks for", Args: oneArg("the order's name"),
+		Long:    "Change what an order asks for. Only what is given changes; a list that is given (names, sites, endpoints) replaces the one before.",
+		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --no-auto-renew",
+	}
 	f.add(c)
 	var auto bool
 	c.Flags().BoolVar(&auto, "auto-renew", false, "renew by itself")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		w := f.wish(c)
+		if c.Flags().NFlag() == 0 {
+			return usage("nothing is given to change\n  → see what can be with: certwright order update --help")
+		}
 		cl, err := e.client()
 		if err != nil {
 			return err
 		}
-		w := f.wish(c)
 		if c.Flags().Changed("auto-renew") {
 			w.Properties.AutoRenew = &auto
 		}
@@ -169,7 +183,11 @@ func (e *Env) orderWatch() *cobra.Command {
 	var wait waitFlags
 	var name string
 	var sni string
-	c := &cobra.Command{Use: "watch HOST[:PORT]", Short: "Look at what an endpoint serves, with no issuer and no key", Args: oneArg("the endpoint to watch: HOST or HOST:PORT")}
+	c := &cobra.Command{
+		Use: "watch HOST[:PORT]", Short: "Look at what an endpoint serves, with no issuer and no key", Args: oneArg("the endpoint to watch: HOST or HOST:PORT"),
+		Long:    "Look regularly at what an endpoint serves. Nothing is ordered and no key is kept: it is listed and explained like any other order.",
+		Example: "  certwright order watch www.example.com\n  certwright order watch 192.0.2.7:8443 --server-name www.example.com --name old-shop --wait",
+	}
 	c.Flags().StringVar(&name, "name", "", "the order's name (default: made of the host)")
 	c.Flags().StringVar(&sni, "server-name", "", "server name to ask for (default: the host)")
 	wait.add(c)
@@ -199,9 +217,12 @@ func nameFrom(endpoint string) string {
 }
 
 // orderPlain is a command that needs nothing but the order's name.
-func (e *Env) orderPlain(command, short string) *cobra.Command {
+func (e *Env) orderPlain(command, short, long string) *cobra.Command {
 	var wait waitFlags
-	c := &cobra.Command{Use: command + " NAME", Short: short, Args: oneArg("the order's name")}
+	c := &cobra.Command{Use: command + " NAME", Short: short, Args: oneArg("the order's name"), Example: "  certwright order " + command + " www --wait"}
+	if long != "" {
+		c.Long = short + ". " + long
+	}
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return e.command(c, args[0], command, api.CommandBody{}, wait)
@@ -221,7 +242,10 @@ func (e *Env) command(c *cobra.Command, name, command string, body api.CommandBo
 func (e *Env) orderRekey() *cobra.Command {
 	var wait waitFlags
 	var hours float64
-	c := &cobra.Command{Use: "rekey NAME", Short: "Get a new version with a new key now", Args: oneArg("the order's name")}
+	c := &cobra.Command{
+		Use: "rekey NAME", Short: "Get a new version with a new key now", Args: oneArg("the order's name"),
+		Example: "  certwright order rekey www --wait\n  certwright order rekey www --revoke-after 24        (the old version is withdrawn a day later)",
+	}
 	c.Flags().Float64Var(&hours, "revoke-after", 0, "revoke the old version this many hours after the new one is stored, once no target holds it (default: do not revoke)")
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -239,7 +263,10 @@ var revokeReasons = map[string]int{"unspecified": 0, "key-compromise": 1, "affil
 func (e *Env) orderRevoke() *cobra.Command {
 	var wait waitFlags
 	var reason string
-	c := &cobra.Command{Use: "revoke NAME", Short: "Withdraw all versions of an order at their authority (this cannot be undone)", Args: oneArg("the order's name")}
+	c := &cobra.Command{
+		Use: "revoke NAME", Short: "Withdraw all versions of an order at their authority (this cannot be undone)", Args: oneArg("the order's name"),
+		Example: "  certwright order revoke www --reason key-compromise --wait",
+	}
 	c.Flags().StringVar(&reason, "reason", "unspecified", "unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation")
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -255,7 +282,10 @@ func (e *Env) orderRevoke() *cobra.Command {
 func (e *Env) orderDelete() *cobra.Command {
 	var wait waitFlags
 	var force bool
-	c := &cobra.Command{Use: "delete NAME", Short: "Revoke and forget an order (its secret can be recovered from the vault for a time)", Args: oneArg("the order's name")}
+	c := &cobra.Command{
+		Use: "delete NAME", Short: "Revoke and forget an order (its secret can be recovered from the vault for a time)", Args: oneArg("the order's name"),
+		Example: "  certwright order delete www --wait\n  certwright order delete www --force            (even while targets hold its certificate)",
+	}
 	c.Flags().BoolVar(&force, "force", false, "even while targets hold its certificate")
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -269,125 +299,6 @@ func (e *Env) orderDelete() *cobra.Command {
 	return c
 }
 
-func (e *Env) orderList() *cobra.Command {
-	var q struct{ status, stage, state, owner, issuer, site, name, text, vault string }
-	c := &cobra.Command{Use: "list", Short: "List orders, what is wrong with each and who must act", Args: cobra.NoArgs}
-	f := c.Flags()
-	f.StringVar(&q.status, "status", "", "only those of this status, such as Issued or Pendingissuance")
-	f.StringVar(&q.stage, "stage", "", "only those whose worst stage is this one")
-	f.StringVar(&q.state, "state", "", "only those whose worst stage is in this state, such as failed")
-	f.StringVar(&q.owner, "owner", "", "only those where this one must act: owner, admin, issuer, certwright")
-	f.StringVar(&q.issuer, "issuer", "", "only those of this issuer")
-	f.StringVar(&q.site, "site", "", "only those of this site")
-	f.StringVar(&q.name, "dns", "", "only those that cover exactly this name")
-	f.StringVar(&q.vault, "vault-status", "", "only those with this vault status, such as KeyVaultDoesNotExist")
-	f.StringVar(&q.text, "search", "", "only those whose name or names contain this")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		cl, err := e.client()
-		if err != nil {
-			return err
-		}
-		v := url.Values{}
-		for k, s := range map[string]string{"status": q.status, "stage": q.stage, "state": q.state, "owner": q.owner, "issuer": q.issuer, "site": q.site, "name": q.name, "q": q.text, "vaultStatus": q.vault} {
-			if s != "" {
-				v.Set(k, s)
-			}
-		}
-		list, err := cl.Orders(c.Context(), v)
-		if err != nil {
-			return err
-		}
-		return e.show(list, func() { e.printOrders(list) })
-	}
-	return c
-}
-
-func (e *Env) printOrders(list []order.Summary) {
-	if len(list) == 0 {
-		e.printf("No orders. Create one with: certwright order create NAME --dns NAME\n")
-		return
-	}
-	var rows [][]string
-	for _, o := range list {
-		p := o.Projection
-		expires := "-"
-		if !p.Expires.IsZero() {
-			expires = e.ago(&p.Expires)
-		}
-		rows = append(rows, []string{o.ID.Name, string(p.Status), string(p.Stage) + " " + string(p.State), dash(p.Owner), expires, cut(p.Text, 80)})
-	}
-	e.table([]string{"NAME", "STATUS", "STAGE", "MUST ACT", "EXPIRES", "WHAT"}, rows)
-}
-
-func (e *Env) orderShow() *cobra.Command {
-	return &cobra.Command{Use: "show NAME", Short: "Show an order: its path, stage by stage", Args: oneArg("the order's name"), RunE: func(c *cobra.Command, args []string) error {
-		cl, err := e.client()
-		if err != nil {
-			return err
-		}
-		o, err := cl.Order(c.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if err := e.show(o, func() { e.printOrder(o) }); err != nil {
-			return err
-		}
-		if unwell(o) {
-			return Unhealthy{}
-		}
-		return nil
-	}}
-}
-
-// unwell says whether a stage failed or is blocked, or the order came to nothing.
-func unwell(o client.Order) bool {
-	for _, s := range o.Properties.Path {
-		if s.State == order.StateFail || s.State == order.Blocked {
-			return true
-		}
-	}
-	switch o.Properties.Status {
-	case order.Denied, order.StatusExpired:
-		return true
-	}
-	return false
-}
-
-func (e *Env) orderExport() *cobra.Command {
-	var b api.ExportBody
-	var keyType, file, password string
-	c := &cobra.Command{Use: "export NAME", Short: "Write the current version with its key to a file", Args: oneArg("the order's name")}
-	f := c.Flags()
-	f.StringVar(&b.Format, "format", "pem", "pem or pfx")
-	f.StringVar(&keyType, "key-type", "", "which key type (default: the order's first)")
-	f.StringVar(&file, "out", "", "file to write, readable by you alone (default: standard output)")
-	f.StringVar(&password, "password-file", "", "file whose first line is the password of the PFX (default: none, as App Service Certificates export it)")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		cl, err := e.client()
-		if err != nil {
-			return err
-		}
-		b.KeyType = order.KeyType(strings.ToUpper(keyType))
-		if b.Password, err = firstLine(password); err != nil {
-			return err
-		}
-		data, err := cl.Export(c.Context(), args[0], b)
-		if err != nil {
-			return err
-		}
-		if file == "" {
-			_, err = e.Stdout.Write(data)
-			return err
-		}
-		if err := writePrivate(file, data); err != nil {
-			return err
-		}
-		e.printf("Written to %s. It is a copy: Certwright does not renew it.\n", file)
-		return nil
-	}
-	return c
-}
-
 // after prints what came of a command and follows the order when asked to.
 func (e *Env) after(ctx ctxt, cl *client.Client, o client.Order, err error, wait waitFlags, done string) error {
 	if err != nil {
@@ -396,7 +307,7 @@ func (e *Env) after(ctx ctxt, cl *client.Client, o client.Order, err error, wait
 	if wait.wait {
 		return e.follow(ctx, cl, o, wait)
 	}
-	return e.show(o, func() {
-		e.printf("%s: %s is %s. Follow it with: certwright order show %s\n", done, o.Name, fmt.Sprint(o.Properties.Status), o.Name)
+	return e.show(&o, func() {
+		e.printf("%s: %s, now %s.\n  → see how it goes with: certwright order show %s\n", done, o.Name, o.Properties.Status, o.Name)
 	})
 }

@@ -1,19 +1,40 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/jmespath/go-jmespath"
 	"go.yaml.in/yaml/v3"
+
+	"certwright/internal/timeline"
 )
 
-// show prints v as -o and --query say; table prints it as a table.
+// checkOutput refuses an -o or a --query that cannot be, before anything is done.
+func (e *Env) checkOutput() error {
+	switch e.output {
+	case "", "table", "json", "yaml", "tsv":
+	default:
+		return usage("-o %s is not known: use table, json, yaml or tsv", e.output)
+	}
+	if e.query != "" {
+		if _, err := jmespath.Compile(e.query); err != nil {
+			return usage("--query %q is no JMESPath expression: %v", e.query, err)
+		}
+	}
+	return nil
+}
+
+// plain says that a person reads, not a program.
+func (e *Env) plain() bool { return e.query == "" && (e.output == "table" || e.output == "") }
+
+// show prints v (a pointer or slice) as -o and --query say; table prints it for a person, once v is clean of
+// control characters.
 func (e *Env) show(v any, table func()) error {
-	if e.query == "" && (e.output == "table" || e.output == "") {
+	if e.plain() {
+		scrub(v)
 		table()
 		return nil
 	}
@@ -23,22 +44,41 @@ func (e *Env) show(v any, table func()) error {
 	}
 	if e.query != "" {
 		if plain, err = jmespath.Search(e.query, plain); err != nil {
-			return usage("--query %q is no JMESPath expression: %v", e.query, err)
+			return usage("--query %q: %v", e.query, err)
 		}
 	}
 	switch e.output {
 	case "yaml":
-		return yaml.NewEncoder(e.Stdout).Encode(plain)
+		enc := yaml.NewEncoder(e.Stdout)
+		enc.SetIndent(2)
+		return enc.Encode(plain)
 	case "tsv":
 		e.tsv(plain)
 		return nil
-	case "json", "table", "":
-		enc := json.NewEncoder(e.Stdout)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(plain)
 	}
-	return usage("-o %s is not known: use table, json, yaml or tsv", e.output)
+	return e.writeJSON(plain)
+}
+
+// writeJSON is JSON for people and programs: indented, with the control characters that encoding/json leaves as they
+// are (RFC 8259 allows them) written as escapes.
+func (e *Env) writeJSON(v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, r := range b.String() {
+		if r >= 0x7f && r <= 0x9f {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	_, err := e.Stdout.Write([]byte(out.String()))
+	return err
 }
 
 // plainJSON makes v what JSON knows, so that queries and YAML see the API's names.
@@ -70,60 +110,18 @@ func (e *Env) tsv(v any) {
 	}
 }
 
+// cell is one value on one line: a tab or a line end in it would make another cell or row.
 func cell(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
-		return v
-	case float64, bool:
+		return timeline.OneLine(v)
+	case float64:
+		return strings.TrimSuffix(fmt.Sprintf("%.6f", v), ".000000")
+	case bool:
 		return fmt.Sprint(v)
 	}
-	b, _ := json.Marshal(v)
-	return string(b)
-}
-
-// table prints rows under headings in columns.
-func (e *Env) table(head []string, rows [][]string) {
-	w := tabwriter.NewWriter(e.Stdout, 2, 4, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(head, "\t"))
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	w.Flush()
-}
-
-// ago is a time as a person says it, seen from now.
-func (e *Env) ago(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return "-"
-	}
-	d := e.Now().Sub(*t)
-	if d > -time.Second && d < time.Second {
-		return "now"
-	}
-	if d < 0 {
-		return "in " + short(-d)
-	}
-	return short(d) + " ago"
-}
-
-// short writes a length of time in its two largest parts at most.
-func short(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	b, _ := json.Marshal(v) // it came from JSON
+	return timeline.OneLine(string(b))
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +14,7 @@ import (
 )
 
 func (e *Env) issuerCommand() *cobra.Command {
-	c := &cobra.Command{Use: "issuer", Aliases: []string{"issuers"}, Short: "The authorities that certificates are ordered from"}
+	c := group("issuer", "The authorities that certificates are ordered from", "issuers")
 	c.AddCommand(e.issuerAdd(), e.issuerList(), e.issuerRemove())
 	return c
 }
@@ -25,7 +23,8 @@ func (e *Env) issuerAdd() *cobra.Command {
 	var b api.IssuerBody
 	var caFile, eabFile string
 	c := &cobra.Command{Use: "add NAME --directory URL", Short: "Add an ACME authority", Args: oneArg("the issuer's name"),
-		Example: "  certwright issuer add le --directory https://acme-v02.api.letsencrypt.org/directory --contact mailto:ops@example.com"}
+		Example: "  certwright issuer add le --directory https://acme-v02.api.letsencrypt.org/directory --contact mailto:ops@example.com\n" +
+			"  certwright issuer add ca --directory https://ca.example.com/acme/directory --ca-file roots.pem --eab-kid kid-1 --eab-key-file hmac.txt"}
 	f := c.Flags()
 	f.StringVar(&b.Directory, "directory", "", "URL of the ACME directory")
 	f.StringVar(&caFile, "ca-file", "", "PEM file of the roots that its HTTPS certificate chains to (default: the system's)")
@@ -44,7 +43,7 @@ func (e *Env) issuerAdd() *cobra.Command {
 			b.CAFile = string(pem)
 		}
 		var err error
-		if b.EABKey, err = firstLine(eabFile); err != nil {
+		if b.EABKey, err = firstLine(eabFile, "the key of the external account binding"); err != nil {
 			return err
 		}
 		cl, err := e.client()
@@ -55,7 +54,7 @@ func (e *Env) issuerAdd() *cobra.Command {
 		if err := cl.Call(c.Context(), "PUT", "/v1/issuers/"+url.PathEscape(args[0]), nil, b, &i); err != nil {
 			return err
 		}
-		return e.show(i, func() {
+		return e.show(&i, func() {
 			e.printf("Added: issuer %s. The account is registered with the first order.\n", i.Name)
 		})
 	}
@@ -63,7 +62,7 @@ func (e *Env) issuerAdd() *cobra.Command {
 }
 
 func (e *Env) issuerList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List the issuers", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "list", Short: "List the issuers", Args: noArgs, Example: "  certwright issuer list", RunE: func(c *cobra.Command, _ []string) error {
 		cl, err := e.client()
 		if err != nil {
 			return err
@@ -81,13 +80,13 @@ func (e *Env) issuerList() *cobra.Command {
 				}
 				rows = append(rows, []string{i.Name, i.Kind, dash(i.Directory), dash(i.Account), state})
 			}
-			e.table([]string{"NAME", "KIND", "DIRECTORY", "ACCOUNT", "STATE"}, rows)
+			e.table([]string{"NAME", "KIND", "DIRECTORY", "ACCOUNT", "STATE"}, rows, nil)
 		})
 	}}
 }
 
 func (e *Env) issuerRemove() *cobra.Command {
-	return &cobra.Command{Use: "remove NAME", Short: "Remove an issuer that no order uses", Args: oneArg("the issuer's name"), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "remove NAME", Short: "Remove an issuer that no order uses", Args: oneArg("the issuer's name"), Example: "  certwright issuer remove le", RunE: func(c *cobra.Command, args []string) error {
 		cl, err := e.client()
 		if err != nil {
 			return err
@@ -101,11 +100,12 @@ func (e *Env) issuerRemove() *cobra.Command {
 }
 
 func (e *Env) vaultCommand() *cobra.Command {
-	c := &cobra.Command{Use: "vault", Short: "What the vault holds (never its values: see order export)"}
+	c := group("vault", "What the vault holds (never its values: see order export)")
 	var vault string
 	var deleted bool
 	c.PersistentFlags().StringVar(&vault, "vault", "default", "the vault")
-	list := &cobra.Command{Use: "list [SECRET]", Short: "List secrets, or the versions of one", Args: cobra.MaximumNArgs(1)}
+	list := &cobra.Command{Use: "list [SECRET]", Short: "List secrets, or the versions of one", Args: upTo(1, "the name of one secret, or nothing for all"),
+		Example: "  certwright vault list\n  certwright vault list www\n  certwright vault list --deleted"}
 	list.Flags().BoolVar(&deleted, "deleted", false, "list the soft-deleted ones")
 	list.RunE = func(c *cobra.Command, args []string) error {
 		p := "/v1/vaults/" + url.PathEscape(vault) + "/secrets"
@@ -117,7 +117,7 @@ func (e *Env) vaultCommand() *cobra.Command {
 		return e.listSecrets(c, p)
 	}
 	act := func(use, short, method, format, done string) *cobra.Command {
-		return &cobra.Command{Use: use + " SECRET", Short: short, Args: oneArg("the secret's name"), RunE: func(c *cobra.Command, args []string) error {
+		return &cobra.Command{Use: use + " SECRET", Short: short, Args: oneArg("the secret's name"), Example: "  certwright vault " + use + " www", RunE: func(c *cobra.Command, args []string) error {
 			cl, err := e.client()
 			if err != nil {
 				return err
@@ -157,27 +157,6 @@ func (e *Env) listSecrets(c *cobra.Command, path string) error {
 			}
 			rows = append(rows, []string{s.Name, s.ID, dash(s.ContentType), state, e.ago(&s.Attributes.Created), e.ago(s.Attributes.Expires), dash(s.Author)})
 		}
-		e.table([]string{"SECRET", "VERSION", "CONTENT", "STATE", "WRITTEN", "EXPIRES", "BY"}, rows)
+		e.table([]string{"SECRET", "VERSION", "CONTENT", "STATE", "WRITTEN", "EXPIRES", "BY"}, rows, nil)
 	})
-}
-
-func (e *Env) timelineCommand() *cobra.Command {
-	var n int
-	c := &cobra.Command{Use: "timeline [ORDER]", Short: "What was done, by whom, with which result", Args: cobra.MaximumNArgs(1)}
-	c.Flags().IntVarP(&n, "number", "n", 100, "how many events at most")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		cl, err := e.client()
-		if err != nil {
-			return err
-		}
-		if n < 1 {
-			return usage("-n %s is no number of events", strconv.Itoa(n))
-		}
-		events, err := cl.Timeline(c.Context(), strings.Join(args, ""), n)
-		if err != nil {
-			return err
-		}
-		return e.show(events, func() { e.printTimeline(events, len(args) == 0) })
-	}
-	return c
 }

@@ -3,12 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"certwright/internal/client"
 )
 
 // Run runs one command and returns its exit status.
@@ -17,26 +14,34 @@ func (e *Env) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
-	err := root.ExecuteContext(ctx)
+	at, err := root.ExecuteContextC(ctx)
 	var u Usage
-	var api *client.Error
 	switch {
 	case err == nil:
 		return ExitWell
 	case errors.Is(err, Unhealthy{}):
 		return ExitUnhealthy
 	case errors.As(err, &u):
-		e.errorf("certwright: %s\n", err)
+		e.complain(err)
+		if !strings.Contains(err.Error(), "→") {
+			e.errorf("  → see: %s --help\n", at.CommandPath())
+		}
 		return ExitUsage
-	case errors.As(err, &api):
-		e.errorf("certwright: %s\n", api.Error())
-		return ExitFailed
 	case isUsage(err):
-		e.errorf("certwright: %s\n  → see: certwright --help\n", err)
+		e.complain(err)
+		e.errorf("  → see: %s --help\n", at.CommandPath())
 		return ExitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		e.complain(errors.New("interrupted"))
+		return ExitFailed
 	}
-	e.errorf("certwright: %s\n", err)
+	e.complain(err)
 	return ExitFailed
+}
+
+// complain prints an error, whose words may be another's.
+func (e *Env) complain(err error) {
+	e.errorf("certwright: %s\n", lines(strings.TrimSpace(err.Error())))
 }
 
 // isUsage knows cobra's own errors of wrong usage.
@@ -62,7 +67,9 @@ Start:  certwright serve --sample        (a server with a sample shop, everythin
 Look:   certwright diagnose HOST[:PORT]  (needs no server)`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.checkOutput() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&e.context, "context", "", "file that says where the server is (default: the one that serve or login wrote)")
@@ -73,18 +80,58 @@ Look:   certwright diagnose HOST[:PORT]  (needs no server)`,
 }
 
 func (e *Env) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		e.printf("certwright %s\n", e.Version)
-		return nil
+	return &cobra.Command{Use: "version", Short: "Print the version of this program", Args: noArgs, Example: "  certwright version", RunE: func(*cobra.Command, []string) error {
+		v := struct {
+			Version string `json:"version"`
+		}{e.Version}
+		return e.show(&v, func() { e.printf("certwright %s\n", v.Version) })
 	}}
+}
+
+// group is a command that only holds others: alone it prints its help; a name that is not known is refused with the
+// nearest one.
+func group(name, short string, aliases ...string) *cobra.Command {
+	c := &cobra.Command{Use: name, Aliases: aliases, Short: short, SuggestionsMinimumDistance: 2}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		near := ""
+		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
+			near = "\n  → did you mean: " + c.CommandPath() + " " + strings.Join(s, ", or "+c.CommandPath()+" ")
+		}
+		return usage("unknown command %q for %q%s", args[0], c.CommandPath(), near)
+	}
+	return c
 }
 
 // oneArg wants exactly one argument and says what it is.
 func oneArg(what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return Usage{fmt.Errorf("give %s", what)}
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0 || args[0] == "":
+			return usage("give %s\n  → usage: %s", what, c.UseLine())
+		case len(args) > 1:
+			return usage("%q is one argument too many: give only %s\n  → usage: %s", args[1], what, c.UseLine())
 		}
 		return nil
 	}
+}
+
+// upTo wants at most so many arguments.
+func upTo(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage("%q is one argument too many: give %s\n  → usage: %s", args[n], what, c.UseLine())
+		}
+		return nil
+	}
+}
+
+// noArgs wants none.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%q is one argument too many: %s takes none", args[0], c.CommandPath())
+	}
+	return nil
 }

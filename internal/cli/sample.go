@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 
 func (e *Env) sampleCommand() *cobra.Command {
 	var once bool
-	c := &cobra.Command{Use: "sample", Short: "Take a sample shop on loopback down the whole path", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "sample", Short: "Take a sample shop on loopback down the whole path", Args: noArgs,
+		Example: "  certwright sample            (the same as serve --sample: it stays up)\n  certwright sample --once     (exit status 0 only if openssl saw the vault's serial both times)"}
 	c.Flags().BoolVar(&once, "once", false, "do it once in a folder that is thrown away, renew once, and look from outside with openssl both times")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := server.LoadConfig("", e.Environ)
@@ -57,7 +59,7 @@ func (e *Env) runSample(ctx context.Context, cfg server.Config, once bool) error
 			return err
 		}
 		defer os.RemoveAll(dir)
-		e.Environ = append(e.Environ, "CERTWRIGHT_DATA="+dir, "CERTWRIGHT_CONTEXT="+filepath.Join(dir, "context.json"))
+		e.apart(dir)
 		if cfg, err = server.LoadConfig("", e.Environ); err != nil {
 			return err
 		}
@@ -96,6 +98,16 @@ func (e *Env) runSample(ctx context.Context, cfg server.Config, once bool) error
 	<-ctx.Done()
 	e.printf("Stopping: running steps end at their next safe point.\n")
 	return nil
+}
+
+// apart sets everything that the environment may say of another server aside: what is thrown away must not be done
+// to a database or a folder that is in use.
+func (e *Env) apart(dir string) {
+	e.Environ = slices.DeleteFunc(slices.Clone(e.Environ), func(v string) bool {
+		return strings.HasPrefix(v, server.EnvPrefix) && !strings.HasPrefix(v, server.EnvPrefix+"LOG_") && !strings.HasPrefix(v, server.EnvPrefix+"CLOCK_")
+	})
+	e.Environ = append(e.Environ, "CERTWRIGHT_DATA="+dir)
+	e.context = filepath.Join(dir, "context.json")
 }
 
 // walkSample orders the shop's certificate, or syncs the one of an earlier start, and looks from outside.
@@ -143,7 +155,6 @@ func (e *Env) followSample(ctx context.Context, cl *client.Client, seq int64) er
 		return err
 	}
 	o.Properties.LastEvent = seq
-	o.Properties.DueAt = &o.Properties.Changed // it has only begun
 	return e.follow(ctx, cl, o, waitFlags{wait: true, timeout: 2 * time.Minute})
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,12 @@ import (
 func (e *Env) serveCommand() *cobra.Command {
 	var file string
 	var print, sample bool
-	c := &cobra.Command{Use: "serve", Short: "Run Certwright: API, pages, vault, authority, workers", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "serve", Short: "Run Certwright: API, pages, vault, authority, workers", Args: noArgs,
+		Long: `Run Certwright: API, pages, vault, authority and workers in one process, on one address (HTTPS).
+
+It writes a context file by which this user's other commands find it. Stop it with Ctrl-C or SIGTERM: running steps
+end at their next safe point, and go on at the next start.`,
+		Example: "  certwright serve\n  certwright serve --sample\n  certwright serve --print-config > certwright.yaml\n  certwright serve -c certwright.yaml"}
 	c.Flags().StringVarP(&file, "config", "c", "", "configuration file (default: none, everything embedded)")
 	c.Flags().BoolVar(&print, "print-config", false, "print a configuration file with every key, its default and what it means")
 	c.Flags().BoolVar(&sample, "sample", false, "bring a sample shop along on loopback, and take it down the whole path")
@@ -139,41 +143,4 @@ func (e *Env) sampleConfig(cfg *server.Config) error {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
 	return ln.Close()
-}
-
-// loginCommand makes a context for a server elsewhere.
-func (e *Env) loginCommand() *cobra.Command {
-	var caFile, tokenFile string
-	c := &cobra.Command{Use: "login URL", Short: "Sign in to a server: write the context by which commands find it", Args: oneArg("the server's URL, such as https://certs.example.com:8443")}
-	c.Flags().StringVar(&caFile, "ca-file", "", "PEM file of the roots that the server's certificate chains to (default: the system's)")
-	c.Flags().StringVar(&tokenFile, "token-file", "", "file whose first line is the token (default: standard input)")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		ctx := Context{URL: strings.TrimRight(args[0], "/")}
-		if caFile != "" {
-			pem, err := os.ReadFile(caFile)
-			if err != nil {
-				return fmt.Errorf("read the server's roots: %w", err)
-			}
-			ctx.CA = string(pem)
-		}
-		var err error
-		if ctx.Token, err = e.readToken(tokenFile); err != nil {
-			return err
-		}
-		return e.login(c.Context(), ctx)
-	}
-	return c
-}
-
-func (e *Env) readToken(file string) (string, error) {
-	if file != "" {
-		return firstLine(file)
-	}
-	e.errorf("Token: ")
-	b, err := io.ReadAll(io.LimitReader(e.Stdin, 4096))
-	line, _, _ := strings.Cut(string(b), "\n")
-	if line = strings.TrimSpace(line); line == "" && err == nil {
-		err = usage("no token was given: pipe it in, or name a file with --token-file")
-	}
-	return line, err
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -12,8 +11,8 @@ import (
 )
 
 func (e *Env) siteCommand() *cobra.Command {
-	c := &cobra.Command{Use: "site", Aliases: []string{"sites"}, Short: "What serves certificates: host names, targets, endpoints"}
-	c.AddCommand(e.siteSave("create", "Create a site", true), e.siteSave("set", "Create a site or replace its settings", false), e.siteList(), e.siteDelete())
+	c := group("site", "What serves certificates: host names, targets, endpoints", "sites")
+	c.AddCommand(e.siteSave("create", "Create a site", true), e.siteSave("set", "Create a site or replace all its settings", false), e.siteList(), e.siteDelete())
 	return c
 }
 
@@ -58,22 +57,15 @@ func (e *Env) siteSave(use, short string, create bool) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return e.show(saved, func() {
+		return e.show(&saved, func() {
 			e.printf("Saved: site %s with %s and %s.\n", saved.Name, count(len(saved.Targets), "target"), count(len(saved.Endpoints), "endpoint"))
 		})
 	}
 	return c
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 func (e *Env) siteList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List the sites", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "list", Short: "List the sites", Args: noArgs, Example: "  certwright site list", RunE: func(c *cobra.Command, _ []string) error {
 		cl, err := e.client()
 		if err != nil {
 			return err
@@ -97,13 +89,13 @@ func (e *Env) siteList() *cobra.Command {
 				}
 				rows = append(rows, []string{s.Name, dash(strings.Join(s.HostNames, ", ")), dash(strings.Join(targets, ", ")), dash(strings.Join(looks, ", "))})
 			}
-			e.table([]string{"NAME", "HOSTS", "TARGETS", "ENDPOINTS"}, rows)
+			e.table([]string{"NAME", "HOSTS", "TARGETS", "ENDPOINTS"}, rows, nil)
 		})
 	}}
 }
 
 func (e *Env) siteDelete() *cobra.Command {
-	return &cobra.Command{Use: "delete NAME", Short: "Remove a site that no order uses", Args: oneArg("the site's name"), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "delete NAME", Short: "Remove a site that no order uses", Args: oneArg("the site's name"), Example: "  certwright site delete shop", RunE: func(c *cobra.Command, args []string) error {
 		cl, err := e.client()
 		if err != nil {
 			return err

@@ -22,7 +22,13 @@ func (l *loader) environment(env []string, c *Config) {
 		paths[name] = p
 		names = append(names, name)
 	}
-	slices.Sort(env)
+	// By name, so that mistakes are told in a steady order; of one name the last counts, as in a process's environment.
+	env = slices.Clone(env)
+	slices.SortStableFunc(env, func(a, b string) int {
+		x, _, _ := strings.Cut(a, "=")
+		y, _, _ := strings.Cut(b, "=")
+		return strings.Compare(x, y)
+	})
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
 		if !strings.HasPrefix(name, EnvPrefix) {

@@ -58,7 +58,7 @@ func headline(e Entry, loc *time.Location) string {
 		s += prep + Lasting(d)
 	}
 	if e.Caller != "" {
-		s += ", by " + oneLine(e.Caller)
+		s += ", by " + OneLine(e.Caller)
 	}
 	return s + "\n"
 }
@@ -75,7 +75,7 @@ func body(l Line, loc *time.Location) string {
 	case l.Status == "Succeeded":
 		mark = "+"
 	}
-	s := mark + " " + oneLine(l.Text)
+	s := mark + " " + OneLine(l.Text)
 	if f := l.Folded(loc); f != "" {
 		s += " (" + f + ")"
 	}
@@ -90,13 +90,17 @@ func clock(t, day time.Time, loc *time.Location) string {
 	return t.In(loc).Format("2006-01-02 15:04:05")
 }
 
-// oneLine keeps what others wrote (an authority's words) from moving a terminal's cursor.
-func oneLine(s string) string {
+// OneLine keeps what others wrote (an authority's words, a name) from moving a terminal's cursor, from looking
+// like more lines, or from turning the order in which it is read: control and bidirectional format
+// characters go (Unicode TR 9, section 2), line ends and tabs become spaces.
+func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
 			return ' '
-		}
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
+		case r < 0x20 || r >= 0x7f && r <= 0x9f:
+			return -1
+		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x61c:
 			return -1
 		}
 		return r

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"certwright/internal/client"
+	"certwright/internal/order"
+)
+
+var stateMark = map[order.StageState]string{order.Done: "✓", order.StateWait: "…", order.Blocked: "■", order.StateFail: "✗", order.Disabled: "–", order.StateUnkno: "?", order.Absent: " "}
+
+// stateCode is the colour of a state.
+var stateCode = map[order.StageState]string{order.Done: "32", order.StateWait: "33", order.Blocked: "33", order.StateFail: "1;31", order.Disabled: "2", order.StateUnkno: "36"}
+
+// colour is the painter of everything but diagnose, which has a flag for it.
+func (e *Env) colour() paint {
+	p, _ := e.painter("auto") // auto is known
+	return p
+}
+
+// printOrder prints an order as a person wants to see it at night: what is wrong first, then the path.
+func (e *Env) printOrder(o *client.Order) {
+	p, c := &o.Properties, e.colour()
+	e.printf("%s  %s\n", c.bold(o.Name), statusWord(o, c))
+	e.printf("%s", wrap("  ", strings.Join(names(p.Names), ", ")))
+	e.printf("%s", wrap("  ", strings.Join(settings(o), ", ")))
+	if p.ExpirationTime != nil {
+		valid := "valid until " + stamp(*p.ExpirationTime) + " (" + e.ago(p.ExpirationTime) + ")"
+		if p.NextAutoRenewal != nil {
+			valid += ", to be renewed " + e.due(p.NextAutoRenewal)
+		}
+		e.printf("  %s\n", valid)
+	}
+	if p.OutOfSync {
+		e.printf("  %s %s\n", c.as("1;33", "Key Vault out of sync:"), p.VaultStatus)
+	}
+	e.printTrouble(o, c)
+	e.printf("\n")
+	e.printPathOf(p.Path, c)
+}
+
+func statusWord(o *client.Order, c paint) string {
+	code := "1;33"
+	switch o.Properties.Status {
+	case order.Issued:
+		code = "1;32"
+	case order.Denied, order.StatusExpired, order.StatusRevoked:
+		code = "1;31"
+	}
+	word := string(o.Properties.Status)
+	if o.Properties.OrderKind == order.Watched {
+		word = "watched"
+		if code = "1;32"; unwell(*o) {
+			code = "1;31"
+		}
+	}
+	if o.Properties.ProvisioningState == "Deleting" {
+		word += ", being deleted"
+	}
+	return c.as(code, word)
+}
+
+// settings are what was ordered, in a few words.
+func settings(o *client.Order) []string {
+	p := &o.Properties
+	var s []string
+	switch p.OrderKind {
+	case order.Imported:
+		s = append(s, "imported from "+dash(p.ImportedFrom))
+	case order.Watched:
+		s = append(s, "nothing is ordered or kept here: it is only looked at")
+	default:
+		s = append(s, "issuer "+p.Issuer)
+	}
+	for _, k := range p.KeyTypes {
+		s = append(s, string(k))
+	}
+	if len(p.Sites) > 0 {
+		s = append(s, "site "+strings.Join(p.Sites, " and "))
+	}
+	if p.SecretName != "" {
+		s = append(s, "secret "+p.SecretName+" in vault "+p.Vault)
+	}
+	if p.OrderKind == order.Ordered && !p.AutoRenew {
+		s = append(s, "not renewed by itself")
+	}
+	return s
+}
+
+// printTrouble says what stands in the way, whole: what, where, why, what to do.
+func (e *Env) printTrouble(o *client.Order, c paint) {
+	var worst *order.Stage
+	for i := range o.Properties.Path {
+		s := &o.Properties.Path[i]
+		if s.Problem != nil && (worst == nil || worst.State != order.StateFail && s.State == order.StateFail) {
+			worst = s
+		}
+	}
+	if worst == nil {
+		return
+	}
+	p := worst.Problem
+	e.printf("\n%s", c.as(stateCode[worst.State], wrap("  "+stateMark[worst.State]+" ", string(worst.Stage)+": "+p.Error())))
+	if p.Cause != "" {
+		e.printf("%s", wrap("    ", "Likely cause: "+p.Cause+"."))
+	}
+	if p.Fix != "" {
+		e.printf("%s", wrap("    → ", p.Fix+"."))
+	}
+	e.printf("%s", wrap("    → ", "Look closer with: certwright diagnose "+o.Name))
+}
+
+// printPathOf prints the stages: how each stands since when, what comes next and when, who must act, by when;
+// below it its rows, those that are well shortly.
+func (e *Env) printPathOf(path []order.Stage, c paint) {
+	cols := []int{10, 10, 13, 13, 12, 0}
+	line := func(cells ...string) string {
+		var b strings.Builder
+		for i, w := range cols {
+			b.WriteString(pad(cells[i], w))
+		}
+		return strings.TrimRight(b.String(), " ")
+	}
+	e.printf("  %s\n", c.dim(line("STAGE", "STATE", "SINCE", "NEXT", "MUST ACT", "BY")))
+	for i := range path {
+		s := &path[i]
+		if s.State == order.Absent {
+			continue
+		}
+		cells := line(string(s.Stage), pad(string(s.State), cols[1]), e.ago(s.Since), e.due(s.NextAt), dash(s.Owner), e.due(s.Deadline))
+		e.printf("%s %s\n", c.as(stateCode[s.State], stateMark[s.State]), strings.Replace(cells, string(s.State), c.as(stateCode[s.State], string(s.State)), 1))
+		e.printRows(s, c)
+	}
+}
+
+// rowsShown is how many rows of a stage are listed; problems always are.
+const rowsShown = 6
+
+func (e *Env) printRows(s *order.Stage, c paint) {
+	if len(s.Rows) == 0 && s.Next != "" {
+		e.printf("%s", c.dim(wrap("    ", s.Next)))
+	}
+	hidden := 0
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		if i >= rowsShown && r.State == order.Done {
+			hidden++
+			continue
+		}
+		code, first, text := "2", "    ", dash(r.Text)
+		if len(s.Rows) > 1 {
+			first += stateMark[r.State] + " "
+		}
+		if len(s.Rows) > 1 || r.State != order.Done {
+			text = r.Name + ": " + text
+		}
+		if r.State != order.Done {
+			code = stateCode[r.State]
+		}
+		e.printf("%s", c.as(code, wrap(first, text)))
+	}
+	if hidden > 0 {
+		e.printf("%s", c.dim(fmt.Sprintf("      and %d more that are well\n", hidden)))
+	}
+	if len(s.Rows) > 0 && s.State != order.Done && s.Problem == nil && s.Next != "" && s.Next != s.Rows[0].Text {
+		e.printf("%s", wrap("    → ", s.Next))
+	}
+}
+
+// names are written as people read them, with the form that the wire knows where it differs.
+func names(list []string) []string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = n
+		if u, err := idna.Display.ToUnicode(n); err == nil && u != n && strings.Contains(n, "xn--") {
+			out[i] = u + " (" + n + ")"
+		}
+	}
+	return out
+}
+
+// unwell says whether a stage failed or is blocked, or the order came to nothing.
+func unwell(o client.Order) bool {
+	for _, s := range o.Properties.Path {
+		if s.State == order.StateFail || s.State == order.Blocked {
+			return true
+		}
+	}
+	switch o.Properties.Status {
+	case order.Denied, order.StatusExpired:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// pageWidth is the width that tables and wrapped texts keep to.
+const pageWidth = 100
+
+// style colours a cell that is padded already; nil leaves all as it is.
+type style func(row, column int, s string) string
+
+// table prints rows under headings in columns. Where a row would be wider than the page, its last column is cut:
+// -o json has all of it.
+func (e *Env) table(head []string, rows [][]string, paint style) {
+	widths := make([]int, len(head))
+	for i := range head {
+		widths[i] = width(head[i])
+		for _, r := range rows {
+			widths[i] = max(widths[i], width(r[i]))
+		}
+	}
+	last := len(head) - 1
+	before := 0
+	for _, w := range widths[:last] {
+		before += w + 2
+	}
+	room := max(pageWidth-before, 30)
+	line := func(n int, cells []string) {
+		var b strings.Builder
+		for i, c := range cells {
+			if i == last {
+				c = cut(c, room)
+			} else {
+				c = pad(c, widths[i]+2)
+			}
+			if paint != nil && n >= 0 {
+				c = paint(n, i, c)
+			}
+			b.WriteString(c)
+		}
+		e.printf("%s\n", strings.TrimRight(b.String(), " "))
+	}
+	line(-1, head)
+	for n, r := range rows {
+		line(n, r)
+	}
+}
+
+func width(s string) int { return utf8.RuneCountInString(s) }
+
+func pad(s string, to int) string { return s + strings.Repeat(" ", max(0, to-width(s))) }
+
+// wrap breaks a text into lines of the page's width: the first begins with first, the others are indented as far. A
+// word that is longer than a line stays whole.
+func wrap(first, s string) string {
+	var b strings.Builder
+	indent := strings.Repeat(" ", width(first))
+	b.WriteString(first)
+	at, fresh := width(first), true
+	for _, w := range strings.Fields(s) {
+		switch {
+		case fresh:
+		case at+1+width(w) > pageWidth:
+			b.WriteString("\n" + indent)
+			at = width(indent)
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(w)
+		at, fresh = at+width(w), false
+	}
+	return b.String() + "\n"
+}
+
+// ago is a time as a person says it, seen from now.
+func (e *Env) ago(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+	d := e.Now().Sub(*t)
+	if d > -time.Second && d < time.Second {
+		return "now"
+	}
+	if d < 0 {
+		return "in " + short(-d)
+	}
+	return short(d) + " ago"
+}
+
+// due is a time at which something is to happen; one that has passed is not yet noticed, so it is now.
+func (e *Env) due(t *time.Time) string {
+	if t != nil && !t.IsZero() && !t.After(e.Now()) {
+		return "now"
+	}
+	return e.ago(t)
+}
+
+// short writes a length of time in its largest part.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// stamp is a time in the reader's zone.
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// count is a number of things.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
