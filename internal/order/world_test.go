@@ -115,9 +115,10 @@ func (w *world) well(step string) { delete(w.answers, step) }
 func (w *world) give(results ...Result) []Event {
 	w.t.Helper()
 	if routine(results) { // most of a year is looks that find nothing new
-		w.o.Apply(w.now, results...)
+		events := w.o.Apply(w.now, results...)
+		w.record(events...)
 		w.checkAgenda()
-		return nil
+		return events
 	}
 	before, _ := json.Marshal(w.o)
 	next := new(Order)
