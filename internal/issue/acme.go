@@ -51,6 +51,8 @@ type ACME struct {
 	o    ACMEOptions
 	http *http.Client
 
+	fresh fresh
+
 	turn chan struct{} // held while directory or account are fetched; a channel, so that waiting ends with ctx
 	dir  *directory    // under turn
 	acct *acme.Account // under turn; nil until known
@@ -110,6 +112,7 @@ func (a *ACME) Begin(ctx context.Context, r fulfill.Request) (fulfill.Opening, e
 		_ = a.abandon(context.WithoutCancel(ctx), made)
 		return fulfill.Opening{}, err
 	}
+	a.fresh.open(made.Location)
 	return o, nil
 }
 
@@ -262,6 +265,7 @@ func (a *ACME) readOrder(ctx context.Context, orderURL string) (o acme.Order, la
 // Abandon deactivates the order's pending authorizations (RFC 8555 section 7.5.2), so that they do not
 // count against the account. An order that is gone already is no error.
 func (a *ACME) Abandon(ctx context.Context, _ fulfill.Request, o fulfill.Opening) error {
+	a.fresh.take(o.URL)
 	made, _, err := a.readOrder(ctx, o.URL)
 	if gone(err) {
 		return nil

@@ -28,7 +28,7 @@ func (a *ACME) wait(at op, where string) *waiter {
 // lets go at once with a Problem of class Waiting that names the time.
 func (w *waiter) pause(ctx context.Context, last answer, pending string) error {
 	d := w.next
-	w.next = min(w.next*8/5, 100*w.a.o.Poll)
+	w.next = min(w.next*5/4, 100*w.a.o.Poll)
 	if named, ok := retryAfter(last.Header, w.a.o.Now()); ok && named > d {
 		d = named
 	}

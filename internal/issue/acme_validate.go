@@ -21,6 +21,7 @@ func (a *ACME) Validate(ctx context.Context, _ fulfill.Request, o fulfill.Openin
 	ctx, cancel := context.WithTimeoutCause(ctx, a.o.Patience, errLetGo)
 	defer cancel()
 	errs := make([]error, len(proofs))
+	fresh := a.fresh.take(o.URL)
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for i := range proofs {
@@ -32,7 +33,7 @@ func (a *ACME) Validate(ctx context.Context, _ fulfill.Request, o fulfill.Openin
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			errs[i] = a.validate(ctx, &proofs[i])
+			errs[i] = a.validate(ctx, &proofs[i], fresh)
 		})
 	}
 	all.Wait()
@@ -54,10 +55,20 @@ func worst(errs []error) error {
 	return first
 }
 
-// validate carries one proof to its verdict.
-func (a *ACME) validate(ctx context.Context, p *order.Proof) error {
+// validate carries one proof to its verdict. Of a fresh order nothing was asked yet: it need not be read before.
+func (a *ACME) validate(ctx context.Context, p *order.Proof, fresh bool) error {
 	asked := false
 	w := a.wait(opAuthz, p.AuthzURL)
+	if fresh {
+		asked = true
+		last, err := a.initiate(ctx, acme.Challenge{Type: string(p.Method), URL: p.URL, Token: p.Token})
+		if err == nil {
+			err = w.pause(ctx, last, p.Name.Value+" is being validated")
+		}
+		if err != nil {
+			return w.ended(ctx, err)
+		}
+	}
 	for {
 		z, last, err := a.authorization(ctx, p.AuthzURL)
 		if err != nil {
