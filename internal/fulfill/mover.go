@@ -31,6 +31,7 @@ type Options struct {
 type Mover struct {
 	Options
 	slots slots
+	holds holds
 }
 
 // New makes a Mover.
@@ -41,7 +42,7 @@ func New(o Options) *Mover {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Mover{Options: o, slots: slots{open: map[string]chan struct{}{}}}
+	return &Mover{Options: o, slots: slots{open: map[string]chan struct{}{}}, holds: holds{by: map[string]*order.Problem{}}}
 }
 
 // Limits of one run.

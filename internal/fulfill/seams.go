@@ -122,6 +122,8 @@ type Renewal struct {
 // Authorities gives the authority of an issuer's name. ErrNotFound.
 type Authorities interface {
 	Authority(ctx context.Context, issuer string) (Authority, Traits, error)
+	// Hold records that the issuer asked the whole account not to come before p.Until; nil = that is over.
+	Hold(ctx context.Context, issuer string, p *order.Problem) error
 }
 
 // Traits are what the mover has to know of an issuer.
@@ -130,6 +132,8 @@ type Traits struct {
 	Patient  bool // asking it to validate too early costs nothing (the built-in authority)
 	Wildcard bool // it issues for wildcards by the methods that Certwright has for it
 	Internal bool // it issues for names that no public authority knows
+	// Hold is what the issuer asked of the whole account last: not to come before its Until. nil = nothing.
+	Hold *order.Problem
 }
 
 // Verifier publishes proofs where an authority will look, and withdraws them. Both may be repeated;

@@ -67,6 +67,9 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if err := r.slot(ctx, k, o.Spec.Issuer, traits.InFlight); err != nil {
 		return nil // we are stopping; the wish stays
 	}
+	if p := r.onHold(o, o.Spec.Issuer, traits, true); p != nil {
+		return fail(p)
+	}
 	a := order.Attempt{ID: NewID(), KeyType: k, Reason: need.Reason, Issuer: o.Spec.Issuer, Caller: need.Caller, Delay: need.Delay}
 	if a.Sealed, err = r.newKey(k, a.ID); err != nil {
 		return fail(r.problem(err, "make a key"))
@@ -81,8 +84,11 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	}
 	opening, err := auth.Begin(ctx, request(o, &a))
 	if err != nil {
-		return fail(r.problem(err, "new order"))
+		p := r.problem(err, "new order")
+		r.heed(ctx, o.Spec.Issuer, p)
+		return fail(p)
 	}
+	r.relieve(ctx, o.Spec.Issuer, traits)
 	a.URL, a.Account, a.Expires, a.Proofs = opening.URL, opening.Account, opening.Expires, opening.Proofs
 	if !opening.Replaced {
 		a.Replaces = ""
@@ -148,6 +154,9 @@ func (r *run) obtain(ctx context.Context, s order.Step, o *order.Order, a *order
 	if err := r.slot(ctx, a.KeyType, a.Issuer, traits.InFlight); err != nil {
 		return nil
 	}
+	if p := r.onHold(o, a.Issuer, traits, false); p != nil {
+		return []order.Result{order.AttemptWaits{ID: a.ID, Problem: p}}
+	}
 	began := r.Now()
 	results, proofs, ok := r.prove(ctx, o, a, auth, traits)
 	if !ok {
@@ -192,6 +201,7 @@ func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth 
 	results := []order.Result{order.Proved{ID: a.ID, Proofs: proofs}}
 	if err != nil {
 		p := r.problem(err, "validate")
+		r.heed(ctx, a.Issuer, p)
 		if p.Class != order.Waiting {
 			return append(results, r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: p})...), nil, false
 		}
@@ -268,6 +278,7 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 	r.free(a.KeyType) // the order at the authority has come to its end: another may begin while we store this one
 	if err != nil {
 		p := r.problem(err, "finalise")
+		r.heed(ctx, a.Issuer, p)
 		if p.Class == order.Waiting {
 			return []order.Result{order.AttemptWaits{ID: a.ID, Problem: p}}
 		}

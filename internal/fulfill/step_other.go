@@ -35,9 +35,12 @@ func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []or
 	fail := func(err error, what string) []order.Result {
 		return []order.Result{order.RevokedResult{Number: v.Number, Problem: r.problem(err, what)}}
 	}
-	auth, _, err := r.Authorities.Authority(ctx, v.Issuer)
+	auth, traits, err := r.Authorities.Authority(ctx, v.Issuer)
 	if err != nil {
 		return fail(err, "use issuer "+v.Issuer)
+	}
+	if p := r.onHold(o, v.Issuer, traits, false); p != nil {
+		return fail(p, "revoke")
 	}
 	chain := order.DecodeChain(v.Chain)
 	if len(chain) == 0 {
@@ -48,6 +51,7 @@ func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []or
 		reason = o.Revoking.Reason
 	}
 	if err := auth.Revoke(ctx, chain[0], reason); err != nil {
+		r.heed(ctx, v.Issuer, r.problem(err, "revoke"))
 		return fail(err, "revoke")
 	}
 	if v.State == order.VersionStored {
@@ -62,9 +66,12 @@ func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []or
 // of renewal stands.
 func (r *run) window(ctx context.Context, o *order.Order, v *order.Version) []order.Result {
 	chain := order.DecodeChain(v.Chain)
-	auth, _, err := r.Authorities.Authority(ctx, v.Issuer)
+	auth, traits, err := r.Authorities.Authority(ctx, v.Issuer)
 	if err != nil || len(chain) == 0 {
 		return []order.Result{order.WindowSeen{Number: v.Number}}
+	}
+	if p := r.onHold(o, v.Issuer, traits, false); p != nil {
+		return []order.Result{order.WindowSeen{Number: v.Number, Again: p.Until}}
 	}
 	info, err := auth.RenewalInfo(ctx, chain[0])
 	if err != nil {

@@ -39,7 +39,34 @@ func (i *issuers) Authority(ctx context.Context, name string) (fulfill.Authority
 		return nil, fulfill.Traits{}, err
 	}
 	c, err := i.client(ctx, row)
-	return c, fulfill.Traits{InFlight: row.InFlight}, err
+	traits := fulfill.Traits{InFlight: row.InFlight}
+	if !row.Hold.IsZero() && row.Problem != nil {
+		traits.Hold = row.Problem
+	}
+	return c, traits, err
+}
+
+// Hold records what an authority asked of the whole account: not to be asked before p.Until. nil = that is over.
+func (i *issuers) Hold(ctx context.Context, name string, p *order.Problem) error {
+	for {
+		row, err := i.s.Store.LoadIssuer(ctx, name)
+		if errors.Is(err, fulfill.ErrNotFound) {
+			return nil // the built-in authority has no row, a removed one needs none
+		}
+		if err != nil {
+			return err
+		}
+		if p == nil && row.Hold.IsZero() || p != nil && !p.Until.After(row.Hold) {
+			return nil
+		}
+		row.Hold, row.Problem, row.Updated = time.Time{}, nil, i.s.Now()
+		if p != nil {
+			row.Hold, row.Problem = p.Until, p
+		}
+		if err := i.s.Store.SaveIssuer(ctx, row); !errors.Is(err, fulfill.ErrConflict) {
+			return err
+		}
+	}
 }
 
 // client makes the account's client once for as long as its row says the same.
