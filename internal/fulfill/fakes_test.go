@@ -1,0 +1,630 @@
+package fulfill
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"certwright/internal/evidence"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+	"certwright/internal/site"
+)
+
+// clock is a clock that stands until it is moved.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// memStore is a Store in memory, with everything that the contract says of revisions and leases.
+type memStore struct {
+	mu     sync.Mutex
+	orders map[string]*order.Order
+	sites  map[string]site.Site
+	events []order.Event
+	state  string // of the subscription
+	saves  int
+	// before, when set, runs before a save, without the lock: it makes races. It runs once.
+	before func()
+}
+
+func (s *memStore) CreateOrder(_ context.Context, o *order.Order, _ order.Projection, e []order.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.orders[o.ID.Key()] != nil {
+		return ErrExists
+	}
+	o.Revision = 1
+	s.put(o, e)
+	return nil
+}
+
+// put keeps a copy, under the lock.
+func (s *memStore) put(o *order.Order, events []order.Event) {
+	for i := range events {
+		o.Seq++
+		events[i].Chain(o.Seq, o.Hash)
+		o.Hash = events[i].Hash
+		s.events = append(s.events, events[i])
+	}
+	s.orders[o.ID.Key()] = o.Clone()
+}
+
+func (s *memStore) LoadOrder(_ context.Context, id order.ID) (*order.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.orders[id.Key()]; o != nil {
+		return o.Clone(), nil
+	}
+	return nil, ErrNotFound
+}
+
+func (s *memStore) SaveOrder(_ context.Context, o *order.Order, _ order.Projection, e []order.Event) error {
+	s.mu.Lock()
+	hook := s.before
+	s.before = nil
+	s.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.orders[o.ID.Key()]
+	if have == nil || have.Revision != o.Revision {
+		return ErrConflict
+	}
+	s.saves++
+	o.Revision++
+	s.put(o, e)
+	return nil
+}
+
+func (s *memStore) LeaseOrder(_ context.Context, id order.ID, node string, now, until time.Time) (*order.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.orders[id.Key()]
+	if o == nil {
+		return nil, ErrNotFound
+	}
+	if o.LeaseOwner != "" && o.LeaseUntil.After(now) {
+		return nil, ErrLeased
+	}
+	o.LeaseOwner, o.LeaseUntil = node, until
+	o.Revision++
+	return o.Clone(), nil
+}
+
+func (s *memStore) DeleteOrder(_ context.Context, o *order.Order, e []order.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.orders[o.ID.Key()]
+	if have == nil || have.Revision != o.Revision {
+		return ErrConflict
+	}
+	s.put(o, e)
+	delete(s.orders, o.ID.Key())
+	return nil
+}
+
+func (s *memStore) ids(match func(*order.Order) bool) []order.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []order.ID
+	for _, o := range s.orders {
+		if match(o) {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+func (s *memStore) OrdersBySite(_ context.Context, _, _, name string) ([]order.ID, error) {
+	return s.ids(func(o *order.Order) bool { return slices.Contains(o.Spec.Sites, name) }), nil
+}
+
+func (s *memStore) OrdersByNames(_ context.Context, names []string) ([]order.ID, error) {
+	return s.ids(func(o *order.Order) bool {
+		var have []string
+		for _, n := range o.Spec.Names {
+			have = append(have, n.Value)
+		}
+		want := slices.Clone(names)
+		slices.Sort(have)
+		slices.Sort(want)
+		return slices.Equal(have, want)
+	}), nil
+}
+
+func (s *memStore) LoadSite(_ context.Context, _, _, name string) (*site.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.sites[strings.ToLower(name)]; ok {
+		return &v, nil
+	}
+	return nil, ErrNotFound
+}
+
+func (s *memStore) SaveSite(_ context.Context, v *site.Site) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, ok := s.sites[strings.ToLower(v.Name)]
+	switch {
+	case ok && v.Revision == 0:
+		return ErrExists
+	case have.Revision != v.Revision:
+		return ErrConflict
+	}
+	v.Revision++
+	s.sites[strings.ToLower(v.Name)] = *v
+	return nil
+}
+
+func (s *memStore) ListSites(context.Context, string, string) ([]site.Site, error) { return nil, nil }
+
+func (s *memStore) DeleteSite(_ context.Context, v *site.Site) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sites, strings.ToLower(v.Name))
+	return nil
+}
+
+func (s *memStore) LoadIssuer(context.Context, string) (*order.Issuer, error) {
+	return nil, ErrNotFound
+}
+func (s *memStore) SaveIssuer(context.Context, *order.Issuer) error     { return nil }
+func (s *memStore) ListIssuers(context.Context) ([]order.Issuer, error) { return nil, nil }
+func (s *memStore) DeleteIssuer(context.Context, *order.Issuer) error   { return nil }
+func (s *memStore) GroupExists(_ context.Context, _, g string) (bool, error) {
+	return g == order.DefaultGroup, nil
+}
+func (s *memStore) SubscriptionState(_ context.Context, sub string) (string, error) {
+	if sub != order.DefaultSubscription {
+		return "", ErrNotFound
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, nil
+}
+
+// issuerFake is an authority that signs at once. Each hook may stand in for what it does.
+type issuerFake struct {
+	now      func() time.Time
+	key      *ecdsa.PrivateKey
+	life     time.Duration
+	validate func(ctx context.Context, proofs []order.Proof) ([]order.Proof, error)
+	begin    func() error
+	finalise func(ctx context.Context) error
+
+	mu        sync.Mutex
+	calls     map[string]int
+	signed    map[string][]byte // certificate by attempt: finalising again gives the same
+	revoked   [][]byte
+	abandoned []string
+	traits    Traits
+	hold      *order.Problem
+}
+
+func (f *issuerFake) count(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[what]++
+}
+
+func (f *issuerFake) n(what string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[what]
+}
+
+func (f *issuerFake) Authority(_ context.Context, name string) (Authority, Traits, error) {
+	if name != "test" && name != order.BuiltinIssuer {
+		return nil, Traits{}, ErrNotFound
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.traits
+	t.Hold = f.hold
+	return f, t, nil
+}
+
+func (f *issuerFake) Hold(_ context.Context, _ string, p *order.Problem) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hold = p
+	return nil
+}
+
+func (f *issuerFake) Begin(_ context.Context, r Request) (Opening, error) {
+	f.count("begin")
+	if f.begin != nil {
+		if err := f.begin(); err != nil {
+			return Opening{}, err
+		}
+	}
+	o := Opening{URL: "https://ca.test/order/" + r.Attempt, Account: "a1"}
+	for _, n := range r.Names {
+		o.Proofs = append(o.Proofs, order.Proof{Name: n, Method: order.MethodHTTP01, Token: "token-" + r.Attempt[:6] + "-" + n.Value, Value: "value"})
+	}
+	return o, nil
+}
+
+func (f *issuerFake) Validate(ctx context.Context, _ Request, o Opening) ([]order.Proof, error) {
+	f.count("validate")
+	proofs := slices.Clone(o.Proofs)
+	if f.validate != nil {
+		return f.validate(ctx, proofs)
+	}
+	for i := range proofs {
+		proofs[i].Done = true
+	}
+	return proofs, nil
+}
+
+func (f *issuerFake) Finalise(ctx context.Context, r Request, _ Opening, csr []byte) ([][]byte, error) {
+	f.count("finalise")
+	if f.finalise != nil {
+		if err := f.finalise(ctx); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if der := f.signed[r.Attempt]; der != nil {
+		return [][]byte{der}, nil
+	}
+	req, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	f.calls["sign"]++
+	t := &x509.Certificate{SerialNumber: big.NewInt(int64(1000 + f.calls["sign"])), Subject: pkix.Name{CommonName: "x"}, DNSNames: req.DNSNames, IPAddresses: req.IPAddresses,
+		NotBefore: f.now().Add(-time.Minute), NotAfter: f.now().Add(f.life)}
+	der, err := x509.CreateCertificate(rand.Reader, t, &x509.Certificate{Subject: pkix.Name{CommonName: "Test CA"}}, req.PublicKey, f.key)
+	f.signed[r.Attempt] = der
+	return [][]byte{der}, err
+}
+
+func (f *issuerFake) Abandon(_ context.Context, r Request, _ Opening) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.abandoned = append(f.abandoned, r.Attempt)
+	return nil
+}
+
+func (f *issuerFake) Revoke(_ context.Context, cert []byte, _ int) error {
+	f.count("revoke")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.revoked = append(f.revoked, cert)
+	return nil
+}
+
+func (f *issuerFake) RenewalInfo(context.Context, []byte) (Renewal, error) {
+	f.count("window")
+	return Renewal{}, nil
+}
+func (f *issuerFake) Observe(context.Context) []evidence.Observation { return nil }
+
+// proofsFake is a Verifier that remembers what is published.
+type proofsFake struct {
+	mu      sync.Mutex
+	visible map[string]bool
+	ever    int
+	publish func(p order.Proof) error
+	stuck   error // of withdrawing
+}
+
+func (v *proofsFake) Publish(_ context.Context, _ []site.Site, p order.Proof) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.publish != nil {
+		if err := v.publish(p); err != nil {
+			return err
+		}
+	}
+	v.visible[p.Token] = true
+	v.ever++
+	return nil
+}
+
+func (v *proofsFake) Withdraw(_ context.Context, _ []site.Site, p order.Proof) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.stuck != nil {
+		return v.stuck
+	}
+	delete(v.visible, p.Token)
+	return nil
+}
+
+func (v *proofsFake) Preflight(context.Context, order.Proof) []evidence.Observation { return nil }
+
+func (v *proofsFake) left() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.visible)
+}
+
+// vaultFake is a Vault in memory.
+type vaultFake struct {
+	mu   sync.Mutex
+	held map[string]Certificate
+	put  func() error
+	puts int
+	gone map[string]bool
+}
+
+func (v *vaultFake) Put(_ context.Context, c Certificate) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.puts++
+	if v.put != nil {
+		if err := v.put(); err != nil {
+			return err
+		}
+	}
+	v.held[c.Name+"/"+c.ID] = c
+	return nil
+}
+
+func (v *vaultFake) Get(_ context.Context, _, name, id string) (Certificate, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c, ok := v.held[name+"/"+id]
+	if !ok || v.gone[name] {
+		return c, secret.ErrNotFound
+	}
+	return c, nil
+}
+
+func (v *vaultFake) Disable(context.Context, string, string, string) error { return nil }
+func (v *vaultFake) Delete(_ context.Context, _, name string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone[name] = true
+	return nil
+}
+
+func (v *vaultFake) Exists(_ context.Context, name string) error {
+	if name != DefaultVault {
+		return fmt.Errorf("there is no vault %s", name)
+	}
+	return nil
+}
+
+func (v *vaultFake) ObserveSecret(context.Context, string, string, string) []evidence.Observation {
+	return nil
+}
+
+// plainSealer seals nothing: the tests are not about that.
+type plainSealer struct{}
+
+func (plainSealer) Seal(p secret.Bytes, aad string) ([]byte, error) {
+	return append([]byte(aad+"\x00"), p.Reveal()...), nil
+}
+
+func (plainSealer) Open(sealed []byte, aad string) (secret.Bytes, error) {
+	if rest, ok := strings.CutPrefix(string(sealed), aad+"\x00"); ok {
+		return secret.Bytes(rest), nil
+	}
+	return nil, errors.New("sealed for another place")
+}
+
+// targetsFake is a Deployer and the wire at once: an endpoint serves what its target holds.
+type targetsFake struct {
+	mu     sync.Mutex
+	holds  map[string]string // serial by target
+	broken map[string]bool   // serials that a target does not serve although it holds them
+	before string
+	put    func(ctx context.Context, t site.Target) error
+	pushes int
+	backs  int
+	looks  int
+}
+
+func (d *targetsFake) Check(t site.Target) error {
+	if strings.HasPrefix(t.Name, "bad") {
+		return errors.New("its root is not configured")
+	}
+	return nil
+}
+
+func (d *targetsFake) Observe(context.Context, site.Target, Certificate) []evidence.Observation {
+	return nil
+}
+
+func (d *targetsFake) Put(ctx context.Context, s site.Site, t site.Target, c Certificate) (order.Receipt, error) {
+	if d.put != nil {
+		if err := d.put(ctx, t); err != nil {
+			return order.Receipt{}, err
+		}
+	}
+	v, err := order.ParseChain(c.Chain)
+	if err != nil {
+		return order.Receipt{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := s.Name + "/" + t.Name
+	r := order.Receipt{Changed: d.holds[key] != v.Serial, Previous: d.holds[key]}
+	if r.Changed {
+		d.pushes++
+		d.holds[key] = v.Serial
+	}
+	return r, nil
+}
+
+func (d *targetsFake) TakeBack(_ context.Context, t site.Target, r order.Receipt) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.backs++
+	for key := range d.holds {
+		if strings.HasSuffix(key, "/"+t.Name) {
+			d.holds[key] = r.Previous
+		}
+	}
+	return nil
+}
+
+func (d *targetsFake) Settle(context.Context, site.Target, order.Receipt) error { return nil }
+
+func (d *targetsFake) LookTLS(_ context.Context, e site.Endpoint, expected string) []evidence.Observation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.looks++
+	serial := ""
+	host, _, _ := net.SplitHostPort(e.Address)
+	for key, s := range d.holds {
+		if strings.HasPrefix(key, shopOf(host)+"/") {
+			serial = s
+		}
+	}
+	o := evidence.Observation{Check: "serial", Subject: e.Address, Seen: serial, Expected: expected, Outcome: evidence.Fail, Command: "openssl s_client"}
+	switch {
+	case d.broken[serial]:
+		o.Seen, o.Reason = "", "connection refused"
+		o = o.With(evidence.Served{Error: "connection refused", ErrorClass: "refused"})
+	case expected == "" || serial == expected:
+		o.Outcome = evidence.Pass
+	}
+	return []evidence.Observation{o}
+}
+
+func shopOf(host string) string { return strings.Split(host, ".")[0] }
+
+type hintsFake struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (h *hintsFake) Hint(context.Context, order.ID) { h.mu.Lock(); h.n++; h.mu.Unlock() }
+
+// lab is a Mover with all its fakes.
+type lab struct {
+	*Mover
+	t      *testing.T
+	clock  *clock
+	store  *memStore
+	issuer *issuerFake
+	proofs *proofsFake
+	vault  *vaultFake
+	target *targetsFake
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &clock{t: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	l := &lab{t: t, clock: c,
+		store:  &memStore{orders: map[string]*order.Order{}, sites: map[string]site.Site{}, state: "Enabled"},
+		issuer: &issuerFake{now: c.now, key: key, life: 90 * 24 * time.Hour, calls: map[string]int{}, signed: map[string][]byte{}, traits: Traits{Wildcard: true, Internal: true}},
+		proofs: &proofsFake{visible: map[string]bool{}}, vault: &vaultFake{held: map[string]Certificate{}, gone: map[string]bool{}},
+		target: &targetsFake{holds: map[string]string{}, broken: map[string]bool{}}}
+	l.Mover = l.mover("one")
+	return l
+}
+
+// mover is one more process on the same store.
+func (l *lab) mover(node string) *Mover {
+	return New(Options{Store: l.store, Authorities: l.issuer, Verifier: l.proofs, Vault: l.vault, Sealer: plainSealer{}, Deployer: l.target, Prober: l.target,
+		Hinter: &hintsFake{}, Now: l.clock.now, Node: node})
+}
+
+var by = order.By{Caller: "tester"}
+
+// order places an order for one name with a site of these targets.
+func (l *lab) order(name string, targets ...string) order.ID {
+	l.t.Helper()
+	id := order.Short(name)
+	spec := order.Spec{Issuer: "test", AutoRenew: true}
+	if len(targets) > 0 {
+		s := site.Site{Subscription: id.Subscription, Group: id.Group, Name: name, Webroot: name, Endpoints: []site.Endpoint{{Address: name + ".example.com:443"}}}
+		for _, t := range targets {
+			s.Targets = append(s.Targets, site.Target{Name: t, Kind: site.KindFiles})
+		}
+		if _, err := l.SaveSite(l.ctx(), by, s); err != nil {
+			l.t.Fatal(err)
+		}
+		spec.Sites = []string{name}
+	}
+	if _, err := l.Create(l.ctx(), by, id, Wish{Words: []string{name + ".example.com"}, Spec: spec}); err != nil {
+		l.t.Fatal(err)
+	}
+	return id
+}
+
+func (l *lab) ctx() context.Context { return l.t.Context() }
+
+func (l *lab) advance(id order.ID) *order.Order {
+	l.t.Helper()
+	if err := l.Advance(l.ctx(), id); err != nil {
+		l.t.Fatalf("advance: %v", err)
+	}
+	return l.load(id)
+}
+
+func (l *lab) load(id order.ID) *order.Order {
+	l.t.Helper()
+	o, err := l.store.LoadOrder(l.ctx(), id)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return o
+}
+
+// until moves the clock to when the order is due and advances it, until done says so or it took too often.
+func (l *lab) until(id order.ID, most int, done func(o *order.Order) bool) *order.Order {
+	l.t.Helper()
+	for range most {
+		o := l.advance(id)
+		if done(o) {
+			return o
+		}
+		if d := o.DueAt.Sub(l.clock.now()); d > 0 {
+			l.clock.move(d)
+		}
+	}
+	l.t.Fatalf("it did not come to that in %d runs: %+v", most, l.load(id))
+	return nil
+}
+
+// eventsNamed counts events of a name.
+func (l *lab) eventsNamed(name string) int {
+	l.store.mu.Lock()
+	defer l.store.mu.Unlock()
+	n := 0
+	for _, e := range l.store.events {
+		if e.Name == name {
+			n++
+		}
+	}
+	return n
+}
