@@ -140,6 +140,12 @@ func (a *API) guard(rt Route) http.HandlerFunc {
 		if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" {
 			w.Header().Set("X-Ms-Client-Request-Id", id)
 		}
+		if q.scope.Name != "" { // before anything is made of it: a scope, a path
+			if err := order.ValidName(q.scope.Name); err != nil {
+				a.fail(w, r, &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "name", Message: err.Error()})
+				return
+			}
+		}
 		if rt.Action != "" {
 			caller, err := a.Auth.Authorize(r, rt.Action, scopeOf(q))
 			if err != nil {

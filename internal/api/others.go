@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -134,6 +136,18 @@ func secretList(w http.ResponseWriter, list []secret.Info, err error) error {
 	return nil
 }
 
+// noSecret says in an owner's words that a secret is not there; any other error stays as it is.
+func noSecret(r *request, which string, err error) error {
+	if !errors.Is(err, secret.ErrNotFound) {
+		return err
+	}
+	fix := "See what there is with: certwright vault list"
+	if which != "" {
+		fix += " --deleted"
+	}
+	return &order.Refusal{Kind: order.NotFound, Code: "SecretNotFound", Message: fmt.Sprintf("there is no %ssecret %s in vault %s", which, r.PathValue("secret"), r.PathValue("vault")), Fix: fix}
+}
+
 func (a *API) listSecrets(w http.ResponseWriter, r *request) error {
 	list, err := a.Secrets.List(r.Context(), r.PathValue("vault"), r.URL.Query().Get("after"), 1000)
 	return secretList(w, list, err)
@@ -141,7 +155,10 @@ func (a *API) listSecrets(w http.ResponseWriter, r *request) error {
 
 func (a *API) listVersions(w http.ResponseWriter, r *request) error {
 	list, err := a.Secrets.Versions(r.Context(), r.PathValue("vault"), r.PathValue("secret"), r.URL.Query().Get("after"), 1000)
-	return secretList(w, list, err)
+	if err == nil && len(list) == 0 && r.URL.Query().Get("after") == "" {
+		err = secret.ErrNotFound
+	}
+	return secretList(w, list, noSecret(r, "", err))
 }
 
 func (a *API) listDeleted(w http.ResponseWriter, r *request) error {
@@ -152,7 +169,7 @@ func (a *API) listDeleted(w http.ResponseWriter, r *request) error {
 func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
 	info, err := a.Secrets.DeleteSecret(r.Context(), r.PathValue("vault"), r.PathValue("secret"))
 	if err != nil {
-		return err
+		return noSecret(r, "", err)
 	}
 	write(w, http.StatusOK, info)
 	return nil
@@ -160,7 +177,7 @@ func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
 
 func (a *API) recoverSecret(w http.ResponseWriter, r *request) error {
 	if err := a.Secrets.Recover(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
-		return err
+		return noSecret(r, "soft-deleted ", err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -168,7 +185,7 @@ func (a *API) recoverSecret(w http.ResponseWriter, r *request) error {
 
 func (a *API) purgeSecret(w http.ResponseWriter, r *request) error {
 	if err := a.Secrets.Purge(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
-		return err
+		return noSecret(r, "soft-deleted ", err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
