@@ -180,7 +180,7 @@ func (m *Mover) checkSites(ctx context.Context, id order.ID, spec *order.Spec) (
 
 func (m *Mover) checkTarget(spec *order.Spec, t site.Target) error {
 	if err := m.Deployer.Check(t); err != nil {
-		return &order.Refusal{Kind: order.Unsuitable, Code: "TargetNotUsable", Property: "targets", Message: err.Error()}
+		return unusable(order.Unsuitable, "TargetNotUsable", t, err)
 	}
 	if t.KeyType != "" && !slices.Contains(spec.KeyTypes, order.KeyType(t.KeyType)) {
 		return &order.Refusal{Kind: order.Unsuitable, Code: "KeyTypeNotOrdered", Property: "targets", Message: fmt.Sprintf("target %s wants key type %s, the order has not", t.Name, t.KeyType),

@@ -125,6 +125,9 @@ func (b Bundle) openPFX() (crypto.Signer, [][]byte, error) {
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
 		return nil, nil, badImport("WrongPassword", "the password does not open the PFX", "Give the right one with --password-file")
 	}
+	if err != nil && strings.Contains(err.Error(), "asn1:") {
+		return nil, nil, badImport("UnreadablePFX", "it is neither PEM nor a PFX (PKCS#12)", "See what it is with: openssl asn1parse -inform DER -in FILE")
+	}
 	if err != nil {
 		return nil, nil, badImport("UnreadablePFX", "the PFX cannot be read: "+err.Error(), "See what it is with: openssl pkcs12 -info -in FILE -nokeys")
 	}

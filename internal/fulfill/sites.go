@@ -102,7 +102,7 @@ func (m *Mover) checkSite(s *site.Site) error {
 			}
 		}
 		if err := m.Deployer.Check(t); err != nil {
-			return bad("targets", err.Error())
+			return unusable(order.BadInput, "InvalidSite", t, err)
 		}
 	}
 	for i := range s.Endpoints {
@@ -111,6 +111,18 @@ func (m *Mover) checkSite(s *site.Site) error {
 		}
 	}
 	return nil
+}
+
+// unusable is what the deployer says of a target's settings, as a refusal of the wish that has them.
+func unusable(kind order.RefusalKind, code string, t site.Target, err error) error {
+	r := &order.Refusal{Kind: kind, Code: code, Property: "targets", Message: fmt.Sprintf("target %s: %s", t.Name, err)}
+	if of, ok := order.AsRefusal(err); ok {
+		r.Message, r.Fix = fmt.Sprintf("target %s: %s", t.Name, of.Message), of.Fix
+		if of.Property != "" {
+			r.Message = fmt.Sprintf("target %s, %s: %s", t.Name, of.Property, of.Message)
+		}
+	}
+	return r
 }
 
 // DeleteSite removes a site that no order uses.
