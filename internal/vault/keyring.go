@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"certwright/internal/secret"
 )
@@ -139,9 +140,13 @@ func (kr *Keyring) verify(check []byte) error {
 		err = errors.New("it holds something else")
 	}
 	if err != nil {
-		return fmt.Errorf("%w: configured is the key %s, and the store was sealed with another (%v). Nothing was written\n"+
+		why := err.Error()
+		if _, after, ok := strings.Cut(why, secret.ErrWrongKey.Error()+": "); ok {
+			why = after
+		}
+		return fmt.Errorf("%w: %s; configured is key %s. Nothing was written\n"+
 			"  → configure the key that it was sealed with; if it was changed on purpose, name the former one under 'older'",
-			secret.ErrWrongKey, kr.newest.name(), err)
+			secret.ErrWrongKey, why, kr.newest.name())
 	}
 	return nil
 }

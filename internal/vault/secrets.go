@@ -93,6 +93,9 @@ func (b *Builtin) Certificate(ctx context.Context, vault, name, id string) (Cert
 // name of the page before, empty at first.
 func (b *Builtin) List(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
 	l, err := b.rows.ListSecrets(ctx, vault, after, limit)
+	if err == nil && len(l) == 0 && after == "" {
+		return l, b.Exists(ctx, vault) // an empty list must not hide a vault's name that was mistyped
+	}
 	return l, b.problem("list secrets", vault, err)
 }
 
@@ -154,6 +157,9 @@ func (b *Builtin) DeleteSecret(ctx context.Context, vault, name string) (secret.
 // ListDeleted gives a page of the soft-deleted secrets by name.
 func (b *Builtin) ListDeleted(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
 	l, err := b.rows.ListDeleted(ctx, vault, after, limit)
+	if err == nil && len(l) == 0 && after == "" {
+		return l, b.Exists(ctx, vault)
+	}
 	return l, b.problem("list deleted secrets", vault, err)
 }
 
