@@ -60,7 +60,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 // environ is the script's environment, for programs that testscript does not start.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "TZ", "CERTWRIGHT_DATA", "CERTWRIGHT_CONTEXT", "CERTWRIGHT_CLOCK_OFFSET", "CERTWRIGHT_KEK_FILE"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "TZ", "CERTWRIGHT_DATA", "CERTWRIGHT_CONTEXT", "CERTWRIGHT_CLOCK_OFFSET", "CERTWRIGHT_KEK_FILE", "CERTWRIGHT_LISTEN"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

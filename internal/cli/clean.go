@@ -2,7 +2,6 @@ package cli
 
 import (
 	"reflect"
-	"strings"
 
 	"certwright/internal/timeline"
 )
@@ -41,13 +40,4 @@ func scrubValue(v reflect.Value) {
 			}
 		}
 	}
-}
-
-// lines is a text of several lines of ours with others' words in it: every line is cleaned for itself.
-func lines(s string) string {
-	all := strings.Split(s, "\n")
-	for i, l := range all {
-		all[i] = timeline.OneLine(l)
-	}
-	return strings.Join(all, "\n")
 }

@@ -77,7 +77,7 @@ func (e *Env) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token})
+	return client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token, Now: e.Now})
 }
 
 func (e *Env) printf(format string, args ...any) { fmt.Fprintf(e.Stdout, format, args...) }

@@ -18,6 +18,11 @@ func (e *Env) orderImport() *cobra.Command {
 	var name, keyFile, password string
 	c := &cobra.Command{
 		Use: "import FILE|FOLDER", Short: "Bring a certificate that exists: PEM, PFX, or a certbot folder", Args: oneArg("the file or folder to import"),
+		Long: `Bring a certificate that exists. It is stored, deployed, looked at and explained like any other; no issuer stands behind
+it, so it is not renewed: import the next one under the same name.
+
+FILE is PEM (certificates and key in any order, or the key in a file of its own) or a PFX; FOLDER holds fullchain.pem and
+privkey.pem, as certbot's do.`,
 		Example: "  certwright order import shop.pem --key shop.key --name shop\n  certwright order import shop.pfx --password-file pw\n  certwright order import /etc/letsencrypt/live/shop.example.com",
 	}
 	c.Flags().StringVar(&name, "name", "", "the order's name (default: made of the file's)")
@@ -47,9 +52,14 @@ func (e *Env) orderImport() *cobra.Command {
 	return c
 }
 
+// bundleName is a file's or folder's name without what says only of which kind it is.
 func bundleName(path string) string {
 	base := filepath.Base(filepath.Clean(path))
-	return strings.TrimSuffix(base, filepath.Ext(strings.TrimSuffix(base, "/")))
+	switch ext := filepath.Ext(base); strings.ToLower(ext) {
+	case ".pem", ".crt", ".cer", ".cert", ".chain", ".pfx", ".p12":
+		return strings.TrimSuffix(base, ext)
+	}
+	return base
 }
 
 // readBundle reads what is to be imported: a folder as certbot keeps it (fullchain.pem and privkey.pem, or

@@ -53,7 +53,7 @@ func (e *Env) readToken(file string) (string, error) {
 
 // login tries a context out and keeps it.
 func (e *Env) login(ctx context.Context, c Context) error {
-	cl, err := client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token})
+	cl, err := client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token, Now: e.Now})
 	if err != nil {
 		return Usage{err}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -114,9 +115,9 @@ func (e *Env) vaultCommand() *cobra.Command {
 		} else if len(args) == 1 {
 			p += "/" + url.PathEscape(args[0])
 		}
-		return e.listSecrets(c, p)
+		return e.listSecrets(c, p, deleted)
 	}
-	act := func(use, short, method, format, done string) *cobra.Command {
+	act := func(use, short, method, format, done, next string) *cobra.Command {
 		return &cobra.Command{Use: use + " SECRET", Short: short, Args: oneArg("the secret's name"), Example: "  certwright vault " + use + " www", RunE: func(c *cobra.Command, args []string) error {
 			cl, err := e.client()
 			if err != nil {
@@ -125,18 +126,18 @@ func (e *Env) vaultCommand() *cobra.Command {
 			if err := cl.Call(c.Context(), method, fmt.Sprintf(format, url.PathEscape(vault), url.PathEscape(args[0])), nil, nil, nil); err != nil {
 				return err
 			}
-			e.printf("%s: secret %s of vault %s.\n", done, args[0], vault)
+			e.printf("%s: secret %s of vault %s.%s\n", done, args[0], vault, strings.ReplaceAll(next, "NAME", args[0]))
 			return nil
 		}}
 	}
 	c.AddCommand(list,
-		act("delete", "Soft-delete a secret", "DELETE", "/v1/vaults/%s/secrets/%s", "Soft-deleted"),
-		act("recover", "Recover a soft-deleted secret", "POST", "/v1/vaults/%s/deletedsecrets/%s/recover", "Recovered"),
-		act("purge", "Purge a soft-deleted secret for good", "DELETE", "/v1/vaults/%s/deletedsecrets/%s", "Purged"))
+		act("delete", "Soft-delete a secret", "DELETE", "/v1/vaults/%s/secrets/%s", "Soft-deleted", "\n  → bring it back with: certwright vault recover NAME"),
+		act("recover", "Recover a soft-deleted secret", "POST", "/v1/vaults/%s/deletedsecrets/%s/recover", "Recovered", "\n  → an order that missed it looks again with: certwright order sync ORDER"),
+		act("purge", "Purge a soft-deleted secret for good", "DELETE", "/v1/vaults/%s/deletedsecrets/%s", "Purged", " It cannot be brought back."))
 	return c
 }
 
-func (e *Env) listSecrets(c *cobra.Command, path string) error {
+func (e *Env) listSecrets(c *cobra.Command, path string, deleted bool) error {
 	cl, err := e.client()
 	if err != nil {
 		return err
@@ -147,6 +148,14 @@ func (e *Env) listSecrets(c *cobra.Command, path string) error {
 	}
 	return e.show(list.Value, func() {
 		var rows [][]string
+		switch {
+		case len(list.Value) == 0 && deleted:
+			e.printf("No secret is soft-deleted.\n")
+			return
+		case len(list.Value) == 0:
+			e.printf("No secrets yet: an order's certificate is kept here once it is issued.\n")
+			return
+		}
 		for _, s := range list.Value {
 			state := "enabled"
 			switch {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"certwright/internal/timeline"
 )
 
 // Run runs one command and returns its exit status.
@@ -39,9 +41,16 @@ func (e *Env) Run(ctx context.Context, args []string) int {
 	return ExitFailed
 }
 
-// complain prints an error, whose words may be another's.
+// complain prints an error, whose words may be another's: every line is cleaned, those after the first are indented.
 func (e *Env) complain(err error) {
-	e.errorf("certwright: %s\n", lines(strings.TrimSpace(err.Error())))
+	all := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, l := range all {
+		if l = timeline.OneLine(l); i > 0 && !strings.HasPrefix(l, "  ") {
+			l = "  " + l
+		}
+		all[i] = l
+	}
+	e.errorf("certwright: %s\n", strings.Join(all, "\n"))
 }
 
 // isUsage knows cobra's own errors of wrong usage.

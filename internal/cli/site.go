@@ -78,6 +78,10 @@ func (e *Env) siteList() *cobra.Command {
 		}
 		return e.show(list.Value, func() {
 			var rows [][]string
+			if len(list.Value) == 0 {
+				e.printf("No sites yet.\n  → create one with: certwright site create NAME --host NAME\n")
+				return
+			}
 			for _, r := range list.Value {
 				s := r.Properties
 				var targets, looks []string
