@@ -19,7 +19,7 @@ TEST_TIMEOUT ?= 12m
 BENCH        ?= .
 BENCHTIME    ?= 1x
 
-.PHONY: all build run once test test-all check race vet fmt staticcheck arch bench deps clean
+.PHONY: all build run once test test-all check race vet fmt staticcheck arch bench bench-rooms deps clean
 
 all: build
 
@@ -60,7 +60,16 @@ test: deps check
 test-all: deps check
 	CERTWRIGHT_SLOW=1 CGO_ENABLED=0 go test -tags $(TAGS),slow -timeout 55m ./...
 
+# Against a real Pebble, beside a bare loop on the same library; with PostgreSQL where it is installed.
 bench: build
+	@CGO_ENABLED=0 go build -tags $(TAGS) -o bin/certwright-bench ./cmd/certwright-bench
+	@dsn=$$(scripts/postgres.sh start .run/bench-postgres 2>/dev/null | tail -n 1) || dsn=; \
+	[ -n "$$dsn" ] || echo "bench: no PostgreSQL here, SQLite alone is measured"; \
+	bin/certwright-bench -postgres "$$dsn" $(BENCHFLAGS); rc=$$?; \
+	[ -z "$$dsn" ] || scripts/postgres.sh stop .run/bench-postgres; exit $$rc
+
+# The benchmarks of single rooms, for whoever works on them.
+bench-rooms:
 	CGO_ENABLED=0 $(TEST) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 50m ./...
 
 clean:
