@@ -69,6 +69,9 @@ func ParseName(word string) (order.Name, error) {
 	if err != nil {
 		return bad(idnaWords(err), "Give the name as it is registered; an internationalised one in Unicode or as xn-- form")
 	}
+	if ascii == "" || strings.Contains(ascii, "..") || strings.HasPrefix(ascii, ".") || strings.HasSuffix(ascii, ".") {
+		return bad("nothing is left of a label that is written as xn--", "Give the name in Unicode, or copy its xn-- form again")
+	}
 	if why := tooLong(ascii, wild); why != "" {
 		return bad(why, "Use a shorter name")
 	}
