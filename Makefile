@@ -63,10 +63,10 @@ test-all: deps check
 # Against a real Pebble, beside a bare loop on the same library; with PostgreSQL where it is installed.
 bench: build
 	@CGO_ENABLED=0 go build -tags $(TAGS) -o bin/certwright-bench ./cmd/certwright-bench
-	@dsn=$$(scripts/postgres.sh start .run/bench-postgres 2>/dev/null | tail -n 1) || dsn=; \
+	@pg=$$(mktemp -u -t certwright-bench-pg.XXXXXX); dsn=$$(scripts/postgres.sh start $$pg 2>/dev/null | tail -n 1) || dsn=; \
 	[ -n "$$dsn" ] || echo "bench: no PostgreSQL here, SQLite alone is measured"; \
 	bin/certwright-bench -postgres "$$dsn" $(BENCHFLAGS); rc=$$?; \
-	[ -z "$$dsn" ] || scripts/postgres.sh stop .run/bench-postgres; exit $$rc
+	[ -z "$$dsn" ] || scripts/postgres.sh stop $$pg; exit $$rc
 
 # The benchmarks of single rooms, for whoever works on them.
 bench-rooms:
