@@ -1,7 +1,7 @@
 package order
 
 import (
-	"encoding/json"
+	"slices"
 	"time"
 
 	"certwright/internal/site"
@@ -156,17 +156,20 @@ type Progress struct {
 	Problem *Problem  `json:"problem,omitempty"` // of the last try, nil when it went well
 }
 
-// Clone is a deep copy: Apply works on one, so that a lost save leaves the original untouched.
+// Clone copies the order so that Apply on the copy leaves the original untouched, should a save be lost.
+// Rows are copied; what they point to is shared, for it is replaced and never changed.
 func (o *Order) Clone() *Order {
-	b, err := json.Marshal(o)
-	if err != nil {
-		panic("order: an order must be JSON: " + err.Error())
+	c := *o
+	c.Needs = slices.Clone(o.Needs)
+	c.Identifiers = slices.Clone(o.Identifiers)
+	c.Versions = slices.Clone(o.Versions)
+	c.Attempts = slices.Clone(o.Attempts)
+	for i := range c.Attempts {
+		c.Attempts[i].Proofs = slices.Clone(c.Attempts[i].Proofs)
 	}
-	c := new(Order)
-	if err := json.Unmarshal(b, c); err != nil {
-		panic("order: an order must survive JSON: " + err.Error())
-	}
-	return c
+	c.Deployments = slices.Clone(o.Deployments)
+	c.Endpoints = slices.Clone(o.Endpoints)
+	return &c
 }
 
 // SecretName is the name under which the vault holds the certificate.

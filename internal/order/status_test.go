@@ -185,6 +185,7 @@ func TestWatchedOrder(t *testing.T) {
 	equal(t, "vault", w.o.VaultStatusOf(w.now), VaultUnknown)
 	w.to(end.Add(-WatchWarn - time.Minute))
 	equal(t, "well", w.o.Project(w.now).State, Done)
+	equal(t, "changes", w.o.Project(w.now).Changes.Equal(w.now.Add(time.Minute)), true)
 	w.wait(time.Minute)
 	p := w.o.Project(w.now)
 	equal(t, "ends soon", p.State, StateFail)

@@ -184,72 +184,89 @@ func TestRenewalInformationIsNotAskedForAllTheTime(t *testing.T) {
 	}
 }
 
+// hurried is a step that is refused with a Retry-After, and the command of a person who will not wait.
+type hurried struct {
+	step    string
+	fails   func(*world) func(Step) []Result
+	command Command
+}
+
 // What the other side asked for (Retry-After) is not undercut by any command.
 func TestRetryAfterIsNeverUndercut(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		step    string
-		fails   func(*world) func(Step) []Result
-		command Command
-	}{
-		"verify at begin":  {"begin", func(w *world) func(Step) []Result { return w.beginFails(Retry) }, CmdVerify},
-		"give up":          {"begin", func(w *world) func(Step) []Result { return w.beginFails(GiveUp) }, CmdVerify},
-		"final":            {"begin", func(w *world) func(Step) []Result { return w.beginFails(Final) }, CmdVerify},
-		"renew":            {"begin", func(w *world) func(Step) []Result { return w.beginFails(GiveUp) }, CmdRenew},
-		"rekey":            {"begin", func(w *world) func(Step) []Result { return w.beginFails(GiveUp) }, CmdRekey},
-		"verify at obtain": {"obtain", func(w *world) func(Step) []Result { return w.obtainFails(Retry) }, CmdVerify},
-		"rekey at obtain":  {"obtain", func(w *world) func(Step) []Result { return w.obtainFails(Retry) }, CmdRekey},
-		"waiting":          {"obtain", func(w *world) func(Step) []Result { return w.waitsForOwner() }, CmdVerify},
-		"sync at deploy":   {"deploy", func(w *world) func(Step) []Result { return w.deployFails() }, CmdSync},
-		"sync at vault":    {"vault", func(w *world) func(Step) []Result { return w.vaultFails(VaultUnknownError) }, CmdSync},
-		"sync at store":    {"store", func(w *world) func(Step) []Result { return w.storeFails() }, CmdSync},
-		"sync at look":     {"look", func(w *world) func(Step) []Result { return w.lookFails() }, CmdSync},
-		"new version":      {"deploy", func(w *world) func(Step) []Result { return w.deployFails() }, CmdRenew},
-	} {
-		w := newWorld(t)
-		w.run()
-		if c.step == "store" {
-			w.on("obtain", w.signedNotStored())
-		}
-		w.now = noon.Add(40 * day)
-		end := w.now.Add(2 * day)
-		if c.step == "begin" || c.step == "obtain" || c.step == "store" {
-			w.command(CmdRenew)
-		} else {
-			w.command(CmdSync)
-		}
-		w.on(c.step, until(c.fails(w), end))
-		if c.step == "look" { // the push does not look here
-			w.on("deploy", func(s Step) []Result { return w.success(s)[:1] })
-			w.wait(2 * time.Hour)
-		}
-		w.run()
-		if c.step == "store" { // the first refusal came with the signing
-			w.wait(time.Minute)
-		}
-		tries := w.did("begin") + w.did("obtain") + w.did("store") // of the issuer, when it is its word
-		if c.step == "deploy" || c.step == "vault" || c.step == "look" {
-			tries = w.did(c.step)
-		}
-		for range 5 {
-			w.command(c.command)
-			w.run()
-			w.wait(time.Hour)
-			if c.command == CmdRekey || c.command == CmdRenew && c.step != "deploy" {
-				break
-			}
-		}
-		w.to(end.Add(-time.Second))
-		now := w.did("begin") + w.did("obtain") + w.did("store")
-		if c.step == "deploy" || c.step == "vault" || c.step == "look" {
-			now = w.did(c.step)
-		}
-		equal(t, name+": tries", now, tries)
-		w.well(c.step)
-		w.well("obtain")
-		w.to(end.Add(25 * time.Hour))
-		equal(t, name+": recovers", w.o.Project(w.now).State, Done)
+	begin := func(c Class) func(*world) func(Step) []Result {
+		return func(w *world) func(Step) []Result { return w.beginFails(c) }
 	}
+	obtain := func(w *world) func(Step) []Result { return w.obtainFails(Retry) }
+	vault := func(w *world) func(Step) []Result { return w.vaultFails(VaultUnknownError) }
+	for name, h := range map[string]hurried{
+		"verify at begin":  {"begin", begin(Retry), CmdVerify},
+		"give up":          {"begin", begin(GiveUp), CmdVerify},
+		"final":            {"begin", begin(Final), CmdVerify},
+		"renew":            {"begin", begin(GiveUp), CmdRenew},
+		"rekey":            {"begin", begin(GiveUp), CmdRekey},
+		"verify at obtain": {"obtain", obtain, CmdVerify},
+		"rekey at obtain":  {"obtain", obtain, CmdRekey},
+		"waiting":          {"obtain", (*world).waitsForOwner, CmdVerify},
+		"sync at deploy":   {"deploy", (*world).deployFails, CmdSync},
+		"sync at vault":    {"vault", vault, CmdSync},
+		"sync at store":    {"store", (*world).storeFails, CmdSync},
+		"sync at look":     {"look", (*world).lookFails, CmdSync},
+		"new version":      {"deploy", (*world).deployFails, CmdRenew},
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); h.test(t) })
+	}
+}
+
+func (h hurried) test(t *testing.T) {
+	w := newWorld(t)
+	w.run()
+	w.now = noon.Add(40 * day)
+	end := w.now.Add(2 * day)
+	h.refuse(w, end)
+	tries := h.tries(w)
+	for range 5 {
+		if w.o.Allowed(h.command, w.now) == nil {
+			w.command(h.command)
+		}
+		w.run()
+		w.wait(time.Hour)
+	}
+	w.to(end.Add(-time.Second))
+	equal(t, "tries", h.tries(w), tries)
+	w.well(h.step)
+	w.well("obtain")
+	w.to(end.Add(25 * time.Hour))
+	equal(t, "recovers", w.o.Project(w.now).State, Done)
+}
+
+// refuse has the step be due, and refused until end.
+func (h hurried) refuse(w *world, end time.Time) {
+	first := CmdSync
+	if h.issuing() {
+		first = CmdRenew
+	}
+	w.command(first)
+	w.on(h.step, until(h.fails(w), end))
+	switch h.step {
+	case "store": // the first refusal, with no Retry-After, comes with the signing
+		w.on("obtain", w.signedNotStored())
+		w.wait(time.Minute)
+	case "look": // the push does not look here
+		w.on("deploy", func(s Step) []Result { return w.success(s)[:1] })
+		w.wait(2 * time.Hour)
+	}
+	w.run()
+}
+
+func (h hurried) issuing() bool { return h.step == "begin" || h.step == "obtain" || h.step == "store" }
+
+// tries counts the times that whoever refused was asked: the issuer with all of its steps.
+func (h hurried) tries(w *world) int {
+	if h.issuing() {
+		return w.did("begin") + w.did("obtain") + w.did("store")
+	}
+	return w.did(h.step)
 }
 
 func TestRetryAfterOutlivesCancelAndAgain(t *testing.T) {
