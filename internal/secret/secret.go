@@ -67,18 +67,21 @@ type Version struct {
 
 // Info is a Version without its value: what a list shows.
 type Info struct {
-	Vault, Name, ID, ContentType string
-	Certificate                  []byte
-	Tags                         map[string]string
-	Attributes                   Attributes
-	Author                       string
-	Deleted                      *Deleted // nil unless the secret is soft-deleted
+	Vault       string            `json:"vault"`
+	Name        string            `json:"name"`
+	ID          string            `json:"id"`
+	ContentType string            `json:"contentType,omitempty"`
+	Certificate []byte            `json:"certificate,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Attributes  Attributes        `json:"attributes"`
+	Author      string            `json:"author,omitempty"`
+	Deleted     *Deleted          `json:"deleted,omitempty"` // nil unless the secret is soft-deleted
 }
 
 // Deleted says when a soft-deleted secret was deleted and when it will be purged.
 type Deleted struct {
-	At    time.Time
-	Purge time.Time
+	At    time.Time `json:"at"`
+	Purge time.Time `json:"purge"`
 }
 
 // Sealed is a secret version as it is stored: the value encrypted under a data key of its own, the
