@@ -56,6 +56,16 @@ func webserver(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = s.Close() })
 }
 
+// silent PORT is a server at $IP that takes connections and never says a word.
+func silent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent PORT")
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(ts.Getenv("IP"), args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() }) // nobody accepts: the kernel alone answers
+}
+
 // revoked SERIAL waits until Pebble says that it has revoked the certificate; with ! it must say now that it has not.
 func revoked(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
