@@ -54,7 +54,7 @@ func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []or
 		r.heed(ctx, v.Issuer, r.problem(err, "revoke"))
 		return fail(err, "revoke")
 	}
-	if v.State == order.VersionStored {
+	if o.Spec.Vault != "" { // one that was signed late may lie there too, though the order never counted it
 		if err := r.Vault.Disable(ctx, o.Spec.Vault, o.SecretFor(v.KeyType), v.SecretID); err != nil && !errors.Is(err, secret.ErrNotFound) {
 			r.Logger.Warn("the vault did not disable a revoked version", "order", o.ID.Name, "version", v.Number, "error", err)
 		}

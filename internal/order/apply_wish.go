@@ -63,7 +63,7 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 	if names {
 		o.rename(r.Tokens, now)
 	}
-	if types {
+	if types || !o.Spec.AutoRenew {
 		o.dropForeignNeeds()
 	}
 	events := Bound{r.Sites}.apply(o, now)
@@ -104,6 +104,9 @@ func (o *Order) rename(tokens map[string]string, now time.Time) {
 func (o *Order) dropForeignNeeds() {
 	kept := o.Needs[:0]
 	for _, n := range o.Needs {
+		if n.Reason == Renewal && !o.Spec.AutoRenew {
+			continue // it came of itself: switched off, it is no longer wanted
+		}
 		for _, k := range o.Spec.KeyTypes {
 			if n.KeyType == k {
 				kept = append(kept, n)
