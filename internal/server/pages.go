@@ -132,7 +132,7 @@ func (s *Server) changes(ctx context.Context) (<-chan order.ID, error) {
 				}
 			}
 			if len(events) == 0 {
-				s.Store.Wait(ctx, changed, 5*time.Second)
+				s.Store.Wait(ctx, changed, time.Second) // what another replica commits rings no bell here
 			}
 		}
 	}()
