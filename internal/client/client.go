@@ -138,17 +138,24 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 
 // unreachable says in words why the server did not answer.
 func (c *Client) unreachable(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) { // its method and URL say nothing to a user of the command line
+		err = of.Err
+	}
 	var unknown x509.UnknownAuthorityError
+	var cert *tls.CertificateVerificationError
 	var op *net.OpError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &unknown):
 		return fmt.Errorf("the server at %s shows a certificate of an authority that is not trusted here: %w\n  → sign in again with: certwright login %s --ca-file FILE", c.base, err, c.base)
+	case errors.As(err, &cert):
+		return fmt.Errorf("the server at %s shows a certificate that cannot be trusted: %w\n  → see what is wrong with it: certwright diagnose %s", c.base, cert.Err, c.base.Host)
 	case errors.As(err, &op) && op.Op == "dial":
 		return fmt.Errorf("no server answers at %s: %w\n  → start it with: certwright serve", c.base, op.Err)
 	}
-	return fmt.Errorf("the server at %s did not answer: %w", c.base, err)
+	return fmt.Errorf("the server at %s did not answer: %w\n  → see that it runs, and what its log says", c.base, err)
 }
 
 func readError(resp *http.Response, data []byte) error {

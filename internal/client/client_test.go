@@ -1,0 +1,92 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"certwright/internal/client"
+)
+
+func serve(t *testing.T, h http.HandlerFunc) (url string, ca []byte) {
+	t.Helper()
+	s := httptest.NewTLSServer(h)
+	t.Cleanup(s.Close)
+	return s.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+}
+
+func TestWhatDoesNotAnswerIsToldInWords(t *testing.T) {
+	t.Parallel()
+	url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/orders/proxy":
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = w.Write([]byte("<html>"))
+		case "/v1/orders/refused":
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"error":{"code":"OrderNotFound","message":"there is no order refused","target":"name","fix":"See the names"}}`))
+		case "/v1/orders/rubbish":
+			_, _ = w.Write([]byte("no JSON"))
+		}
+	})
+	later := func() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }
+	for _, c := range []struct {
+		name   string
+		config client.Config
+		order  string
+		want   string
+	}{
+		{"nobody listens", client.Config{URL: "https://127.0.0.1:1", CA: ca}, "x", "no server answers at https://127.0.0.1:1: connect: connection refused\n  → start it with: certwright serve"},
+		{"another authority", client.Config{URL: url}, "x", "an authority that is not trusted here"},
+		{"expired", client.Config{URL: url, CA: ca, Now: later}, "x", "shows a certificate that cannot be trusted: x509: certificate has expired"},
+		{"not ours", client.Config{URL: url, CA: ca}, "proxy", "the server answered 502 Bad Gateway with something that is not its own"},
+		{"refused", client.Config{URL: url, CA: ca}, "refused", "name: there is no order refused\n  → See the names"},
+		{"rubbish", client.Config{URL: url, CA: ca}, "rubbish", "cannot be read"},
+	} {
+		cl, err := client.New(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = cl.Order(context.Background(), c.order); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.name == "refused" && !client.NotFound(err) {
+			t.Errorf("%s: NotFound does not know it", c.name)
+		}
+	}
+	for _, u := range []string{"http://127.0.0.1:8443", "127.0.0.1:8443", "https://", ""} {
+		if _, err := client.New(client.Config{URL: u}); err == nil || !strings.Contains(err.Error(), "it must be an https:// URL") {
+			t.Errorf("%q: %v", u, err)
+		}
+	}
+}
+
+// A page's nextLink carries the server's public URL, which need not be the one by which we reach it.
+func TestPagesAreFollowedWhereWeReachTheServer(t *testing.T) {
+	t.Parallel()
+	var tokens []string
+	url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		tokens = append(tokens, r.Header.Get("Authorization"))
+		page := map[string]any{"value": []any{map[string]any{"commonName": "a"}}, "nextLink": "https://certs.elsewhere.test/v1/orders?after=a&status=Issued"}
+		if r.URL.Query().Get("after") == "a" {
+			page = map[string]any{"value": []any{map[string]any{"commonName": "b"}}}
+		}
+		_ = json.NewEncoder(w).Encode(page)
+	})
+	cl, err := client.New(client.Config{URL: url + "/", CA: ca, Token: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := cl.Orders(context.Background(), nil)
+	if err != nil || len(list) != 2 || list[0].CommonName != "a" || list[1].CommonName != "b" {
+		t.Errorf("%v %v", list, err)
+	}
+	if strings.Join(tokens, " ") != "Bearer t Bearer t" {
+		t.Errorf("%q", tokens)
+	}
+}
