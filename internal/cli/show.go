@@ -37,9 +37,9 @@ func (e *Env) printOrder(o *client.Order) {
 	if p.OutOfSync {
 		e.printf("  %s %s\n", c.as("1;33", "Key Vault out of sync:"), p.VaultStatus)
 	}
-	e.printTrouble(o, c)
+	told := e.printTrouble(o, c)
 	e.printf("\n")
-	e.printPathOf(p.Path, c)
+	e.printPathOf(p.Path, told, c)
 }
 
 func statusWord(o *client.Order, c paint) string {
@@ -90,8 +90,9 @@ func settings(o *client.Order) []string {
 	return s
 }
 
-// printTrouble says what stands in the way, whole: what, where, why, what to do.
-func (e *Env) printTrouble(o *client.Order, c paint) {
+// printTrouble says what stands in the way, whole: what, where, why, what to do. It returns the problem's detail, which
+// need not be told again below.
+func (e *Env) printTrouble(o *client.Order, c paint) string {
 	var worst *order.Stage
 	for i := range o.Properties.Path {
 		s := &o.Properties.Path[i]
@@ -100,22 +101,31 @@ func (e *Env) printTrouble(o *client.Order, c paint) {
 		}
 	}
 	if worst == nil {
-		return
+		return ""
 	}
 	p := worst.Problem
 	e.printf("\n%s", c.as(stateCode[worst.State], wrap("  "+stateMark[worst.State]+" ", string(worst.Stage)+": "+p.Error())))
 	if p.Cause != "" {
-		e.printf("%s", wrap("    ", "Likely cause: "+p.Cause+"."))
+		e.printf("%s", wrap("    ", "Likely cause: "+ended(p.Cause)))
 	}
 	if p.Fix != "" {
-		e.printf("%s", wrap("    → ", p.Fix+"."))
+		e.printf("%s", wrap("    → ", ended(p.Fix)))
 	}
 	e.printf("%s", wrap("    → ", "Look closer with: certwright diagnose "+o.Name))
+	return p.Detail
+}
+
+// ended is a sentence with its full stop; a command, a record or a URL at its end stays as it can be copied.
+func ended(s string) string {
+	if last := s[strings.LastIndexByte(s, ' ')+1:]; strings.ContainsAny(last, "\"/:=-.!?") {
+		return s
+	}
+	return s + "."
 }
 
 // printPathOf prints the stages: how each stands since when, what comes next and when, who must act, by when;
 // below it its rows, those that are well shortly.
-func (e *Env) printPathOf(path []order.Stage, c paint) {
+func (e *Env) printPathOf(path []order.Stage, told string, c paint) {
 	cols := []int{10, 10, 13, 13, 12, 0}
 	line := func(cells ...string) string {
 		var b strings.Builder
@@ -132,14 +142,14 @@ func (e *Env) printPathOf(path []order.Stage, c paint) {
 		}
 		cells := line(string(s.Stage), pad(string(s.State), cols[1]), e.ago(s.Since), e.due(s.NextAt), dash(s.Owner), e.due(s.Deadline))
 		e.printf("%s %s\n", c.as(stateCode[s.State], stateMark[s.State]), strings.Replace(cells, string(s.State), c.as(stateCode[s.State], string(s.State)), 1))
-		e.printRows(s, c)
+		e.printRows(s, told, c)
 	}
 }
 
 // rowsShown is how many rows of a stage are listed; problems always are.
 const rowsShown = 6
 
-func (e *Env) printRows(s *order.Stage, c paint) {
+func (e *Env) printRows(s *order.Stage, told string, c paint) {
 	if len(s.Rows) == 0 && s.Next != "" {
 		e.printf("%s", c.dim(wrap("    ", s.Next)))
 	}
@@ -151,6 +161,9 @@ func (e *Env) printRows(s *order.Stage, c paint) {
 			continue
 		}
 		code, first, text := "2", "    ", dash(r.Text)
+		if told != "" && r.Problem != nil && r.Problem.Detail == told {
+			text = r.Problem.What + " (see above)"
+		}
 		if len(s.Rows) > 1 {
 			first += stateMark[r.State] + " "
 		}
