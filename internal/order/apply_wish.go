@@ -58,10 +58,14 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 	changed := differences(o.Spec, r.Spec)
 	names := !sameNames(o.Spec.Names, r.Spec.Names)
 	types := fmt.Sprint(o.Spec.KeyTypes) != fmt.Sprint(r.Spec.KeyTypes)
+	was := o.Spec
 	o.Spec = r.Spec
 	o.Generation++
-	if names {
+	switch {
+	case names:
 		o.rename(r.Tokens, now)
+	case was.Issuer != o.Spec.Issuer || was.Method != o.Spec.Method || was.Profile != o.Spec.Profile:
+		o.askAnew(was.Issuer != o.Spec.Issuer, now)
 	}
 	if types || !o.Spec.AutoRenew {
 		o.dropForeignNeeds()
@@ -94,10 +98,34 @@ func (o *Order) rename(tokens map[string]string, now time.Time) {
 			n.Problem, n.At, n.Since, n.Failed = a.Problem, a.At, a.Since, a.Failed // what the issuer said still holds
 			a.end(now, o.stopped(now, a, "the names of the order were changed"))
 		}
-		if o.need(k) == nil {
+		if have := o.need(k); have != nil {
+			have.hurry() // what was refused for good was asked for other names
+		} else {
 			n.hurry()
 			o.Needs = append(o.Needs, n)
 		}
+	}
+}
+
+// askAnew lets what is under way be asked for in the new way, by another method or profile or of another issuer:
+// what the one before had said does not bind that one.
+func (o *Order) askAnew(otherIssuer bool, now time.Time) {
+	for _, k := range o.Spec.KeyTypes {
+		if a := o.Running(k); a != nil && a.Phase == Begun && o.need(k) == nil {
+			n := Need{KeyType: k, Reason: a.Reason, Asked: a.Started, Delay: a.Delay, Caller: a.Caller, Failed: a.Failed}
+			n.Problem, n.At, n.Since = a.Problem, a.At, a.Since
+			a.end(now, o.stopped(now, a, "the order was changed to be issued in another way"))
+			o.Needs = append(o.Needs, n)
+		}
+		n := o.need(k)
+		if n == nil {
+			continue
+		}
+		if otherIssuer {
+			n.Progress, n.Failed = Progress{Since: now}, 0
+			continue
+		}
+		n.hurry()
 	}
 }
 
