@@ -303,7 +303,7 @@ func waitSettled(ctx context.Context, s *Server, id order.ID) (*order.Order, err
 
 func settled(o *order.Order, now time.Time) bool {
 	v := o.First()
-	if v == nil || o.LeaseOwner != "" || !o.DueAt.After(now) || len(o.Needs) > 0 {
+	if v == nil || o.Vault.Problem != nil || o.LeaseOwner != "" || !o.DueAt.After(now) || len(o.Needs) > 0 {
 		return false
 	}
 	for i := range o.Attempts {

@@ -195,3 +195,5 @@ func (l *live) sync(id order.ID) {
 		l.t.Fatal(err)
 	}
 }
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }

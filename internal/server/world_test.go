@@ -38,13 +38,13 @@ type world struct {
 // shop is one web server by name: a webroot, and a folder of which it loads certificate and key when it is
 // told to, as real ones do.
 type shop struct {
-	host   string
-	dir    string
-	mu     sync.Mutex
-	stamp  time.Time
-	pair   *tls.Certificate
-	loads  int
-	broken error // of the last load
+	host  string
+	dir   string
+	mu    sync.Mutex
+	stamp time.Time
+	pair  *tls.Certificate
+	loads int
+	only  string // serial of the only version that it can serve; empty = all
 }
 
 func (s *shop) www() string    { return filepath.Join(s.dir, "www") }
@@ -140,12 +140,15 @@ func (w *world) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if info, err := os.Stat(s.reload()); err == nil && !info.ModTime().Equal(s.stamp) {
 		s.stamp = info.ModTime()
 		pair, err := tls.LoadX509KeyPair(filepath.Join(s.tls(), "shop.pem"), filepath.Join(s.tls(), "shop.key"))
-		if s.broken = err; err == nil {
+		if err == nil {
 			s.pair, s.loads = &pair, s.loads+1
 		}
 	}
 	if s.pair == nil {
 		return nil, errors.New("the shop has no certificate yet")
+	}
+	if v, err := order.ParseChain(s.pair.Certificate); s.only != "" && (err != nil || v.Serial != s.only) {
+		return nil, errors.New("the shop cannot serve this certificate")
 	}
 	return s.pair, nil
 }
