@@ -364,3 +364,44 @@ func TestLookFailsAfterThePush(t *testing.T) {
 	sh.mu.Unlock()
 	l.byItself(id, 2, 2*time.Hour)
 }
+
+// TestDatabaseDiskFillsUnderWay: the disk fills between the authority's signature and our commit. Nothing of the
+// attempt is lost, and the order is not finalised twice.
+func TestDatabaseDiskFillsUnderWay(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true, testworld.PebbleOptions{})
+	sh := w.shop(t, "underway.example.test")
+	data := t.TempDir()
+	tmpfs(t, data, "16m")
+	l := startLive(t, w, func(c *Config) {
+		c.Data, c.KEK.File, c.Database.DSN = Path(data), Path(filepath.Join(data, "kek")), Hidden("sqlite:"+filepath.Join(data, "certwright.db"))
+	}, sh)
+	gate := make(chan struct{})
+	w.proxy.Inject(testworld.Fault{Op: testworld.OpCertificate, Wait: gate, Times: 1})
+	id := l.place(sh, "pebble")
+	l.wait(id, "the download", func(*order.Order) bool { return w.proxy.Seen(testworld.OpCertificate) > 0 })
+	free := fill(t, data)
+	for i := range 200 { // the pages that the database has free are used up first
+		if err := l.Store.SetSetting(t.Context(), fmt.Sprintf("ballast%d", i), make([]byte, 4000)); err != nil {
+			break
+		}
+	}
+	close(gate)
+	before := l.load(id).Revision
+	l.passOf()
+	o := l.load(id)
+	if o.Revision != before || o.First() != nil {
+		t.Fatal("the disk was not full")
+	}
+	free()
+	l.move(2 * time.Minute) // past the lease
+	l.byItself(id, 1, time.Hour)
+	for url, n := range w.proxy.PassedPaths(testworld.OpFinalize) {
+		if n != 1 {
+			t.Errorf("%s was finalised %d times", url, n)
+		}
+	}
+	if err := l.Store.VerifyChain(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}
