@@ -39,10 +39,12 @@ type crashSpec struct {
 	DNS, HTTP, HTTPS     string // of the world
 	Kill                 int    // 0 = not at all
 	Ahead                time.Duration
+	Renew                bool // walk on: a second version follows the first
 }
 
 // crashReport is what a child that came to the end found.
 type crashReport struct {
+	Base     int // points passed before a renewal began
 	Points   int
 	Names    []string // of the points, in order
 	Serial   string
@@ -256,8 +258,17 @@ func crashChild(text string) (*crashReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	report := &crashReport{Base: int(p.n.Load())}
+	if c.Renew && o.First().Number == 1 {
+		if _, err := s.Mover.Renew(ctx, testBy, o.ID); err != nil {
+			return nil, err
+		}
+		if o, err = waitSettled(ctx, s, o.ID); err != nil {
+			return nil, err
+		}
+	}
 	p.mu.Lock()
-	report := &crashReport{Points: len(p.names), Names: p.names, Serial: o.First().Serial}
+	report.Points, report.Names, report.Serial = len(p.names), p.names, o.First().Serial
 	p.mu.Unlock()
 	return report, report.inspect(ctx, s, o, p)
 }
@@ -266,13 +277,12 @@ func crashChild(text string) (*crashReport, error) {
 func crashOrder(ctx context.Context, s *Server, w *world, sh *shop, issuer string) (*order.Order, error) {
 	id := order.Short(shopName(sh.host))
 	if _, err := s.Store.LoadOrder(ctx, id); errors.Is(err, fulfill.ErrNotFound) {
-		if si := w.site(sh); true {
-			if old, err := s.Store.LoadSite(ctx, si.Subscription, si.Group, si.Name); err == nil {
-				si.Revision = old.Revision
-			}
-			if _, err := s.Mover.SaveSite(ctx, testBy, si); err != nil {
-				return nil, err
-			}
+		si := w.site(sh)
+		if old, err := s.Store.LoadSite(ctx, si.Subscription, si.Group, si.Name); err == nil {
+			si.Revision = old.Revision
+		}
+		if _, err := s.Mover.SaveSite(ctx, testBy, si); err != nil {
+			return nil, err
 		}
 		spec := order.Spec{AutoRenew: true, Issuer: issuer, Sites: []string{id.Name}}
 		if _, err := s.Mover.Create(ctx, testBy, id, fulfill.Wish{Words: []string{sh.host}, Spec: spec}); err != nil {

@@ -30,6 +30,7 @@ type walk struct {
 	w      *world
 	kind   string
 	issuer string
+	renew  bool     // walk the points of a renewal, every second one: the rest is walked on the other database
 	room   []string // what a clean run leaves below the root, the reference
 }
 
@@ -43,10 +44,13 @@ func TestCrashWalk(t *testing.T) {
 	var mu sync.Mutex
 	t.Run("walk", func(t *testing.T) {
 		for _, kind := range storetest.Kinds(t) {
-			for _, issuer := range []string{"pebble", "builtin"} {
-				t.Run(kind+" "+issuer, func(t *testing.T) {
+			for _, what := range []string{"pebble", "builtin", "renewal"} {
+				t.Run(kind+" "+what, func(t *testing.T) {
 					t.Parallel()
-					x := &walk{w: w, kind: kind, issuer: issuer}
+					x := &walk{w: w, kind: kind, issuer: what}
+					if x.renew = what == "renewal"; x.renew {
+						x.issuer = "pebble"
+					}
 					n := x.all(t, places)
 					mu.Lock()
 					defer mu.Unlock()
@@ -81,13 +85,19 @@ func (x *walk) all(t *testing.T, places chan struct{}) int {
 	}
 	x.room = roomOf(t, first)
 	x.check(t, first, clean)
-	step := 1
+	start, step := 1, 1
+	if x.renew {
+		start, step = clean.Base+1, 2
+		if x.kind == "postgres" {
+			start++
+		}
+	}
 	if testing.Short() {
-		step = 3
+		step *= 3
 	}
 	walked := 0
 	t.Run("points", func(t *testing.T) {
-		for k := 1; k <= clean.Points; k += step {
+		for k := start; k <= clean.Points; k += step {
 			walked++
 			name := strings.ReplaceAll(clean.Names[k-1], " ", "-")
 			t.Run(fmt.Sprintf("%02d-%s", k, name), func(t *testing.T) {
@@ -152,7 +162,7 @@ func (x *walk) prepare(t *testing.T, kill int) crashSpec {
 	host := fmt.Sprintf("crash%d.example.test", crashCount.n)
 	crashCount.Unlock()
 	sh := x.w.shop(t, host)
-	c := crashSpec{Dir: sh.dir, Data: t.TempDir(), Node: "one", Host: host, Issuer: x.issuer, DNS: x.w.dns, HTTP: x.w.http, HTTPS: x.w.https, Kill: kill,
+	c := crashSpec{Dir: sh.dir, Data: t.TempDir(), Node: "one", Host: host, Issuer: x.issuer, DNS: x.w.dns, HTTP: x.w.http, HTTPS: x.w.https, Kill: kill, Renew: x.renew,
 		Directory: x.w.proxy.Directory, CA: string(x.w.proxy.RootsPEM)}
 	c.DSN = "sqlite:" + filepath.Join(c.Data, "certwright.db")
 	if x.kind != "sqlite" {
@@ -204,14 +214,22 @@ func (x *walk) check(t *testing.T, c crashSpec, r *crashReport) {
 	if room := roomOf(t, c); strings.Join(room, "\n") != strings.Join(x.room, "\n") {
 		t.Errorf("at the target lies:\n%s\nafter a clean run:\n%s", strings.Join(room, "\n"), strings.Join(x.room, "\n"))
 	}
-	if len(r.Keys) != 1 {
-		t.Errorf("the vault holds %d keys, want 1", len(r.Keys))
+	if len(r.Keys) != x.versions() {
+		t.Errorf("the vault holds %d keys, want %d", len(r.Keys), x.versions())
 	}
 	x.issued(t, c, r)
 	x.scan(t, c, r.Keys)
 }
 
-// issued counts certificates: one, whatever happened.
+// versions is how many there are at the end.
+func (x *walk) versions() int {
+	if x.renew {
+		return 2
+	}
+	return 1
+}
+
+// issued counts certificates: one a version, whatever happened.
 func (x *walk) issued(t *testing.T, c crashSpec, r *crashReport) {
 	t.Helper()
 	if x.issuer == "pebble" {
@@ -219,8 +237,8 @@ func (x *walk) issued(t *testing.T, c crashSpec, r *crashReport) {
 		for _, url := range r.Attempts {
 			n += all["/finalize-order/"+path.Base(url)]
 		}
-		if n != 1 {
-			t.Errorf("%d certificates were asked for, want 1", n)
+		if n != x.versions() {
+			t.Errorf("%d certificates were asked for, want %d", n, x.versions())
 		}
 		return
 	}
