@@ -107,11 +107,22 @@ func (r *run) lookBack(ctx context.Context, o *order.Order, v *order.Version, ro
 // servesOurs says whether every address that was looked at serves a version of the order that is valid still.
 func servesOurs(o *order.Order, seen []evidence.Observation, now time.Time) bool {
 	for _, s := range seen {
-		if !ours(o, s.Seen, now) {
+		if !ours(o, servedSerial(s), now) {
 			return false
 		}
 	}
 	return len(seen) > 0
+}
+
+// servedSerial is the serial number of what an observation saw, as a Version writes it: of the certificate itself,
+// else of the words.
+func servedSerial(s evidence.Observation) string {
+	if served, ok := evidence.Decode[evidence.Served](s); ok && len(served.Chain) > 0 {
+		if leaf, err := order.ParseLeaf(served.Chain[0]); err == nil {
+			return leaf.Serial
+		}
+	}
+	return strings.TrimPrefix(s.Seen, "serial ")
 }
 
 func ours(o *order.Order, serial string, now time.Time) bool {
@@ -192,7 +203,7 @@ func (r *run) lookFor(ctx context.Context, o *order.Order, serial string, e *ord
 		others[s] = true
 	}
 	for i := range seen { // the other key type's current version is as good
-		if s := &seen[i]; s.Outcome == evidence.Fail && others[s.Seen] {
+		if s := &seen[i]; s.Outcome == evidence.Fail && others[servedSerial(*s)] {
 			s.Outcome, s.Expected = evidence.Pass, s.Seen
 		}
 	}
@@ -270,10 +281,11 @@ func explainLook(p *order.Problem, o *order.Order, served evidence.Served, bad *
 		}
 		return
 	}
-	p.Detail = fmt.Sprintf("serves serial %s, expected %s", bad.Seen, bad.Expected)
+	p.Detail = fmt.Sprintf("serves %s, expected %s", bad.Seen, bad.Expected)
+	serial := servedSerial(*bad)
 	p.ID, p.Cause = "tls-sni-default-served", "another certificate is configured there for this name"
 	for i := range o.Versions {
-		if v := &o.Versions[i]; v.Serial == bad.Seen {
+		if v := &o.Versions[i]; v.Serial == serial {
 			p.ID = "renew-stored-not-synced"
 			p.Cause = fmt.Sprintf("it still serves version %d: the new one was not loaded there", v.Number)
 			p.Fix = "Sync the order; if that says it is in sync, reload what serves there"

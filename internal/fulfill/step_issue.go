@@ -137,7 +137,7 @@ func (m *Mover) problem(err error, what string) *order.Problem {
 	if errors.Is(err, context.DeadlineExceeded) && p.Cause == "" {
 		p.Detail, p.Cause = "no answer in time ("+p.Detail+")", "the other side hangs or a network drops the packets"
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) && p.Fix == "" {
 		p.Class, p.Fix = order.Final, "Create what is missing, or change the order to name another"
 	}
 	return p

@@ -309,7 +309,7 @@ func (r Stored) apply(o *Order, now time.Time) []Event {
 		o.Expired = false
 	}
 	o.Vault.well(now)
-	o.Vault.Fault, o.Vault.Since = "", now
+	o.Vault.Fault, o.Vault.Since, o.Vault.DueAt = "", now, time.Time{}
 	o.Vault.Checked, o.Vault.CheckAt = now, now.Add(CheckEvery)
 	for i := range o.Deployments {
 		if d := &o.Deployments[i]; d.KeyType == v.KeyType { // what ails it is shown until the new version is there

@@ -273,6 +273,7 @@ func (r Commanded) revoke(o *Order, now time.Time) []Event {
 	if r.Command == CmdDelete {
 		name, text = "delete-requested", "Deletion asked for by %s: its versions are revoked, then it is forgotten."
 		o.Deleting = true
+		o.Vault.DueAt = time.Time{} // what the vault refused before is tried now
 	}
 	e := r.event(o, now, StageOrder, name, text, r.Caller)
 	o.endAttempts(now, "the order is being revoked")

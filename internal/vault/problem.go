@@ -25,13 +25,13 @@ var kinds = []kind{
 	{secret.ErrNoVault, order.Retry, order.VaultNotExist, "vault-not-found", order.OwnerOwner,
 		"the vault was deleted or renamed, or the order names another", "assign a vault that exists to the order, then sync"},
 	{secret.ErrDeleted, order.Retry, order.VaultSecretNotExist, "vault-secret-soft-deleted", order.OwnerOwner,
-		"somebody deleted the secret; the vault still keeps it", "recover the secret, or purge it and sync"},
+		"somebody deleted the secret; the vault still keeps it", "recover the secret (certwright vault recover), or purge it and renew the order"},
 	{secret.ErrDisabled, order.Retry, order.VaultNotPermitted, "vault-secret-disabled", order.OwnerOwner,
-		"the version's attribute enabled is false", "enable the version, or sync another one"},
+		"the version's attribute enabled is false", "enable the version, or renew the order"},
 	{secret.ErrWrongKey, order.Retry, order.VaultUnknownError, "vault-dek-missing", order.OwnerAdmin,
 		"the key-encryption key that sealed it is not configured", "configure the former key as an older one and start again"},
 	{secret.ErrUnsealed, order.Retry, order.VaultUnknownError, "vault-corrupt", order.OwnerAdmin,
-		"the stored bytes were changed outside Certwright, or damaged", "sync the order: the certificate is issued or stored again; restore the database from a backup if more is damaged"},
+		"the stored bytes were changed outside Certwright, or damaged", "renew the order: its next version is stored anew; restore the database from a backup if more is damaged"},
 	{secret.ErrVaultFull, order.Retry, order.VaultUnknownError, "vault-full", order.OwnerAdmin,
 		"the disk or the database's quota is full", "make space; it goes on by itself"},
 	{secret.ErrDenied, order.Retry, order.VaultNotPermitted, "vault-write-denied", order.OwnerAdmin,
@@ -39,7 +39,7 @@ var kinds = []kind{
 	{secret.ErrConflict, order.GiveUp, order.VaultUnknownError, "vault-overwritten", order.OwnerUs,
 		"two writers used the same version id for different certificates", "nothing was overwritten; the order begins a new version"},
 	{secret.ErrNotFound, order.Retry, order.VaultSecretNotExist, "vault-secret-purged", order.OwnerOwner,
-		"the secret was never stored, or was deleted and purged", "sync the order: it stores its certificate again"},
+		"the secret was never stored, or was deleted and purged", "renew the order: its next version is stored; the key of this one is gone"},
 }
 
 // problem tells err as a Problem that wraps it; an error of no known kind stays a retryable one.
