@@ -72,7 +72,7 @@ func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, wo
 		return nil, err
 	}
 	var err error
-	if spec.Names, err = ParseNames(words); err != nil {
+	if spec.Names, err = parseNames(words, m.MaxNames); err != nil {
 		return nil, err
 	}
 	if len(spec.KeyTypes) == 0 {
@@ -168,6 +168,9 @@ func (m *Mover) checkSites(ctx context.Context, id order.ID, spec *order.Spec) (
 				return nil, err
 			}
 		}
+		if err := m.checkTaken(ctx, id, spec, s); err != nil {
+			return nil, err
+		}
 		sites = append(sites, *s)
 	}
 	for i := range spec.Endpoints {
@@ -176,6 +179,32 @@ func (m *Mover) checkSites(ctx context.Context, id order.ID, spec *order.Spec) (
 		}
 	}
 	return sites, nil
+}
+
+// checkTaken refuses a target that another order deploys to: they would overwrite each other at every sync.
+func (m *Mover) checkTaken(ctx context.Context, id order.ID, spec *order.Spec, s *site.Site) error {
+	ids, err := m.Store.OrdersBySite(ctx, s.Subscription, s.Group, s.Name)
+	if err != nil {
+		return fmt.Errorf("list the orders of site %s: %w", s.Name, err)
+	}
+	mine := &order.Order{Spec: *spec}
+	mine.Apply(m.Now(), order.Bound{Sites: []site.Site{*s}})
+	for _, other := range ids {
+		if other.Key() == id.Key() {
+			continue
+		}
+		o, err := m.Store.LoadOrder(ctx, other)
+		if err != nil || o.Ended() {
+			continue
+		}
+		for i := range mine.Deployments {
+			if d := o.Deployment(mine.Deployments[i].Key()); d != nil && !d.Gone {
+				return &order.Refusal{Kind: order.Conflict, Code: "SiteTaken", Property: "sites", Message: fmt.Sprintf("order %s deploys to %s already: the two would overwrite each other's files", other.Name, d.Key()),
+					Fix: "Make a site of its own for this order, or take the site off that one: certwright order update " + other.Name + " --site OTHER"}
+			}
+		}
+	}
+	return nil
 }
 
 func (m *Mover) checkTarget(spec *order.Spec, t site.Target) error {

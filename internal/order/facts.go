@@ -130,6 +130,9 @@ func (o *Order) alive() bool {
 	return o.DeniedAt == nil && o.Canceled == nil && o.Revoking == nil && o.RevokedAt == nil && !o.Deleting
 }
 
+// Ended says whether the order strives for nothing any more: denied, canceled, revoked or being deleted.
+func (o *Order) Ended() bool { return !o.alive() }
+
 // issued says whether the order ever had a certificate since it was last ordered.
 func (o *Order) issued() bool {
 	for i := range o.Versions {
