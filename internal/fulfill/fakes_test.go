@@ -337,16 +337,18 @@ type proofsFake struct {
 	ever    int
 	publish func(p order.Proof) error
 	stuck   error // of withdrawing
+	// withdrawn is told of each proof that went.
+	withdrawn func(p order.Proof)
 }
 
 func (v *proofsFake) Publish(_ context.Context, _ []site.Site, p order.Proof) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.publish != nil {
 		if err := v.publish(p); err != nil {
 			return err
 		}
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.visible[p.Token] = true
 	v.ever++
 	return nil
@@ -359,6 +361,9 @@ func (v *proofsFake) Withdraw(_ context.Context, _ []site.Site, p order.Proof) e
 		return v.stuck
 	}
 	delete(v.visible, p.Token)
+	if v.withdrawn != nil {
+		v.withdrawn(p)
+	}
 	return nil
 }
 

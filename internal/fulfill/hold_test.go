@@ -121,3 +121,22 @@ func TestLimitOfOneNameHoldsNobodyElse(t *testing.T) {
 		t.Errorf("the order itself is due at %s", o.DueAt)
 	}
 }
+
+// TestLimitOnNewOrdersLetsOthersFinish: it holds what is to begin, and not what has begun.
+func TestLimitOnNewOrdersLetsOthersFinish(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	half, fresh := l.order("half"), l.order("fresh")
+	l.issuer.validate = waits
+	l.advance(half)
+	l.issuer.validate = nil
+	l.issuer.begin = func() error {
+		return &order.Problem{Class: order.Retry, What: "new order", Detail: "too many new orders", ID: "ca-rate-limit-new-orders", Type: "urn:ietf:params:acme:error:rateLimited", Status: 429,
+			At: l.clock.now(), Until: l.clock.now().Add(time.Hour)}
+	}
+	l.advance(fresh)
+	l.clock.move(time.Minute)
+	if l.advance(half).First() == nil {
+		t.Error("an order under way was held by a limit on new ones")
+	}
+}

@@ -140,3 +140,46 @@ func TestCanceledWhileTheAuthorityLooks(t *testing.T) {
 		t.Errorf("canceled %v, %d proofs left, lease %q", o.Canceled, l.proofs.left(), o.LeaseOwner)
 	}
 }
+
+// TestPublishingAfterTheEnd: an order is canceled while one of its runs is just about to publish. What that run
+// publishes late is withdrawn all the same.
+func TestPublishingAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := order.Short("shop")
+	spec := order.Spec{Issuer: "test", KeyTypes: []order.KeyType{order.P256, order.P384}}
+	if _, err := l.Create(l.ctx(), by, id, Wish{Words: []string{"shop.example.com"}, Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	l.issuer.validate = waits
+	o := l.advance(id)
+	late := o.Running(order.P384).Proofs[0].Token
+	gone := make(chan struct{})
+	l.proofs.withdrawn = func(p order.Proof) {
+		if p.Token == late {
+			close(gone)
+			l.proofs.withdrawn = nil
+		}
+	}
+	l.proofs.publish = func(p order.Proof) error {
+		if p.Token == late { // wait for a withdrawal that comes too early, if one does
+			select {
+			case <-gone:
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		return nil
+	}
+	l.issuer.validate = func(ctx context.Context, p []order.Proof) ([]order.Proof, error) {
+		if p[0].Token != late {
+			if _, err := l.Cancel(context.Background(), by, id); err != nil {
+				t.Error(err)
+			}
+		}
+		return waits(ctx, p)
+	}
+	l.clock.move(time.Minute)
+	if l.advance(id); l.proofs.left() != 0 {
+		t.Errorf("%d proofs are left of a canceled order", l.proofs.left())
+	}
+}
