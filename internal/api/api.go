@@ -100,16 +100,17 @@ type Options struct {
 	Version  string
 	Now      func() time.Time
 	Logger   *slog.Logger
+	MaxBody  int64 // how large a request's body may be, in bytes; 0 = 1 MiB
 }
-
-// MaxBody is how large a request's body may be, in bytes.
-const MaxBody = 1 << 20
 
 // API answers requests.
 type API struct{ Options }
 
 // New is the handler of every route.
 func New(o Options) http.Handler {
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
+	}
 	a := &API{o}
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
@@ -133,7 +134,7 @@ type handler func(w http.ResponseWriter, r *request) error
 // guard authorises a call, bounds its body and turns its error into an answer.
 func (a *API) guard(rt Route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
 		q := &request{Request: r, scope: order.ID{Subscription: or(r.URL.Query().Get("subscription"), order.DefaultSubscription), Group: or(r.URL.Query().Get("group"), order.DefaultGroup), Name: r.PathValue("name")}}
 		correlation := or(r.Header.Get("X-Ms-Correlation-Request-Id"), fulfill.NewID())
 		w.Header().Set("X-Ms-Correlation-Request-Id", correlation)
@@ -195,7 +196,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: "the request carries no valid token", Fix: "Sign in with: certwright login " + a.Public}
 	case errors.As(err, &tooLarge):
 		status = http.StatusRequestEntityTooLarge
-		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", MaxBody)}
+		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, fulfill.ErrNotFound), errors.Is(err, secret.ErrNotFound):
 		status = http.StatusNotFound
 		body.Error = arm.ErrorInfo{Code: "NotFound", Message: err.Error()}

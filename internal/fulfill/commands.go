@@ -191,7 +191,7 @@ func (m *Mover) Watch(ctx context.Context, by order.By, id order.ID, w Wish) (*o
 		words = hostsOf(spec.Endpoints)
 	}
 	var err error
-	if spec.Names, err = ParseNames(words); err != nil {
+	if spec.Names, err = parseNames(words, m.MaxNames); err != nil {
 		return nil, err
 	}
 	now := m.Now()

@@ -24,6 +24,7 @@ type Options struct {
 	Now         func() time.Time
 	Node        string        // this process, for leases
 	Lease       time.Duration // how long a lease lasts; 0 = a minute
+	MaxNames    int           // names in one order; 0 = MaxNames
 	Logger      *slog.Logger
 }
 
@@ -38,6 +39,9 @@ type Mover struct {
 func New(o Options) *Mover {
 	if o.Lease == 0 {
 		o.Lease = time.Minute
+	}
+	if o.MaxNames == 0 {
+		o.MaxNames = MaxNames
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -11,17 +11,20 @@ import (
 	"certwright/internal/order"
 )
 
-// MaxNames is how many identifiers an order may have: what the public authorities allow at most.
+// MaxNames is how many identifiers an order may have unless Options say otherwise: what the public authorities
+// allow at most.
 const MaxNames = 100
 
 // ParseNames reads the names of an order: DNS names in either form (IDN as U-labels or A-labels),
-// wildcards, IP addresses. They are returned in canonical form. The error is a *order.Refusal.
-func ParseNames(words []string) ([]order.Name, error) {
+// wildcards, IP addresses; at most MaxNames. They are returned in canonical form. The error is a *order.Refusal.
+func ParseNames(words []string) ([]order.Name, error) { return parseNames(words, MaxNames) }
+
+func parseNames(words []string, most int) ([]order.Name, error) {
 	if len(words) == 0 {
 		return nil, badName("NamesMissing", "an order needs at least one name", "Give one with --dns, such as --dns shop.example.com")
 	}
-	if len(words) > MaxNames {
-		return nil, badName("TooManyNames", fmt.Sprintf("%d names are too many: an order holds at most %d", len(words), MaxNames), "Split them over several orders")
+	if len(words) > most {
+		return nil, badName("TooManyNames", fmt.Sprintf("%d names are too many: an order holds at most %d", len(words), most), "Split them over several orders")
 	}
 	seen := map[string]string{}
 	names := make([]order.Name, 0, len(words))

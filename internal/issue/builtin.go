@@ -27,7 +27,7 @@ const (
 	defaultReuse     = 198 * 24 * time.Hour // CA/Browser Forum BR 4.2.1, from 2026-03-15
 	defaultValidity  = 90 * 24 * time.Hour
 	minValidity      = time.Minute
-	maxBuiltinNames  = 100
+	maxNames         = 100
 	// builtinParallel names of one order are looked at at once.
 	builtinParallel = 8
 )
@@ -83,7 +83,9 @@ type BuiltinOptions struct {
 	Organization string        // in the authorities' names; empty = Certwright
 	HTTPPort     int           // port of the HTML page; 0 = 80
 	Reuse        time.Duration // how long a shown control is re-used; 0 = 198 days
+	Validity     time.Duration // of a certificate whose order names none; 0 = 90 days
 	MaxValidity  time.Duration // longest certificate; 0 = as long as the issuing authority itself lives
+	MaxNames     int           // most names in one certificate; 0 = 100
 
 	NoCAA     bool // do not look at CAA records
 	NoControl bool // do not ask for proof of control: for names that only this network knows
@@ -130,6 +132,12 @@ func NewBuiltin(ctx context.Context, o BuiltinOptions) (*Builtin, error) {
 	if o.Reuse <= 0 {
 		o.Reuse = defaultReuse
 	}
+	if o.Validity <= 0 {
+		o.Validity = defaultValidity
+	}
+	if o.MaxNames <= 0 {
+		o.MaxNames = maxNames
+	}
 	o.CRLURL = strings.TrimSuffix(o.CRLURL, "/")
 	b := &Builtin{opt: o, builtinCAs: &builtinCAs{rsaTurn: make(chan struct{}, 1)}, caa: map[string]time.Time{}, crls: map[string]builtinCRL{}}
 	if err := b.setup(ctx); err != nil {
@@ -167,8 +175,8 @@ func (b *Builtin) RootsPEM() []byte {
 // records nothing: repeating it gives the same.
 func (b *Builtin) Begin(_ context.Context, r fulfill.Request) (fulfill.Opening, error) {
 	o := fulfill.Opening{URL: "builtin:" + r.Attempt, Account: b.opt.Account}
-	if len(r.Names) == 0 || len(r.Names) > maxBuiltinNames {
-		return o, b.giveUp("new order", "", "ca-too-many-names", fmt.Sprintf("%d names: at least 1 and at most %d are possible", len(r.Names), maxBuiltinNames), "Split the order")
+	if len(r.Names) == 0 || len(r.Names) > b.opt.MaxNames {
+		return o, b.giveUp("new order", "", "ca-too-many-names", fmt.Sprintf("%d names: at least 1 and at most %d are possible", len(r.Names), b.opt.MaxNames), "Split the order")
 	}
 	for _, n := range r.Names {
 		if p := b.checkName(n); p != nil {

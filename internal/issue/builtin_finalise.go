@@ -237,7 +237,7 @@ func builtinSerialFamily(serial string) string {
 func (b *Builtin) validity(r fulfill.Request) time.Duration {
 	v := r.Validity
 	if v <= 0 {
-		v = defaultValidity
+		v = b.opt.Validity
 	}
 	if b.opt.MaxValidity > 0 {
 		v = min(v, b.opt.MaxValidity)

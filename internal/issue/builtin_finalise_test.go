@@ -334,6 +334,22 @@ func TestBuiltinWithoutChecks(t *testing.T) {
 	}
 }
 
+func TestBuiltinDefaultValidity(t *testing.T) {
+	t.Parallel()
+	w := newBuiltinWorld(t, func(o *BuiltinOptions) { o.Validity = 6 * time.Hour })
+	for _, tt := range []struct{ asked, want time.Duration }{{0, 6 * time.Hour}, {48 * time.Hour, 48 * time.Hour}} {
+		r := builtinRequest("a-"+tt.asked.String(), "www.example.test")
+		r.Validity = tt.asked
+		chain, err := w.finalise(t, r, builtinCSR(t, builtinECKey(t), "www.example.test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leaf, _ := x509.ParseCertificate(chain[0]); time.Until(leaf.NotAfter).Round(time.Hour) != tt.want {
+			t.Errorf("asked for %s: lives until %s, want %s from now", tt.asked, leaf.NotAfter, tt.want)
+		}
+	}
+}
+
 func TestBuiltinMaxValidity(t *testing.T) {
 	t.Parallel()
 	w := newBuiltinWorld(t, func(o *BuiltinOptions) { o.MaxValidity = 48 * time.Hour })

@@ -112,10 +112,8 @@ type Limits struct {
 
 // Retention is how long what is over is kept.
 type Retention struct {
-	Events   Duration `yaml:"events" help:"Events of the timeline; what remains still proves that nothing was changed."`
-	Secrets  Duration `yaml:"secrets" help:"Deleted secrets, until they are purged."`
-	Attempts int      `yaml:"attempts" help:"Ended attempts kept with each order."`
-	Versions int      `yaml:"versions" help:"Former versions kept with each order, besides those that are still valid."`
+	Events  Duration `yaml:"events" help:"Events of the timeline; what remains still proves that nothing was changed."`
+	Secrets Duration `yaml:"secrets" help:"Deleted secrets, until they are purged."`
 }
 
 // Sweep is how often to look.
@@ -142,7 +140,7 @@ func DefaultConfig() Config {
 		},
 		ACME:      ACME{Poll: Duration(50 * time.Millisecond)},
 		Limits:    Limits{Body: 1 << 20, Names: 100},
-		Retention: Retention{Events: 400 * day, Secrets: 90 * day, Attempts: 20, Versions: 10},
+		Retention: Retention{Events: 400 * day, Secrets: 90 * day},
 		Sweep:     Sweep{Due: Duration(5 * time.Second), Projections: Duration(time.Minute), Prune: Duration(time.Hour)},
 		Workers:   16,
 		Log:       Log{Level: "info", Format: "text"},

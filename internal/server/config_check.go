@@ -136,8 +136,6 @@ func (l *loader) checkNumbers(c *Config) {
 	day := Duration(24 * time.Hour)
 	l.wrongIf(c.Retention.Events < day, "retention.events", "is %s: at least 1d", c.Retention.Events)
 	l.wrongIf(c.Retention.Secrets < 7*day || c.Retention.Secrets > 90*day, "retention.secrets", "is %s: must be 7d to 90d, as in Key Vault", c.Retention.Secrets)
-	l.wrongIf(c.Retention.Attempts < 1, "retention.attempts", "is %d: at least 1", c.Retention.Attempts)
-	l.wrongIf(c.Retention.Versions < 1, "retention.versions", "is %d: at least 1", c.Retention.Versions)
 }
 
 func (l *loader) oneOf(key, value string, known ...string) {

@@ -115,7 +115,7 @@ func (s *Server) build(ctx context.Context) error {
 	s.verifier = verify.New(v)
 	s.deployer = deploy.New(deploy.Options{Now: s.Now, Roots: paths(c.Roots), Commands: commands(c.Commands), Logger: s.Logger})
 	fo := fulfill.Options{Store: s.Store, Authorities: s.Issuers, Verifier: s.verifier, Vault: s.Vault, Sealer: kr, Deployer: s.deployer, Prober: s.Prober,
-		Hinter: &s.hints, Now: s.Now, Node: c.Node, Logger: s.Logger}
+		Hinter: &s.hints, Now: s.Now, Node: c.Node, Logger: s.Logger, MaxNames: c.Limits.Names}
 	if s.Wrap != nil {
 		s.Wrap(&fo)
 	}
@@ -144,7 +144,7 @@ func (s *Server) keyringOptions() (vault.KeyringOptions, error) {
 func (s *Server) authority() issue.BuiltinOptions {
 	a := s.Config.Authority
 	o := issue.BuiltinOptions{Now: s.Now, Keys: s.Keys, Serials: s.Store, Looks: s.Prober, CRLURL: a.CRLURL, CAADomain: a.CAA, Organization: a.Organization, HTTPPort: a.HTTPPort,
-		MaxValidity: time.Duration(a.Validity.Max)}
+		Validity: time.Duration(a.Validity.Default), MaxValidity: time.Duration(a.Validity.Max), MaxNames: max(s.Config.Limits.Names, fulfill.MaxNames)}
 	if s.WrapBuiltin != nil {
 		s.WrapBuiltin(&o)
 	}
