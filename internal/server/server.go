@@ -55,6 +55,7 @@ type Server struct {
 	Prober  *probe.Prober
 	Issuers *issuers
 
+	lock      *lock
 	keyring   *vault.Keyring
 	responder *verify.Responder
 	deployer  *deploy.Deployer
@@ -71,19 +72,23 @@ type Server struct {
 	FirstRun string // the first token, if this start made it
 }
 
-// New opens the database and builds every room. Nothing listens yet. A wrong key-encryption key or a
-// database of a newer program ends here with nothing written.
+// New takes the data directory for this process alone, opens the database and builds every room. Nothing listens
+// yet. A data directory in use, a wrong key-encryption key or a database of a newer program ends here with nothing
+// written.
 func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Options: o}
 	if err := os.MkdirAll(string(o.Config.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w\n  → name another with 'data' in the configuration, or CERTWRIGHT_DATA", err)
 	}
 	var err error
-	if s.Store, err = store.Open(ctx, store.Options{DSN: string(o.Config.Database.DSN), Now: o.Now}); err != nil {
+	if s.lock, err = takeLock(string(o.Config.Data)); err != nil {
 		return nil, err
 	}
+	if s.Store, err = store.Open(ctx, store.Options{DSN: string(o.Config.Database.DSN), Now: o.Now}); err != nil {
+		return nil, errors.Join(err, s.lock.release())
+	}
 	if err := s.build(ctx); err != nil {
-		return nil, errors.Join(err, s.Store.Close())
+		return nil, errors.Join(err, s.Store.Close(), s.lock.release())
 	}
 	return s, nil
 }
@@ -106,7 +111,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.Auth = auth.New(s.Store, s.Now)
-	s.Issuers = &issuers{s: s, clients: map[string]*client{}}
+	s.Issuers = &issuers{s: s, clients: map[string]*client{}, rows: map[string]seenRow{}}
 	s.responder = verify.NewResponder(s.lookupProof)
 	v := verify.Options{Now: s.Now, Webroots: paths(c.Webroots), Looker: s.Prober, HTTPPort: c.Authority.HTTPPort, Logger: s.Logger}
 	if c.HTTP01.Listen != "" {
@@ -329,7 +334,7 @@ func (s *Server) Close() error {
 		}
 	}
 	s.stopped.Wait()
-	return errors.Join(append(errs, s.Store.Close())...)
+	return errors.Join(append(errs, s.Store.Close(), s.lock.release())...) // the lock last: until then the files are ours
 }
 
 // firstToken makes the owner's token at the very first start.
