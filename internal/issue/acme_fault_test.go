@@ -40,7 +40,7 @@ func TestAnswers(t *testing.T) {
 		{"empty order", testworld.Fault{Op: testworld.OpNewOrder, Status: 201, Header: map[string]string{"Content-Type": "application/json"}, Body: `{}`}, "", order.Retry, 0, 1},
 		{"answer lost", testworld.Fault{Op: testworld.OpNewOrder, Lose: true}, "ca-unreachable", order.Retry, 0, 1},
 		{"connection closed", testworld.Fault{Op: testworld.OpNewOrder, Drop: true}, "ca-unreachable", order.Retry, 0, 1},
-		{"caa", testworld.ProblemFault(testworld.OpNewOrder, 403, "caa", "CAA record for example.test prevents issuance", ""), "", order.GiveUp, 0, 1},
+		{"caa", testworld.ProblemFault(testworld.OpNewOrder, 403, "caa", "CAA record for example.test prevents issuance", ""), "caa-issue-excludes-ca", order.GiveUp, 0, 1},
 		{"terms", testworld.ProblemFault(testworld.OpNewOrder, 403, "userActionRequired", "must agree to terms of service", ""), "ca-tos-changed", order.Final, 0, 1},
 		{"url rewritten", testworld.ProblemFault(testworld.OpNewOrder, 400, "malformed", `JWS header parameter 'url' incorrect. Expected "https://a", got "https://b"`, ""), "ca-jws-url-mismatch", order.Retry, 0, 1},
 		{"directory is a page", testworld.Fault{Op: testworld.OpDirectory, Status: 200, Body: "<html>hello</html>"}, "ca-directory-not-json", order.Retry, 0, 0},
