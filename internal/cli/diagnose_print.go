@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -98,14 +99,54 @@ func (e *Env) printHeadline(r diagnose.Report, lines []diagnose.ServedLine, p pa
 	if f.Severity == diagnose.Info {
 		return
 	}
-	by := "now: clients are refused"
-	if f.Severity == diagnose.Warning {
-		by = "before clients notice"
-		if end := firstEnd(lines); end.After(e.Now()) {
-			by = "before " + end.UTC().Format("2006-01-02 15:04 UTC") + ", when what is served ends"
+	e.printf("%s to act, %s\n", who(f), byWhen(f, r, lines, e.Now()))
+}
+
+// byWhen is how urgent the first finding is. Clients are refused only where the wire says so: a cause on the way to the
+// next certificate leaves the one that is served, which may hold for weeks.
+func byWhen(f diagnose.Finding, r diagnose.Report, lines []diagnose.ServedLine, now time.Time) string {
+	critical, has, served := f.Severity == diagnose.Critical, hasCertificate(r), !firstEnd(lines).IsZero() || servedByPath(r.Path)
+	switch {
+	case critical && f.Leg == diagnose.LegEndpoint, critical && f.Leg == diagnose.LegDeploy && has && !served:
+		return "now: clients are refused"
+	case critical && f.Leg == diagnose.LegDNS && len(r.Path) == 0:
+		return "now: clients do not find it"
+	case !has:
+		return "now: there is no certificate yet"
+	}
+	if end := firstEnd(lines); end.After(now) {
+		return "before " + end.UTC().Format("2006-01-02 15:04 UTC") + ", when what is served ends"
+	}
+	for _, s := range r.Path {
+		if s.State == order.Done || s.Deadline == nil {
+			continue
+		}
+		if !s.Deadline.After(now) {
+			return "now: its time ended at " + s.Deadline.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		return "before " + s.Deadline.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return "before clients notice"
+}
+
+// hasCertificate says whether an order has a version: one was issued, imported or seen. A host needs none.
+func hasCertificate(r diagnose.Report) bool {
+	for _, s := range r.Path {
+		if s.Serial != "" || slices.ContainsFunc(s.Rows, func(row order.Row) bool { return row.Serial != "" }) {
+			return true
 		}
 	}
-	e.printf("%s to act, %s\n", who(f), by)
+	return len(r.Path) == 0
+}
+
+// servedByPath says whether an endpoint of an order was seen to serve something.
+func servedByPath(path []order.Stage) bool {
+	for _, s := range path {
+		if s.Stage == order.StageServe && (s.Serial != "" || slices.ContainsFunc(s.Rows, func(row order.Row) bool { return row.Serial != "" })) {
+			return true
+		}
+	}
+	return false
 }
 
 // wellWords say what is well.

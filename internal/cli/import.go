@@ -52,9 +52,13 @@ privkey.pem, as certbot's do.`,
 	return c
 }
 
-// bundleName is a file's or folder's name without what says only of which kind it is.
+// bundleName is a file's name without what says only of which kind it is. A folder's name is kept whole: what looks like
+// an extension there is a domain.
 func bundleName(path string) string {
 	base := filepath.Base(filepath.Clean(path))
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return base
+	}
 	switch ext := filepath.Ext(base); strings.ToLower(ext) {
 	case ".pem", ".crt", ".cer", ".cert", ".chain", ".pfx", ".p12":
 		return strings.TrimSuffix(base, ext)
