@@ -21,6 +21,43 @@ type issuers struct {
 	s       *Server
 	mu      sync.Mutex
 	clients map[string]*client
+	rows    map[string]seenRow
+}
+
+// seenRow is an issuer's row as it was a moment ago: every order asks for it several times.
+type seenRow struct {
+	row order.Issuer
+	at  time.Time
+}
+
+// rowLife is how long a row is taken for true: what another replica changed is seen after it.
+const rowLife = time.Second
+
+// load reads an issuer's row, or gives the one that was read a moment ago.
+func (i *issuers) load(ctx context.Context, name string) (*order.Issuer, error) {
+	key, now := strings.ToLower(name), i.s.Now()
+	i.mu.Lock()
+	seen, ok := i.rows[key]
+	i.mu.Unlock()
+	if ok && now.Sub(seen.at) < rowLife && !now.Before(seen.at) {
+		row := seen.row
+		return &row, nil
+	}
+	row, err := i.s.Store.LoadIssuer(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	i.mu.Lock()
+	i.rows[key] = seenRow{*row, now}
+	i.mu.Unlock()
+	return row, nil
+}
+
+// forget drops what is known of a row that was changed.
+func (i *issuers) forget(name string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.rows, strings.ToLower(name))
 }
 
 // client is an ACME account in use, with the row that it was made of.
@@ -34,7 +71,7 @@ func (i *issuers) Authority(ctx context.Context, name string) (fulfill.Authority
 	if strings.EqualFold(name, order.BuiltinIssuer) {
 		return i.s.Builtin, fulfill.Traits{Patient: true, Wildcard: true, Internal: true, InFlight: 64}, nil
 	}
-	row, err := i.s.Store.LoadIssuer(ctx, name)
+	row, err := i.load(ctx, name)
 	if err != nil {
 		return nil, fulfill.Traits{}, err
 	}
@@ -48,6 +85,7 @@ func (i *issuers) Authority(ctx context.Context, name string) (fulfill.Authority
 
 // Hold records what an authority asked of the whole account: not to be asked before p.Until. nil = that is over.
 func (i *issuers) Hold(ctx context.Context, name string, p *order.Problem) error {
+	defer i.forget(name)
 	for {
 		row, err := i.s.Store.LoadIssuer(ctx, name)
 		if errors.Is(err, fulfill.ErrNotFound) {
@@ -126,6 +164,7 @@ func (i *issuers) Add(ctx context.Context, row order.Issuer, eab secret.Bytes) (
 			return row, fmt.Errorf("keep the external account binding: %w", err)
 		}
 	}
+	defer i.forget(row.Name)
 	err := i.s.Store.SaveIssuer(ctx, &row)
 	if errors.Is(err, fulfill.ErrExists) || errors.Is(err, fulfill.ErrConflict) {
 		return row, &order.Refusal{Kind: order.Conflict, Code: "IssuerExists", Property: "name", Message: fmt.Sprintf("an issuer named %s exists already", row.Name), Fix: "Choose another name, or remove that one first"}
@@ -203,5 +242,6 @@ func (i *issuers) Remove(ctx context.Context, name string) error {
 	if len(page.Orders) > 0 {
 		return &order.Refusal{Kind: order.Conflict, Code: "IssuerInUse", Message: fmt.Sprintf("order %s is issued by %s", page.Orders[0].ID.Name, name), Fix: "Change or delete that order first"}
 	}
+	defer i.forget(name)
 	return i.s.Store.DeleteIssuer(ctx, &row)
 }
