@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -458,4 +457,4 @@ func newRecorder() *recorder { return &recorder{header: http.Header{}, status: h
 
 func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
-func (r *recorder) Write(b []byte) (int, error) { return io.WriteString(&r.body, string(b)) }
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
