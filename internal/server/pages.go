@@ -16,8 +16,8 @@ import (
 
 // pages are the web pages over this server.
 func (s *Server) pages() http.Handler {
-	return web.New(web.Options{
-		Reader: s.Store, Actions: buttons{s}, Auth: signIn{s.Auth}, Now: s.Now,
+	return s.signedIn(web.New(web.Options{
+		Reader: scoped{s.Store, s.Now}, Actions: buttons{s}, Auth: signIn{s.Auth}, Now: s.Now,
 		Path: (*order.Order).Path, Project: (*order.Order).Project,
 		Diagnose: s.report, Changes: s.changes,
 		Resource: func(_ context.Context, o *order.Order) (json.RawMessage, error) {
@@ -25,20 +25,26 @@ func (s *Server) pages() http.Handler {
 		},
 		SignOut:   func(ctx context.Context, r *http.Request) error { return s.Auth.SignOut(ctx, web.Session(r)) },
 		PublicURL: s.Config.URL, Version: s.Version,
-	})
+	}))
 }
 
-// buttons are the pages' two actions.
+// buttons are the pages' two actions, for those whose role allows them.
 type buttons struct{ s *Server }
 
 func by(caller string) order.By { return order.By{Caller: caller, Correlation: fulfill.NewID()} }
 
 func (b buttons) Sync(ctx context.Context, caller string, id order.ID) error {
+	if err := mayDo(ctx, order.Type+"/sync/Action", id); err != nil {
+		return err
+	}
 	_, err := b.s.Mover.Sync(ctx, by(caller), id)
 	return err
 }
 
 func (b buttons) Verify(ctx context.Context, caller string, id order.ID) error {
+	if err := mayDo(ctx, order.Type+"/verifyDomainOwnership/Action", id); err != nil {
+		return err
+	}
 	_, err := b.s.Mover.Verify(ctx, by(caller), id)
 	return err
 }
@@ -50,9 +56,10 @@ func (i signIn) SignIn(ctx context.Context, token string) (string, string, error
 	return i.a.SignIn(ctx, token)
 }
 
-func (i signIn) Who(ctx context.Context, r *http.Request) (string, bool) {
-	p, err := i.a.Authenticate(ctx, web.Session(r))
-	return p.Name, err == nil
+// Who is the principal that signedIn found.
+func (signIn) Who(ctx context.Context, _ *http.Request) (string, bool) {
+	p := principal(ctx)
+	return p.Name, p.Role != ""
 }
 
 // report is a diagnosis in the pages' words.
@@ -125,6 +132,9 @@ func (s *Server) changes(ctx context.Context) (<-chan order.ID, error) {
 			}
 			cursor = next
 			for _, e := range events {
+				if !maySee(ctx, e.Order) {
+					continue
+				}
 				select {
 				case out <- e.Order:
 				case <-ctx.Done():
