@@ -167,11 +167,10 @@ func LoadConfig(path string, env []string) (Config, error) {
 		l.file(text, &c)
 	}
 	l.environment(env, &c)
-	if len(l.errs) == 0 {
-		if err := c.complete(base, env); err != nil {
-			return c, fmt.Errorf("%s: %w", name, err)
-		}
+	if err := c.complete(base, env); err == nil {
 		l.check(&c)
+	} else if len(l.errs) == 0 { // else it may follow from a mistake above
+		l.errs = append(l.errs, err)
 	}
 	if len(l.errs) > 0 {
 		return c, fmt.Errorf("%s: %w", name, errors.Join(l.errs...))

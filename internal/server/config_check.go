@@ -15,9 +15,9 @@ import (
 	"certwright/internal/order"
 )
 
-// wrongIf refuses the value of a key, saying where it was given.
+// wrongIf refuses the value of a key, saying where it was given. What a mistake of form spoilt is not refused again.
 func (l *loader) wrongIf(bad bool, key, format string, args ...any) {
-	if !bad {
+	if !bad || l.spoilt(key) {
 		return
 	}
 	where := ""
@@ -117,7 +117,7 @@ func (l *loader) checkAuthority(a Authority) {
 	l.wrongIf(a.Organization == "" || len(a.Organization) > 64, "authority.organization", "must be 1 to 64 characters long (RFC 5280, ub-organization-name)")
 	l.wrongIf(!domain(a.CAA), "authority.caa", "is '%s': must be a domain name such as ca.example.test", a.CAA)
 	l.wrongIf(a.Validity.Default < Duration(time.Minute), "authority.validity.default", "is %s: at least 1m", a.Validity.Default)
-	l.wrongIf(a.Validity.Max < a.Validity.Default, "authority.validity.max", "is %s, shorter than the default of %s", a.Validity.Max, a.Validity.Default)
+	l.wrongIf(a.Validity.Max < a.Validity.Default && !l.spoilt("authority.validity"), "authority.validity.max", "is %s, shorter than the default of %s", a.Validity.Max, a.Validity.Default)
 	l.wrongIf(a.HTTPPort < 1 || a.HTTPPort > 65535, "authority.http-port", "is %d: must be 1 to 65535", a.HTTPPort)
 	if a.CRLURL != "" {
 		u, err := url.Parse(a.CRLURL)

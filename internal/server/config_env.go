@@ -71,7 +71,7 @@ func (l *loader) override(name, value, path string, c *Config) {
 	if v.Kind() == reflect.Map || v.Kind() == reflect.Slice {
 		var doc yaml.Node
 		if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) == 0 {
-			l.fail("'%s' at %s must be YAML, %s", path, l.from, form(v))
+			l.misread(path, "'%s' at %s must be YAML, %s", path, l.from, form(v))
 			return
 		}
 		node = doc.Content[0]

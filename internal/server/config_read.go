@@ -17,11 +17,25 @@ import (
 type loader struct {
 	lines map[string]string // where each key was given: "line 3", "environment variable ..."
 	from  string            // of the value being read, if not a line
+	bad   []string          // keys with a mistake of form: what is there now is not what the user meant
 	errs  []error
 }
 
 func (l *loader) fail(format string, args ...any) {
 	l.errs = append(l.errs, fmt.Errorf(format, args...))
+}
+
+// misread fails for a mistake of form at a key.
+func (l *loader) misread(key, format string, args ...any) {
+	l.bad = append(l.bad, key)
+	l.fail(format, args...)
+}
+
+// spoilt says whether a mistake of form at the key, below or above it, makes its value worthless to judge.
+func (l *loader) spoilt(key string) bool {
+	return slices.ContainsFunc(l.bad, func(bad string) bool {
+		return bad == "" || bad == key || strings.HasPrefix(bad, key+".") || strings.HasPrefix(bad, key+"[") || strings.HasPrefix(key, bad+".") || strings.HasPrefix(key, bad+"[")
+	})
 }
 
 // where says where a node was written.
@@ -126,7 +140,7 @@ func (l *loader) pairs(n *yaml.Node, v reflect.Value, path string, each func(key
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if line, twice := seen[key.Value]; twice {
-			l.fail("key '%s' at %s was given before, at line %d", join(path, key.Value), l.where(key), line)
+			l.misread(join(path, key.Value), "key '%s' at %s was given before, at line %d", join(path, key.Value), l.where(key), line)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -158,7 +172,7 @@ func (l *loader) wrong(n *yaml.Node, v reflect.Value, path string) {
 			got = "a single value"
 		}
 	}
-	l.fail("%s at %s must be %s, not %s", name, l.where(n), form(v), got)
+	l.misread(path, "%s at %s must be %s, not %s", name, l.where(n), form(v), got)
 }
 
 // form is the form that values of a type have.
@@ -189,7 +203,7 @@ func (l *loader) unknown(key *yaml.Node, t reflect.Type, path string) {
 	} else if homes := homesOf(key.Value); len(homes) > 0 {
 		hint = fmt.Sprintf("did you mean '%s'?", strings.Join(homes, "' or '"))
 	}
-	l.fail("unknown key '%s' at %s: %s", join(path, key.Value), l.where(key), hint)
+	l.misread(join(path, key.Value), "unknown key '%s' at %s: %s", join(path, key.Value), l.where(key), hint)
 }
 
 // keysOf lists the keys of a section.

@@ -202,11 +202,28 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// TestEveryMistakeIsNamed: mistakes of form and of value in one run, each once, and none that only follows from another.
 func TestEveryMistakeIsNamed(t *testing.T) {
 	t.Parallel()
-	_, _, err := load(t, "lissten: x\nworkers: many\nlog: {level: 3, fromat: json}")
-	if err == nil || len(strings.Split(err.Error(), "\n")) != 3 {
-		t.Errorf("three mistakes of form, named: %v", err)
+	for text, want := range map[string][]string{
+		"lissten: x\nworkers: many\nlog: {level: 3, fromat: json}": {"'lissten'", "'workers'", "'log.fromat'", "'log.level'"},
+		"lissten: x\nworkers: 0\nlimits: {names: 5000}":            {"'lissten'", "'workers'", "'limits.names'"},
+		"workers: 2\nworkers: 5000\nresolver: here":                {"'workers' at line 2 was given before", "'resolver'"},
+		"commands: {a: {agrv: [x]}, b: {timeout: 5s}}":             {"'commands.a.agrv'", "'commands.b'"},
+		"kek: {older: [{file: [x]}, {}]}\nroots: {x: [y], z: ''}":  {"'kek.older[0].file'", "'kek.older[1]'", "'roots.x'", "'roots.z'"},
+		"authority: {validity: {defualt: 1d, max: 5d}, caa: '-'}":  {"'authority.validity.defualt'", "'authority.caa'"},
+		"[]": {"the file"},
+	} {
+		_, _, err := load(t, text)
+		if err == nil || len(strings.Split(err.Error(), "\n")) != len(want) {
+			t.Errorf("%q: want one line each for %q: %v", text, want, err)
+			continue
+		}
+		for _, key := range want {
+			if !strings.Contains(err.Error(), key) {
+				t.Errorf("%q: %s is not named: %v", text, key, err)
+			}
+		}
 	}
 }
 
