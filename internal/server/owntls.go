@@ -38,7 +38,7 @@ const (
 func newOwnTLS(ctx context.Context, s *Server) (*ownTLS, error) {
 	t := &ownTLS{s: s}
 	if err := t.refresh(ctx); err != nil {
-		return nil, fmt.Errorf("Certwright's own certificate: %w", err)
+		return nil, fmt.Errorf("the server's own certificate: %w", err)
 	}
 	return t, nil
 }
