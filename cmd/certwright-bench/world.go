@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"certwright/internal/testworld"
 )
@@ -24,6 +25,25 @@ type world struct {
 	tls    string // address of the TLS listener
 	files  string // folder it serves from
 	stops  []func()
+	pairs  sync.Map // by file: a link's target names the version, so that each is read and parsed once
+}
+
+// pair reads what lies in the folder for a name.
+func (w *world) pair(name string) (*tls.Certificate, error) {
+	file := filepath.Join(w.files, name+".pem")
+	real, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := w.pairs.Load(real); ok {
+		return c.(*tls.Certificate), nil
+	}
+	c, err := tls.LoadX509KeyPair(file, filepath.Join(w.files, name+".key"))
+	if err != nil {
+		return nil, err
+	}
+	w.pairs.Store(real, &c)
+	return &c, nil
 }
 
 func newWorld(ctx context.Context, o options) (*world, error) {
@@ -87,8 +107,7 @@ func (w *world) serveTLS() error {
 		if h.ServerName == "" {
 			return nil, errors.New("no server name")
 		}
-		c, err := tls.LoadX509KeyPair(filepath.Join(w.files, h.ServerName+".pem"), filepath.Join(w.files, h.ServerName+".key"))
-		return &c, err
+		return w.pair(h.ServerName)
 	}}}
 	go func() { _ = srv.ServeTLS(ln, "", "") }()
 	w.stops = append(w.stops, func() { _ = srv.Close() })
