@@ -289,7 +289,8 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 		return fail(&order.Problem{Class: order.GiveUp, What: "check the issued certificate", Where: a.URL, Detail: err.Error(), Owner: order.OwnerIssuer, At: r.Now(),
 			Cause: "the authority issued something else than was asked for", Fix: "The current version stays; a new attempt follows"})
 	}
-	r.askWindow(ctx, auth, chain[0], &v)
+	ask := r.Now().Add(v.NotAfter.Sub(v.NotBefore) / 100) // for its renewal information: soon, not in this run
+	v.WindowAt = &ask
 	cert := r.certificate(o, a.KeyType, a.ID, key, chain)
 	results := []order.Result{order.SignedBy{ID: a.ID, Version: v}}
 	if err := r.Vault.Put(ctx, cert); err != nil {
@@ -297,15 +298,6 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 	}
 	r.keep(cert)
 	return append(results, order.Stored{ID: a.ID})
-}
-
-// askWindow says when the version's renewal information is to be asked for: soon, not in this run.
-func (r *run) askWindow(_ context.Context, auth Authority, _ []byte, v *order.Version) {
-	if w, ok := auth.(interface{ HasWindows() bool }); ok && !w.HasWindows() {
-		return
-	}
-	t := r.Now().Add(v.NotAfter.Sub(v.NotBefore) / 100)
-	v.WindowAt = &t
 }
 
 func (r *run) certificate(o *order.Order, k order.KeyType, id string, key keySigner, chain [][]byte) Certificate {

@@ -197,9 +197,8 @@ const (
 // VaultRow is the row of the order's vault.
 type VaultRow struct {
 	Progress
-	Fault   VaultStatus            `json:"fault,omitempty"`   // last failure in the vault's words; empty = none
-	CheckAt time.Time              `json:"checkAt"`           // when it is next looked at
-	Checked time.Time              `json:"checked"`           // when it was last looked at
-	Seen    []evidence.Observation `json:"seen,omitempty"`    // the latest look
-	Restore bool                   `json:"restore,omitempty"` // write the current version again
+	Fault   VaultStatus            `json:"fault,omitempty"` // last failure in the vault's words; empty = none
+	CheckAt time.Time              `json:"checkAt"`         // when it is next looked at
+	Checked time.Time              `json:"checked"`         // when it was last looked at
+	Seen    []evidence.Observation `json:"seen,omitempty"`  // the latest look
 }
