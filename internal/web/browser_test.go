@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -252,6 +254,31 @@ func TestBrowserFirstOrderAppears(t *testing.T) {
 	if c := b.complaints(); c != "" {
 		t.Errorf("console: %s", c)
 	}
+}
+
+// TestBrowserLateExtension holds the stream's script back until htmx has run and had time to begin: the page must be
+// live all the same (a deferred htmx began without it, now and then on a busy machine).
+func TestBrowserLateExtension(t *testing.T) {
+	t.Parallel()
+	w := fixtures()
+	pages := New(w.options())
+	release := make(chan struct{})
+	s := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "hx-sse") {
+			<-release
+		}
+		pages.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	b := open(t, s.URL)
+	b.do(chromedp.Navigate("about:blank"))
+	eval[string](b, fmt.Sprintf("location.href = %q", s.URL+"/"))
+	b.await("htmx", `typeof htmx === "object" && document.body !== null && document.readyState === "interactive"`)
+	eval[int](b, "setTimeout(() => { window.later = true; }, 0)")
+	b.await("a turn of the page's loop", "window.later === true")
+	close(release)
+	b.await("the stream", `document.getElementById("stream").dataset.state === "live"`)
 }
 
 // TestBrowserEveryPageFits looks at every page, narrow and wide, light and dark: nothing overflows
