@@ -4,7 +4,14 @@ package diagnose
 // between two findings, the earlier row stands first.
 func catalogue() []Row {
 	var all []Row
-	for _, part := range [][]Row{rowsOrder, rowsSpread, rowsCertificate, rowsChain, rowsConnection, rowsDNS} {
+	for _, part := range [][]Row{
+		rowsOrder,
+		rowsSpread,
+		rowsCertificate,
+		rowsChain,
+		rowsConnection,
+		rowsDNS,
+	} {
 		all = append(all, part...)
 	}
 	return all

@@ -59,6 +59,13 @@ func newJudge(target string, obs []evidence.Observation, path []order.Stage, now
 		trust: trust{roots: opts.Roots, now: now}, survey: readSurvey(obs, opts.goal())}
 }
 
+// readers turn the evidence into scopes, one for each kind of thing that a cause can be about.
+var readers = []func(*judge) []*scope{
+	(*judge).wireScopes,
+	(*judge).hostScopes,
+	(*judge).orderScopes,
+}
+
 // judgeWith weighs the given rows; tests pass others.
 func (j *judge) judgeWith(rows []Row) Report {
 	r := Report{Target: j.target, DurationMs: j.opts.Took.Milliseconds(), Path: j.path,
@@ -66,8 +73,10 @@ func (j *judge) judgeWith(rows []Row) Report {
 	if r.Path == nil {
 		r.Path = []order.Stage{}
 	}
-	scopes := append(j.wireScopes(), j.hostScopes()...)
-	scopes = append(scopes, j.orderScopes()...)
+	var scopes []*scope
+	for _, read := range readers {
+		scopes = append(scopes, read(j)...)
+	}
 	found, notes := weighAll(rows, scopes)
 	found = append(found, j.problems(found)...)
 	roots := frontier(found)
