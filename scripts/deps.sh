@@ -14,6 +14,11 @@ dig          bind9-dnsutils  a second opinion on DNS answers
 named-checkzone bind9-utils  zone files are checked before they are served
 delv         bind9-dnsutils  a second opinion on DNSSEC
 chromium     chromium        the pages, looked at in a browser
+unbound      unbound         a validating resolver, in the scenarios
+haproxy      haproxy         another server to deploy to, in the scenarios
+nft          nftables        connections that are dropped or cut, in the scenarios
+faketime     faketime        other servers whose clock is wrong
+promtool     prometheus      a second opinion on metrics and alert rules
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
 curl         curl            HTTP in scripts
