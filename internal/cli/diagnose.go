@@ -27,6 +27,8 @@ type DiagnoseHooks struct {
 // diagnoseFlags are the command's flags.
 type diagnoseFlags struct {
 	serverName, caFile, resolver, color string
+	rootHints, trustAnchor              string
+	method, expectIssuer                string
 	timeout                             time.Duration
 }
 
@@ -47,6 +49,10 @@ Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not he
 	s.StringVar(&f.serverName, "sni", "", "the same as --server-name")
 	s.StringVar(&f.caFile, "ca-file", "", "PEM file of the trusted roots, in place of the built-in ones")
 	s.StringVar(&f.resolver, "resolver", "", "DNS server to ask, ADDR[:PORT] (default: the system's)")
+	s.StringVar(&f.rootHints, "root-hints", "", "zone file naming the root name servers to begin at (default: the public ones)")
+	s.StringVar(&f.trustAnchor, "trust-anchor", "", "file of DS records that DNSSEC is held against (default: the public root zone's)")
+	s.StringVar(&f.method, "method", "", "validation method intended: http-01, dns-01 or tls-alpn-01")
+	s.StringVar(&f.expectIssuer, "expect-issuer", "", "authority to be used, by its CAA domain, such as letsencrypt.org")
 	s.DurationVar(&f.timeout, "timeout", inspect.DefaultDeadline, "how long to look at most")
 	s.StringVar(&f.color, "color", "auto", "auto, always or never")
 	_ = s.MarkHidden("sni")
@@ -97,23 +103,25 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 	if err != nil {
 		return diagnose.Report{}, nil, err
 	}
-	resolver, err := resolverAddress(f.resolver)
+	p, err := e.hostProber(f)
 	if err != nil {
 		return diagnose.Report{}, nil, err
 	}
-	// The person at the keyboard names the host: private addresses are theirs to look at.
-	own := probe.Guard{AllowPrivate: true, AllowLoopback: true}
-	p := probe.New(probe.Options{Now: e.Now, From: "cli", Guard: own, Resolver: resolver, Timeout: f.timeout * 3 / 5})
+	issuer, err := intent(f)
+	if err != nil {
+		return diagnose.Report{}, nil, err
+	}
 	start := e.Now()
 	obs := inspect.Host(ctx, inspect.HostOptions{
 		Clock: inspect.Clock{Now: e.Now, From: "cli", Deadline: f.timeout},
-		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p,
+		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p, DNS: p,
+		Method: f.method, ExpectIssuer: issuer,
 		Complete:     func(chain [][]byte) bool { return diagnose.Leads(chain, roots, e.Now()) },
 		Control:      probe.Guard{}.Control,
-		ControlLocal: own.Control,
+		ControlLocal: ownGuard.Control,
 	})
 	now := e.Now()
-	opts := diagnose.Options{Roots: roots, PublicRoots: public, ServerName: name, Host: t.Host, Took: now.Sub(start)}
+	opts := diagnose.Options{Roots: roots, PublicRoots: public, ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
 	return diagnose.Judge(t.String(), obs, nil, now, opts), diagnose.Served(withoutDNS(obs), now, opts), nil
 }
 
@@ -126,23 +134,6 @@ func withoutDNS(obs []evidence.Observation) []evidence.Observation {
 		}
 	}
 	return out
-}
-
-// resolverAddress checks --resolver.
-func resolverAddress(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	host, port, err := splitTarget(s)
-	if err == nil {
-		if _, err = parseTarget(host); err == nil && port == "443" && s != host+":443" {
-			return s, nil // no port: the prober adds the DNS's own
-		}
-	}
-	if err != nil {
-		return "", usage("--resolver %q is not ADDR or ADDR:PORT", s)
-	}
-	return s, nil
 }
 
 // trustedRoots are the built-in roots (Mozilla's), or those of a PEM file in their place.

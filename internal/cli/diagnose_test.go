@@ -144,7 +144,9 @@ func TestDiagnoseUsage(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{}, {"a", "b"}, {"a b.c"}, {"a.test", "--color", "red"}, {"a.test", "--timeout", "0s"}, {"a.test", "--resolver", "::x"}, {"a.test", "--sni", "b.test:1"}} {
+	for _, args := range [][]string{{}, {"a", "b"}, {"a b.c"}, {"a.test", "--color", "red"}, {"a.test", "--timeout", "0s"}, {"a.test", "--resolver", "::x"}, {"a.test", "--sni", "b.test:1"},
+		{"a.test", "--method", "http"}, {"a.test", "--expect-issuer", "a b"}, {"a.test", "--expect-issuer", "letsencrypt"}, {"a.test", "--root-hints", empty}, {"a.test", "--root-hints", empty + ".gone"},
+		{"a.test", "--trust-anchor", empty}} {
 		var u Usage
 		if _, err := diagnoseRun(t, DiagnoseHooks{}, false, nil, args...); !errors.As(err, &u) {
 			t.Errorf("%q: %v is not an error of usage", args, err)

@@ -19,6 +19,9 @@ type Options struct {
 	ServerName string
 	// Host is what was resolved to find the addresses; empty = ServerName.
 	Host string
+	// Method is the ACME validation method that is intended (http-01, dns-01, tls-alpn-01), and
+	// ExpectIssuer the CAA domain of the authority to be used; both empty = nothing is to be issued.
+	Method, ExpectIssuer string
 	// Order is the order whose path is given; nil for a bare host.
 	Order *order.Order
 	// Took is written to the report as its duration.

@@ -11,13 +11,11 @@ import (
 	"certwright/internal/evidence"
 )
 
-// Prober is what Host looks with; package probe has one.
+// Prober is what the TLS leg looks with; package probe has one.
 type Prober interface {
 	// SurveyTLS shakes hands with every address of the host for each of the names and for none,
 	// offering any, only ECDSA and only RSA certificates: one observation each, its Data an evidence.Served.
 	SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation
-	// LookDNS asks one question; Data is an evidence.Resolved.
-	LookDNS(ctx context.Context, name, qtype string) evidence.Observation
 }
 
 // Nobody is a name that no server is configured for (RFC 6761 section 6.4): what it gets is what a
@@ -31,7 +29,14 @@ type HostOptions struct {
 	Port       string
 	ServerName string   // the name that clients ask for; empty = Host
 	Others     []string // further names that the same server may hold certificates for; their parents are tried by itself
-	Prober     Prober
+
+	// What is intended, empty where nothing is: the ACME validation method (http-01, dns-01,
+	// tls-alpn-01), and the CAA domain of the authority to be used.
+	Method, ExpectIssuer string
+
+	// One prober a leg; a leg without one is not looked at.
+	Prober Prober    // TLS
+	DNS    DNSProber // DNS, DNSSEC, CAA
 
 	// Complete says whether a chain needs nothing more, so that no issuer has to be fetched. Nil =
 	// issuers are fetched of chains of one certificate.
@@ -47,20 +52,30 @@ type HostOptions struct {
 // Control is a net.Dialer.Control: it refuses an address by an error.
 type Control func(network, address string, c syscall.RawConn) error
 
-// Host looks at what a host serves, the cheapest looks first: handshakes; the DNS only where no
-// address was found; issuers only of chains that are not complete.
+// Host looks at what a host serves and at what leads there: every leg at once, within one deadline.
 func Host(ctx context.Context, o HostOptions) []evidence.Observation {
 	ctx, cancel := context.WithTimeout(ctx, o.deadline())
 	defer cancel()
 	if o.ServerName == "" {
 		o.ServerName = o.Host
 	}
+	legs := []func(context.Context) []evidence.Observation{o.lookTLS, o.lookDNS}
+	out := make([][]evidence.Observation, len(legs))
+	var wg sync.WaitGroup
+	for i, leg := range legs {
+		wg.Go(func() { out[i] = leg(ctx) })
+	}
+	wg.Wait()
+	return slices.Concat(out...)
+}
+
+// lookTLS is the TLS leg: handshakes first, issuers only of chains that are not complete.
+func (o HostOptions) lookTLS(ctx context.Context) []evidence.Observation {
+	if o.Prober == nil {
+		return nil
+	}
 	o.tell("shaking hands with every address of %s", o.Host)
 	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, o.names())
-	if unresolved(obs) {
-		o.tell("asking the DNS about %s", o.Host)
-		return append(obs, o.askDNS(ctx)...)
-	}
 	return append(obs, o.issuers(ctx, obs)...)
 }
 
@@ -78,39 +93,6 @@ func (o HostOptions) names() []string {
 	if !strings.HasPrefix(o.ServerName, "www.") && !strings.HasPrefix(o.ServerName, "*.") {
 		out = append(out, "www."+o.ServerName)
 	}
-	return out
-}
-
-// unresolved says whether no address was found.
-func unresolved(obs []evidence.Observation) bool {
-	found := false
-	for _, x := range obs {
-		s, ok := evidence.Decode[evidence.Served](x)
-		if !ok {
-			continue
-		}
-		if s.ErrorClass != "unresolvable" {
-			return false
-		}
-		found = true
-	}
-	return found
-}
-
-// askDNS asks for the host's addresses, for the domains above it, and for what always exists: the
-// comparison tells a missing name from a missing domain from a dead resolver.
-func (o HostOptions) askDNS(ctx context.Context) []evidence.Observation {
-	type question struct{ name, kind string }
-	qs := []question{{o.Host, "A"}, {o.Host, "AAAA"}, {".", "NS"}}
-	if up := parent(o.Host); up != "" {
-		qs = append(qs, question{up, "SOA"})
-	}
-	out := make([]evidence.Observation, len(qs))
-	var wg sync.WaitGroup
-	for i, q := range qs {
-		wg.Go(func() { out[i] = o.Prober.LookDNS(ctx, q.name, q.kind) })
-	}
-	wg.Wait()
 	return out
 }
 

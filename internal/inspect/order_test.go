@@ -52,9 +52,11 @@ func (d dnsOnly) LookDNS(_ context.Context, name, qtype string) evidence.Observa
 	return evidence.Observation{Probe: evidence.ProbeDNS}
 }
 
-func TestDNSIsAskedOnlyWithoutAddresses(t *testing.T) {
+func (d dnsOnly) WalkDNS(context.Context, evidence.DNSAsk) []evidence.Observation { return nil }
+
+func TestDNSIsAsked(t *testing.T) {
 	d := dnsOnly{make(chan string, 9)}
-	inspect.Host(t.Context(), inspect.HostOptions{Clock: inspect.Clock{Now: time.Now}, Host: "www.a.test", Port: "443", Prober: d})
+	inspect.Host(t.Context(), inspect.HostOptions{Clock: inspect.Clock{Now: time.Now}, Host: "www.a.test", Port: "443", Prober: d, DNS: d})
 	close(d.asked)
 	got := map[string]bool{}
 	for q := range d.asked {

@@ -37,6 +37,12 @@ type Options struct {
 	// hosts that a configuration pins.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 
+	// Roots and Anchors are where a walk through the DNS begins and what its signatures are held
+	// against; empty = the public root zone's, built in.
+	Roots   []RootServer
+	Anchors []Anchor
+	DNSPort string // of the name servers that a walk asks; empty = 53
+
 	Timeout   time.Duration // of one look at one address; 0 = 10 s
 	HTTPPorts []int         // ports besides 80 and 443 that a redirect may lead to
 	UserAgent string        // of HTTP looks; empty = "certwright-probe"
@@ -55,6 +61,9 @@ func New(o Options) *Prober {
 	}
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
+	}
+	if o.DNSPort == "" {
+		o.DNSPort = "53"
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "certwright-probe"
