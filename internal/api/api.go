@@ -92,6 +92,7 @@ type Options struct {
 	Encoder  Encoder
 	Auth     Auth
 	Diagnose func(ctx context.Context, id order.ID) (any, error)
+	Bundle   func(ctx context.Context, id order.ID) ([]byte, error) // one redacted file of all that is known of an order
 	Roots    func() []byte                                          // the built-in authority's roots, PEM
 	CRL      func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
 	Ready    func(ctx context.Context) error                        // nil = ready to serve

@@ -21,6 +21,22 @@ func (a *API) diagnose(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// bundle gives all that is known of an order as one redacted file.
+func (a *API) bundle(w http.ResponseWriter, r *request) error {
+	if _, err := a.load(r); err != nil {
+		return err
+	}
+	data, err := a.Bundle(r.Context(), r.scope)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/gzip")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+r.scope.Name+`.certwright.gz"`)
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write(data)
+	return err
+}
+
 func (a *API) counts(w http.ResponseWriter, r *request) error {
 	counts, err := a.Reader.CountOrders(r.Context(), r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
 	if err != nil {

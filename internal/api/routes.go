@@ -37,6 +37,7 @@ func (a *API) Routes() []Route {
 		{"POST", "/v1/orders/{name}/again", cert + "/Write", a.command(a.again)},
 		{"POST", "/v1/orders/{name}/export", cert + "/export/Action", a.export},
 		{"GET", "/v1/orders/{name}/diagnose", cert + "/detectors/Read", a.diagnose},
+		{"GET", "/v1/orders/{name}/bundle", cert + "/detectors/Read", a.bundle},
 		{"GET", "/v1/orders/{name}/timeline", cert + "/Read", a.orderEvents},
 		{"GET", "/v1/orders/{name}/follow", cert + "/Read", a.follow},
 		{"GET", "/v1/timeline", cert + "/Read", a.allEvents},

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ type diagnoseFlags struct {
 	serverName, caFile, resolver, color string
 	rootHints, trustAnchor              string
 	method, expectIssuer                string
+	from                                string // a bundle to explain in place of a target
 	timeout                             time.Duration
 }
 
@@ -37,12 +39,18 @@ type diagnoseFlags struct {
 func NewDiagnoseCommand(e *Env, hooks DiagnoseHooks) *cobra.Command {
 	var f diagnoseFlags
 	c := &cobra.Command{
-		Use: "diagnose TARGET", Short: "Say what is wrong with a certificate, why, and what to do", Args: oneArg("TARGET: HOST, HOST:PORT, an https:// address, or an order's name"),
+		Use: "diagnose TARGET", Short: "Say what is wrong with a certificate, why, and what to do",
+		Args: func(c *cobra.Command, args []string) error {
+			if f.from != "" {
+				return noArgs(c, args)
+			}
+			return oneArg("TARGET: HOST, HOST:PORT, an https:// address, or an order's name")(c, args)
+		},
 		Long: `Look at a host from outside (every address, with and without server name, RSA and ECDSA), or at everything
 along an order's path, and name the root cause with its evidence, what it is not, and the fix.
 
 Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not healthy.`,
-		Example: "  certwright diagnose shop.example.com\n  certwright diagnose '[2001:db8::1]:8443' --server-name shop.example.com\n  certwright diagnose localhost:8443 --ca-file root.pem\n  certwright diagnose www -o json",
+		Example: "  certwright diagnose shop.example.com\n  certwright diagnose '[2001:db8::1]:8443' --server-name shop.example.com\n  certwright diagnose localhost:8443 --ca-file root.pem\n  certwright diagnose www -o json\n  certwright diagnose --from www.certwright.gz",
 	}
 	s := c.Flags()
 	s.StringVar(&f.serverName, "server-name", "", "name that clients ask for, where it is not TARGET's")
@@ -54,9 +62,12 @@ Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not he
 	s.StringVar(&f.method, "method", "", "validation method intended: http-01, dns-01 or tls-alpn-01")
 	s.StringVar(&f.expectIssuer, "expect-issuer", "", "authority to be used, by its CAA domain, such as letsencrypt.org")
 	s.DurationVar(&f.timeout, "timeout", inspect.DefaultDeadline, "how long to look at most")
+	s.StringVar(&f.from, "from", "", "explain a file of 'certwright bundle' in place of TARGET; - is standard input")
 	s.StringVar(&f.color, "color", "auto", "auto, always or never")
 	_ = s.MarkHidden("sni")
-	c.RunE = func(c *cobra.Command, args []string) error { return e.diagnose(c.Context(), args[0], f, hooks) }
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return e.diagnose(c.Context(), strings.Join(args, ""), f, hooks)
+	}
 	return c
 }
 
@@ -65,6 +76,9 @@ func (e *Env) diagnose(ctx context.Context, target string, f diagnoseFlags, hook
 	paint, err := e.painter(f.color)
 	if err != nil {
 		return err
+	}
+	if f.from != "" {
+		return e.diagnoseFile(f.from, paint)
 	}
 	if f.timeout <= 0 {
 		return usage("--timeout must be longer than nothing")
@@ -122,7 +136,7 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 	})
 	now := e.Now()
 	opts := diagnose.Options{Roots: roots, PublicRoots: public, ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
-	return diagnose.Judge(t.String(), obs, nil, now, opts), diagnose.Served(withoutDNS(obs), now, opts), nil
+	return diagnose.Case{Target: t.String(), Now: now, Observations: obs, Options: opts}.Judge(), diagnose.Served(withoutDNS(obs), now, opts), nil
 }
 
 // withoutDNS leaves the handshakes.

@@ -150,6 +150,12 @@ func (c *Client) Diagnose(ctx context.Context, name string) (report json.RawMess
 	return report, err
 }
 
+// Bundle reads all that is known of an order, redacted, as one file.
+func (c *Client) Bundle(ctx context.Context, name string) (data []byte, err error) {
+	err = c.Call(ctx, "GET", path(name, "bundle"), nil, nil, &data)
+	return data, err
+}
+
 // SaveSite creates or changes a site.
 func (c *Client) SaveSite(ctx context.Context, name string, s site.Site, create bool) (saved site.Site, err error) {
 	var r struct {

@@ -9,23 +9,24 @@ import (
 	"certwright/internal/order"
 )
 
-// Options are what a judgement needs besides the evidence.
+// Options are what a judgement needs besides the evidence. They are written down with a Case, Roots apart.
 type Options struct {
 	// Roots are what clients trust. Nil trusts nothing, so that every chain ends in an unknown root.
-	Roots *x509.CertPool
+	Roots *x509.CertPool `json:"-"`
 	// PublicRoots says that Roots are those of browsers and systems, whose limits then hold.
-	PublicRoots bool
+	PublicRoots bool `json:"publicRoots,omitempty"`
 	// ServerName is the name that clients ask for; empty = every name that was sent as SNI.
-	ServerName string
+	ServerName string `json:"serverName,omitempty"`
 	// Host is what was resolved to find the addresses; empty = ServerName.
-	Host string
+	Host string `json:"host,omitempty"`
 	// Method is the ACME validation method that is intended (http-01, dns-01, tls-alpn-01), and
 	// ExpectIssuer the CAA domain of the authority to be used; both empty = nothing is to be issued.
-	Method, ExpectIssuer string
+	Method       string `json:"method,omitempty"`
+	ExpectIssuer string `json:"expectIssuer,omitempty"`
 	// Order is the order whose path is given; nil for a bare host.
-	Order *order.Order
+	Order *order.Order `json:"order,omitempty"`
 	// Took is written to the report as its duration.
-	Took time.Duration
+	Took time.Duration `json:"tookNs,omitempty"`
 }
 
 // goal is the name that a look has to be for to count. The endpoints of an order each have their own,

@@ -22,14 +22,25 @@ func (f observe) Observe(ctx context.Context) []evidence.Observation { return f(
 
 // Diagnose looks at everything along an order's path now and says what is wrong, root cause first.
 func (s *Server) Diagnose(ctx context.Context, id order.ID) (diagnose.Report, error) {
-	o, err := s.Store.LoadOrder(ctx, id)
+	c, err := s.examine(ctx, id)
 	if err != nil {
 		return diagnose.Report{}, err
+	}
+	return c.Judge(), nil
+}
+
+// examine gathers everything along an order's path now: the case that is judged here, or written down to be
+// judged elsewhere.
+func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error) {
+	o, err := s.Store.LoadOrder(ctx, id)
+	if err != nil {
+		return diagnose.Case{}, err
 	}
 	began := s.Now()
 	obs := inspect.Order(ctx, o, s.sources(ctx, o), inspect.Clock{Now: s.Now, From: "server"})
 	now := s.Now()
-	return diagnose.Judge(o.ID.Name, obs, o.Path(now), now, diagnose.Options{Roots: s.trusted(o), ServerName: firstName(o), Order: o, Took: now.Sub(began)}), nil
+	return diagnose.Case{Target: o.ID.Name, Now: now, Observations: obs, Path: o.Path(now),
+		Options: diagnose.Options{Roots: s.trusted(o), ServerName: firstName(o), Order: o, Took: now.Sub(began)}}, nil
 }
 
 func firstName(o *order.Order) string {
