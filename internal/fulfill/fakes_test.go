@@ -147,6 +147,7 @@ type proofsFake struct {
 	ever    int
 	publish func(p order.Proof) error
 	stuck   error // of withdrawing
+	memory  bool  // a crash withdraws by itself
 	// withdrawn is told of each proof that went.
 	withdrawn func(p order.Proof)
 }
@@ -176,6 +177,8 @@ func (v *proofsFake) Withdraw(_ context.Context, _ []site.Site, p order.Proof) e
 	}
 	return nil
 }
+
+func (v *proofsFake) LeavesNothing([]site.Site, order.Proof) bool { return v.memory }
 
 func (v *proofsFake) Preflight(context.Context, order.Proof) []evidence.Observation { return nil }
 

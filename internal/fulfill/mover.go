@@ -78,16 +78,18 @@ func (m *Mover) Advance(ctx context.Context, id order.ID) error {
 // run is one Advance. The order it holds is replaced, never changed: steps read the one they began with.
 type run struct {
 	*Mover
-	mu    sync.Mutex // guards held and fresh, which steps share
-	o     *order.Order
-	busy  map[order.Step]bool
-	count map[order.Step]int
-	out   chan outcome
-	held  map[string]func()      // slots at issuers, by key type
-	fresh map[string]Certificate // versions that this run obtained: they need not be read back from the vault
-	gone  bool                   // the row was removed
-	lost  bool                   // another worker has the lease now
-	stop  bool                   // we are shutting down: nothing new is begun, the lease is let go
+	mu     sync.Mutex // guards held, fresh and early, which steps share
+	o      *order.Order
+	busy   map[order.Step]bool
+	count  map[order.Step]int
+	out    chan outcome
+	held   map[string]func()              // slots at issuers, by key type
+	fresh  map[string]Certificate         // versions that this run obtained: they need not be read back from the vault
+	early  early                          // attempts that go on while their beginning is being recorded
+	launch func(order.Step, *order.Order) // begins a step beside the others
+	gone   bool                           // the row was removed
+	lost   bool                           // another worker has the lease now
+	stop   bool                           // we are shutting down: nothing new is begun, the lease is let go
 }
 
 // outcome is what a step gave. A partial one leaves the step running.
@@ -103,14 +105,19 @@ type outcome struct {
 func (r *run) walk(ctx context.Context) error {
 	steps, cancel := context.WithCancel(ctx)
 	defer cancel()
+	r.launch = func(s order.Step, o *order.Order) {
+		r.busy[s] = true
+		r.count[s]++
+		go r.work(steps, s, o)
+	}
 	beat := time.NewTicker(r.Lease / 3)
 	defer beat.Stop()
 	for {
-		if r.stop = ctx.Err() != nil; !r.stop && !r.lost {
-			r.start(steps)
+		if r.stop = ctx.Err() != nil; !r.stop && !r.lost && !r.gone {
+			r.start()
 		}
-		if r.lost {
-			cancel() // another worker is at it: what we still do would be done twice
+		if r.lost || r.gone {
+			cancel() // another worker is at it, or nobody wants it any more
 		}
 		if len(r.busy) == 0 {
 			break
@@ -137,14 +144,12 @@ func (r *run) walk(ctx context.Context) error {
 }
 
 // start begins every due step that is not running.
-func (r *run) start(ctx context.Context) {
+func (r *run) start() {
 	for _, s := range r.o.Next(r.Now()) {
 		if r.busy[s] || r.count[s] >= sameStep || s.Kind == order.StepUnsay && r.busy[order.Step{Kind: order.StepObtain, Key: s.Key}] {
 			continue // an attempt that ended meanwhile may be publishing still
 		}
-		r.busy[s] = true
-		r.count[s]++
-		go r.work(ctx, s, r.o)
+		r.launch(s, r.o)
 	}
 }
 
@@ -220,20 +225,25 @@ func (r *run) commit(ctx context.Context, results ...order.Result) error {
 		next := r.o.Clone()
 		events := next.Apply(now, results...)
 		r.hold(next, now)
+		r.goAhead(next, now)
 		err := r.Store.SaveOrder(ctx, next, next.Project(now), events)
 		if err == nil {
 			r.o = next
+			r.recorded(next)
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {
+			r.recorded(nil)
 			return fmt.Errorf("save: %w", err)
 		}
 		fresh, err := r.Store.LoadOrder(ctx, r.o.ID)
 		if errors.Is(err, ErrNotFound) {
 			r.gone = true
+			r.recorded(nil)
 			return nil
 		}
 		if err != nil {
+			r.recorded(nil)
 			return fmt.Errorf("load after a conflict: %w", err)
 		}
 		r.lost = fresh.LeaseOwner != r.Node

@@ -143,6 +143,9 @@ type Verifier interface {
 	// class Waiting whose Fix tells the owner what to publish by hand (TXT with no way to write the zone).
 	Publish(ctx context.Context, sites []site.Site, p order.Proof) error
 	Withdraw(ctx context.Context, sites []site.Site, p order.Proof) error
+	// LeavesNothing says whether Publish writes the proof into this process's memory alone, so that a crash
+	// withdraws it.
+	LeavesNothing(sites []site.Site, p order.Proof) bool
 	// Preflight looks at the proof from here before the authority is asked: evidence, never a gate.
 	Preflight(ctx context.Context, p order.Proof) []evidence.Observation
 }

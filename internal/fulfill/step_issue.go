@@ -93,6 +93,9 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if !opening.Replaced {
 		a.Replaces = ""
 	}
+	if r.leavesNothing(ctx, o, &a) {
+		r.early.allow(a.ID)
+	}
 	return []order.Result{order.Began{Attempt: a}}
 }
 
@@ -166,6 +169,9 @@ func (r *run) obtain(ctx context.Context, s order.Step, o *order.Order, a *order
 	if r.Now().Sub(began) > time.Second { // a person is watching: show what is done so far
 		r.out <- outcome{step: s, results: results, partial: true}
 		results = nil
+	}
+	if !r.early.wait(ctx, a.ID) {
+		return nil // the attempt is not on record, so nothing of it is finalised; who takes the order up begins anew
 	}
 	return append(results, r.sign(ctx, o, a, auth, proofs)...)
 }

@@ -104,6 +104,12 @@ func (v *Verifier) Publish(ctx context.Context, sites []site.Site, p order.Proof
 	return v.pageByHand(p)
 }
 
+// LeavesNothing says whether the proof is published in memory alone: on the own listener, for an ACME authority,
+// with no webroot to write to.
+func (v *Verifier) LeavesNothing(sites []site.Site, p order.Proof) bool {
+	return p.Method == order.MethodHTTP01 && v.o.Responder != nil && len(webrootsOf(sites)) == 0
+}
+
 // write puts the file under the webroots of the sites and counts them.
 func (v *Verifier) write(sites []site.Site, p order.Proof, path string) (int, error) {
 	names := webrootsOf(sites)
