@@ -96,6 +96,10 @@ func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, wo
 }
 
 func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
+	now, thing := m.Now(), "group "+id.Subscription+"/"+id.Group
+	if m.recent.well(thing, now) {
+		return nil
+	}
 	state, err := m.Store.SubscriptionState(ctx, id.Subscription)
 	if errors.Is(err, ErrNotFound) {
 		return &order.Refusal{Kind: order.NotFound, Code: "SubscriptionNotFound", Property: "subscription", Message: fmt.Sprintf("there is no subscription %s", id.Subscription)}
@@ -113,6 +117,7 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 	if !ok {
 		return &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Property: "resourceGroup", Message: fmt.Sprintf("there is no resource group %s", id.Group), Fix: "Create it, or use the group " + order.DefaultGroup}
 	}
+	m.recent.found(thing, now)
 	return nil
 }
 
@@ -146,9 +151,14 @@ func (m *Mover) checkVaultOf(ctx context.Context, spec *order.Spec) error {
 	if spec.Content == "" {
 		spec.Content = secret.ContentPFX
 	}
+	now, thing := m.Now(), "vault "+spec.Vault
+	if m.recent.well(thing, now) {
+		return nil
+	}
 	if err := m.Vault.Exists(ctx, spec.Vault); err != nil {
 		return &order.Refusal{Kind: order.Unsuitable, Code: "VaultNotUsable", Property: "vault", Message: err.Error(), Fix: "Use the vault " + DefaultVault}
 	}
+	m.recent.found(thing, now)
 	return nil
 }
 

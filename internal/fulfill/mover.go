@@ -31,8 +31,9 @@ type Options struct {
 // Mover moves orders and takes commands.
 type Mover struct {
 	Options
-	slots slots
-	holds holds
+	slots  slots
+	holds  holds
+	recent recent
 }
 
 // New makes a Mover.
@@ -78,7 +79,7 @@ func (m *Mover) Advance(ctx context.Context, id order.ID) error {
 // run is one Advance. The order it holds is replaced, never changed: steps read the one they began with.
 type run struct {
 	*Mover
-	mu     sync.Mutex // guards held, fresh and early, which steps share
+	mu     sync.Mutex // guards held, fresh and sited, which steps share
 	o      *order.Order
 	busy   map[order.Step]bool
 	count  map[order.Step]int
@@ -86,6 +87,7 @@ type run struct {
 	held   map[string]func()              // slots at issuers, by key type
 	fresh  map[string]Certificate         // versions that this run obtained: they need not be read back from the vault
 	early  early                          // attempts that go on while their beginning is being recorded
+	sited  map[string]sited               // sites that this run has read
 	launch func(order.Step, *order.Order) // begins a step beside the others
 	gone   bool                           // the row was removed
 	lost   bool                           // another worker has the lease now

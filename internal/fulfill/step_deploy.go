@@ -40,7 +40,7 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 	fail := func(p *order.Problem) []order.Result {
 		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: p}}
 	}
-	s, err := r.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, d.Site)
+	s, err := r.site(ctx, o, d.Site)
 	if err != nil {
 		return fail(r.problem(err, "read site "+d.Site))
 	}

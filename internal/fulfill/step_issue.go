@@ -110,9 +110,17 @@ func wanted(o *order.Order, k order.KeyType) (order.Need, bool) {
 
 // suspended is the problem of an order whose subscription is not Enabled: nothing new is bought for it.
 func (r *run) suspended(ctx context.Context, o *order.Order) *order.Problem {
+	now, thing := r.Now(), "subscription "+o.ID.Subscription
+	if r.recent.well(thing, now) {
+		return nil
+	}
 	state, err := r.Store.SubscriptionState(ctx, o.ID.Subscription)
-	if err != nil || state == "Enabled" {
+	if err != nil {
 		return nil // a subscription that cannot be read stops nothing
+	}
+	if state == "Enabled" {
+		r.recent.found(thing, now)
+		return nil
 	}
 	return &order.Problem{Class: order.Waiting, What: "new order", Where: "subscription " + o.ID.Subscription, Detail: "the subscription is " + state, ID: "sub-disabled",
 		Owner: order.OwnerAdmin, Cause: "the account behind it is suspended or cancelled", Fix: "Enable the subscription, then sync", At: r.Now()}
