@@ -7,14 +7,21 @@ type Served struct {
 	Address    string        `json:"address"`              // ip:port dialled
 	ServerName string        `json:"serverName,omitempty"` // SNI sent; empty = none
 	Family     string        `json:"family"`               // ip4 or ip6
-	Offered    string        `json:"offered"`              // signature family offered: "any", "ecdsa" or "rsa"
+	Offered    string        `json:"offered"`              // what was offered: "any", "ecdsa", "rsa" or "tls1.2"
 	Version    string        `json:"version,omitempty"`    // negotiated, such as "TLS 1.3"
 	Cipher     string        `json:"cipher,omitempty"`
 	Chain      [][]byte      `json:"chain,omitempty"` // DER as sent, leaf first as the server sent it
 	Stapled    []byte        `json:"stapled,omitempty"`
 	Error      string        `json:"error,omitempty"`      // dial or handshake error text
-	ErrorClass string        `json:"errorClass,omitempty"` // refused, timeout, reset, alert, not-tls, unreachable, unresolvable, forbidden, other
+	ErrorClass string        `json:"errorClass,omitempty"` // refused, timeout, reset, alert, not-tls, no-starttls, unreachable, unresolvable, forbidden, other
 	PlainHTTP  bool          `json:"plainHttp,omitempty"`  // the bytes that came back were HTTP
+	StartTLS   string        `json:"startTls,omitempty"`   // the protocol spoken before TLS, such as "smtp"
+	Legacy     bool          `json:"legacy,omitempty"`     // a current client was refused (Error); the chain was given to one of the past
+	SCTs       int           `json:"scts,omitempty"`       // signed certificate timestamps sent in the handshake (RFC 6962 section 3.3)
+	ClientCert bool          `json:"clientCert,omitempty"` // the server asked for a certificate of the client
+	HTTPStatus int           `json:"httpStatus,omitempty"` // what it answered to a request without one
+	Greeting   string        `json:"greeting,omitempty"`   // the first bytes that came back in place of TLS, printable
+	Speaks     string        `json:"speaks,omitempty"`     // the protocol that the greeting is of, in the words of StartTLS
 	Took       time.Duration `json:"tookNs,omitempty"`
 }
 
@@ -104,4 +111,15 @@ type Issuers struct {
 	URLs  []string `json:"urls,omitempty"`  // asked, in order; none = the certificate names no place
 	Chain [][]byte `json:"chain,omitempty"` // DER as fetched, nearest issuer first
 	Error string   `json:"error,omitempty"` // why the search stopped short of a self-signed certificate
+}
+
+// Tried is the raw evidence of another way of looking, after a handshake brought nothing (ProbeTLS, Check "tried").
+type Tried struct {
+	Address    string `json:"address"` // ip:port dialled
+	ServerName string `json:"serverName,omitempty"`
+	What       string `json:"what"`   // "a PROXY header", "plain HTTP", or a protocol in the words of Served.StartTLS
+	Worked     bool   `json:"worked"` // it brought what the handshake alone did not
+	Seen       string `json:"seen,omitempty"`
+	HTTPStatus int    `json:"httpStatus,omitempty"` // of plain HTTP
+	Error      string `json:"error,omitempty"`
 }

@@ -19,6 +19,7 @@ const (
 	ClassReset        = "reset"        // connected, then cut off
 	ClassAlert        = "alert"        // a TLS alert: the server speaks TLS and refused
 	ClassNotTLS       = "not-tls"      // what came back was not TLS
+	ClassNoStartTLS   = "no-starttls"  // it speaks the protocol that should turn to TLS, and does not offer that
 	ClassUnreachable  = "unreachable"  // no route from here, such as IPv6 on a host without it
 	ClassUnresolvable = "unresolvable" // the host has no address, or the resolver did not say
 	ClassForbidden    = "forbidden"    // the guard's refusal: it was not dialled
@@ -47,7 +48,9 @@ func ErrorClass(err error) string {
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH),
 		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
 		return ClassUnreachable
-	case errors.As(err, &header), errors.Is(err, errNotTLS):
+	case errors.Is(err, errNoStartTLS):
+		return ClassNoStartTLS
+	case errors.As(err, &header), errors.Is(err, errNotTLS), errors.Is(err, errOtherProtocol):
 		return ClassNotTLS
 	case errors.As(err, &alert), errors.As(err, &op) && op.Op == "remote error":
 		return ClassAlert

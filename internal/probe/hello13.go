@@ -63,6 +63,9 @@ func (p *Prober) handshake13(ctx context.Context, l tlsLook, s *evidence.Served)
 		return err
 	}
 	defer conn.Close()
+	if err := p.begin(ctx, conn, l); err != nil {
+		return err
+	}
 	if t, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(t); err != nil {
 			return err

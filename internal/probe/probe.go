@@ -42,6 +42,9 @@ type Options struct {
 	Roots   []RootServer
 	Anchors []Anchor
 	DNSPort string // of the name servers that a walk asks; empty = 53
+	// StartTLS is the protocol to speak before TLS: one of StartProtocols, StartNone, or empty = as is usual
+	// at the port.
+	StartTLS string
 
 	Timeout   time.Duration // of one look at one address; 0 = 10 s
 	HTTPPorts []int         // ports besides 80 and 443 that a redirect may lead to

@@ -10,8 +10,9 @@ import (
 // maxSurveyNames bounds the server names of one survey.
 const maxSurveyNames = 10
 
-// SurveyTLS looks at all that a port serves: every address, each of the names as server name and none
-// at all, offering any, only ECDSA and only RSA certificates. No names = the host itself. Each handshake
+// SurveyTLS looks at all that a port serves: every address; the first of the names and no name at all offering
+// any, only ECDSA and only RSA certificates, the first name also without TLS 1.3; the other names once. Where the port, or
+// Options.StartTLS, says so, another protocol is spoken first (starttls.go). No names = the host itself. Each handshake
 // is one observation of Check "handshake", its Data an evidence.Served:
 //
 //	PASS     a chain came (Seen is the leaf's serial)
@@ -19,7 +20,8 @@ const maxSurveyNames = 10
 //	UNKNOWN  not possible from here; or, offering one family, an alert: the server has no certificate of
 //	         that family, which is normal (Reason says it)
 //
-// An address where nothing answers at all is tried once, not once a combination.
+// An address where nothing answers at all is tried once, not once a combination; what was then tried in other
+// ways comes as observations of Check "tried", their Data an evidence.Tried.
 func (p *Prober) SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation {
 	lctx, cancel := p.limit(ctx)
 	addrs, err := p.addresses(lctx, host)
@@ -35,9 +37,9 @@ func (p *Prober) SurveyTLS(ctx context.Context, host, port string, names []strin
 	perAddr := make([][]evidence.Observation, len(addrs))
 	each(len(addrs), func(i int) {
 		var looks []tlsLook
-		for _, n := range names {
-			for _, f := range []string{OfferAny, OfferECDSA, OfferRSA} {
-				looks = append(looks, tlsLook{addr: addrs[i], port: port, name: n, offered: f})
+		for k, n := range names {
+			for _, f := range offers(k, n) {
+				looks = append(looks, tlsLook{addr: addrs[i], port: port, name: n, offered: f, start: p.startProtocol(port)})
 			}
 		}
 		perAddr[i] = p.surveyAddress(ctx, looks)
@@ -49,16 +51,36 @@ func (p *Prober) SurveyTLS(ctx context.Context, host, port string, names []strin
 	return out
 }
 
+// offers are what is offered with the k-th name.
+func offers(k int, name string) []string {
+	switch {
+	case k == 0 && name != "":
+		return []string{OfferAny, OfferECDSA, OfferRSA, OfferTLS12}
+	case name == "":
+		return []string{OfferAny, OfferECDSA, OfferRSA}
+	}
+	return []string{OfferAny}
+}
+
 // surveyAddress makes the first look and, if a TLS server answered it, the others.
 func (p *Prober) surveyAddress(ctx context.Context, looks []tlsLook) []evidence.Observation {
 	first, served := p.handshakeObservation(ctx, looks[0])
+	out := []evidence.Observation{first}
 	if len(served.Chain) == 0 && served.ErrorClass != ClassAlert {
-		return []evidence.Observation{first}
+		tried, start := p.tryOn(ctx, looks[0], served)
+		out = append(out, tried...)
+		if start == "" {
+			return out
+		}
+		for i := range looks {
+			looks[i].start = start
+		}
+	} else {
+		looks = looks[1:]
 	}
-	out := make([]evidence.Observation, len(looks))
-	out[0] = first
-	each(len(looks)-1, func(i int) { out[i+1], _ = p.handshakeObservation(ctx, looks[i+1]) })
-	return out
+	rest := make([]evidence.Observation, len(looks))
+	each(len(looks), func(i int) { rest[i], _ = p.handshakeObservation(ctx, looks[i]) })
+	return append(out, rest...)
 }
 
 func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.Observation, evidence.Served) {
@@ -72,6 +94,8 @@ func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.
 		if o.Seen = serialWord(serial); perr != nil {
 			o.Outcome, o.Reason = evidence.Fail, perr.Error()
 		}
+	case l.offered == OfferTLS12 && s.ErrorClass == ClassAlert:
+		o.Outcome, o.Reason = evidence.Unknown, "the server does not speak TLS 1.2: "+s.Error
 	case l.offered != OfferAny && s.ErrorClass == ClassAlert:
 		o.Outcome, o.Reason = evidence.Unknown, "the server has no "+l.offered+" certificate for this: "+s.Error
 	default:

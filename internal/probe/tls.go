@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/netip"
@@ -18,9 +19,10 @@ import (
 
 // Signature families that a handshake can offer (evidence.Served.Offered).
 const (
-	OfferAny   = "any"   // what a browser offers: the server chooses
-	OfferECDSA = "ecdsa" // only a server's ECDSA certificate will do
-	OfferRSA   = "rsa"   // only a server's RSA certificate will do
+	OfferAny   = "any"    // what a browser offers: the server chooses
+	OfferECDSA = "ecdsa"  // only a server's ECDSA certificate will do
+	OfferRSA   = "rsa"    // only a server's RSA certificate will do
+	OfferTLS12 = "tls1.2" // as any, but no TLS 1.3: some servers keep another certificate for it
 )
 
 // LookTLS looks at every address of the endpoint with one handshake each (a second one only where a key type
@@ -37,7 +39,7 @@ func (p *Prober) LookTLS(ctx context.Context, e site.Endpoint, expected string) 
 	if name == "" {
 		name = host
 	}
-	look := tlsLook{port: port, name: sni(name), offered: offerFor(e.KeyType)}
+	look := tlsLook{port: port, name: sni(name), offered: offerFor(e.KeyType), start: p.startProtocol(port)}
 	start := p.opt.Now()
 	lctx, cancel := p.limit(ctx)
 	addrs, err := p.addresses(lctx, host)
@@ -85,22 +87,29 @@ type tlsLook struct {
 	port    string
 	name    string // SNI; empty = none
 	offered string
+	start   string // the protocol to speak before TLS; empty = none
+	proxy   bool   // send a PROXY header first, as a proxy in front would
 }
 
 // handshake captures what one address sends. It trusts nothing and verifies nothing: the chain is
-// evidence. The error is also in the evidence, in words and as a class; it may come with a chain, when the server broke
-// off after it had sent one (it wants a client certificate).
+// evidence. The error is also in the evidence, in words and as a class; it may come with a chain: when the server broke
+// off after it had sent one (it wants a client certificate), or when only a client of the past is given one (Legacy).
 func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, error) {
 	ctx, cancel := p.limit(ctx)
 	defer cancel()
 	start := p.opt.Now()
-	s := evidence.Served{Address: net.JoinHostPort(l.addr.String(), l.port), ServerName: l.name, Family: family(l.addr), Offered: l.offered}
+	s := evidence.Served{Address: net.JoinHostPort(l.addr.String(), l.port), ServerName: l.name, Family: family(l.addr), Offered: l.offered, StartTLS: l.start}
 	err := p.handshakeGo(ctx, l, &s)
 	if len(s.Chain) == 0 && needsOwnHello(l.offered, err) {
 		if err13 := p.handshake13(ctx, l, &s); err13 == nil {
 			err = nil
 		} else if ErrorClass(err13) != ClassAlert {
 			err = err13
+		}
+	}
+	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.handshake12(ctx, l, &s) == nil {
+		if s.Legacy = ErrorClass(err) != ClassOther || !current(s); !s.Legacy {
+			err = nil // crypto/tls could not read what any other client can
 		}
 	}
 	s.Took = p.opt.Now().Sub(start)
@@ -116,9 +125,30 @@ func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, err
 func needsOwnHello(offered string, err error) bool {
 	switch ErrorClass(err) {
 	case ClassOther:
-		return true
+		return offered != OfferTLS12
 	case ClassAlert, ClassReset:
-		return offered != OfferAny
+		return offered == OfferECDSA || offered == OfferRSA
+	}
+	return false
+}
+
+// worthAnOldHello says whether a client of the past may fare better: the server broke off, and not over the name.
+func worthAnOldHello(err error) bool {
+	switch ErrorClass(err) {
+	case ClassOther, ClassReset:
+		return true
+	case ClassAlert:
+		return !strings.Contains(err.Error(), "unrecognized name")
+	}
+	return false
+}
+
+// current says whether version and cipher suite are ones that current clients offer.
+func current(s evidence.Served) bool {
+	for _, c := range tls.CipherSuites() {
+		if c.Name == s.Cipher {
+			return s.Version == "TLS 1.2" || s.Version == "TLS 1.3"
+		}
 	}
 	return false
 }
@@ -131,23 +161,19 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served)
 		return err
 	}
 	defer conn.Close()
-	cfg := &tls.Config{
-		// Every server has one of these; the certificate is the same with a post-quantum exchange, which costs twice the time.
-		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
-		ServerName:       l.name, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, Time: p.opt.Now,
-		CipherSuites: suites(l.offered),
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			s.Chain = raw
-			return nil
-		},
+	if l.proxy {
+		if _, err := conn.Write([]byte(proxyHeader)); err != nil {
+			return err
+		}
 	}
-	if l.offered != OfferAny {
-		cfg.MaxVersion = tls.VersionTLS12
+	if err := p.begin(ctx, conn, l); err != nil {
+		return err
 	}
-	c := tls.Client(conn, cfg)
+	heard := &recorder{Conn: conn}
+	c := tls.Client(heard, p.clientConfig(l, s))
 	err = c.HandshakeContext(ctx)
 	cs := c.ConnectionState()
-	s.Stapled = cs.OCSPResponse
+	s.Stapled, s.SCTs = cs.OCSPResponse, len(cs.SignedCertificateTimestamps)
 	if cs.Version != 0 {
 		s.Version = tls.VersionName(cs.Version)
 	}
@@ -155,11 +181,86 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served)
 		s.Cipher = tls.CipherSuiteName(cs.CipherSuite)
 	}
 	var h tls.RecordHeaderError
-	if errors.As(err, &h) && bytes.HasPrefix(h.RecordHeader[:], []byte("HTTP")) {
+	switch {
+	case err == nil && s.ClientCert && l.start == "":
+		return p.afterAsking(ctx, c, s)
+	case !errors.As(err, &h):
+		return err
+	}
+	s.Greeting = firstRunes(printable(heard.first[:heard.n]), 80)
+	if bytes.HasPrefix(h.RecordHeader[:], []byte("HTTP")) || bytes.HasPrefix(h.RecordHeader[:], []byte("<html")) {
 		s.PlainHTTP = true
 		return fmt.Errorf("%s answered in plain HTTP, not TLS: %w", s.Address, err)
 	}
+	s.Speaks = greetingOf(heard.first[:heard.n])
 	return err
+}
+
+// clientConfig is a current client's, but for trusting anybody. Looks for one family offer what is old as well:
+// whether a current client fares well is seen by the look that offers any.
+func (p *Prober) clientConfig(l tlsLook, s *evidence.Served) *tls.Config {
+	cfg := &tls.Config{
+		// Every server has one of these; the certificate is the same with a post-quantum exchange, which costs twice the time.
+		CurvePreferences: curves,
+		ServerName:       l.name, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, Time: p.opt.Now,
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			s.Chain = raw
+			return nil
+		},
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			s.ClientCert = true
+			return &tls.Certificate{}, nil
+		},
+	}
+	switch l.offered {
+	case OfferECDSA, OfferRSA:
+		cfg.CipherSuites, cfg.MinVersion, cfg.MaxVersion = suites(l.offered), tls.VersionTLS10, tls.VersionTLS12
+	case OfferTLS12:
+		cfg.MaxVersion = tls.VersionTLS12
+	}
+	return cfg
+}
+
+var curves = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+
+// afterAsking sees whether a server that asked for a client's certificate goes on without one: in TLS 1.3 the alert comes
+// after the handshake, and some answer by a status of HTTP.
+func (p *Prober) afterAsking(ctx context.Context, c *tls.Conn, s *evidence.Served) error {
+	if t, ok := ctx.Deadline(); ok {
+		if err := c.SetDeadline(t); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { c.NetConn().Close() })
+	defer stop()
+	if _, err := io.WriteString(c, getRequest(s.ServerName)); err != nil {
+		return err
+	}
+	line := make([]byte, 64)
+	n, err := io.ReadAtLeast(c, line, len("HTTP/1.1 400"))
+	if err != nil {
+		if ErrorClass(err) == ClassAlert {
+			return err
+		}
+		return nil // silence or an end, as of a server that speaks no HTTP
+	}
+	s.HTTPStatus = statusOf(line[:n])
+	return nil
+}
+
+// recorder keeps the first bytes that came.
+type recorder struct {
+	net.Conn
+	first [96]byte
+	n     int
+}
+
+func (r *recorder) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	if r.n < len(r.first) && n > 0 {
+		r.n += copy(r.first[r.n:], b[:n])
+	}
+	return n, err
 }
 
 // suites are the cipher suites of TLS 1.0 to 1.2 that fit a certificate family, the insecure ones
@@ -250,6 +351,20 @@ func opensslCommand(s evidence.Served) string {
 		c += " -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512"
 	case OfferRSA:
 		c += " -sigalgs RSA-PSS+SHA256:RSA-PSS+SHA384:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+	case OfferTLS12:
+		c += " -tls1_2"
+	}
+	if s.StartTLS != "" {
+		c += " -starttls " + s.StartTLS
+	}
+	if s.Legacy {
+		c += " " + legacyFlags(s.Version)
 	}
 	return c + " -showcerts </dev/null 2>/dev/null | openssl x509 -noout -serial -subject -issuer -dates"
+}
+
+// legacyFlags make openssl as permissive as the old hello was.
+func legacyFlags(version string) string {
+	flag := map[string]string{"SSL 3.0": "-ssl3", "TLS 1.0": "-tls1", "TLS 1.1": "-tls1_1", "TLS 1.2": "-tls1_2"}[version]
+	return strings.TrimSpace(flag + " -cipher ALL:COMPLEMENTOFALL:@SECLEVEL=0")
 }

@@ -196,8 +196,8 @@ func TestSurveyTellsFamiliesApart(t *testing.T) {
 			t.Parallel()
 			host, port := serveTLS(t, tt.cfg)
 			got := families(t, newProber(Options{}), host, port)
-			if got[OfferECDSA] != tt.ec || got[OfferRSA] != tt.rsa || len(got) != 6 {
-				t.Errorf("saw %v, want ecdsa %s and rsa %s, six looks", got, tt.ec, tt.rsa)
+			if got[OfferECDSA] != tt.ec || got[OfferRSA] != tt.rsa || len(got) != 7 {
+				t.Errorf("saw %v, want ecdsa %s and rsa %s, seven looks", got, tt.ec, tt.rsa)
 			}
 		})
 	}
