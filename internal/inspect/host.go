@@ -11,17 +11,6 @@ import (
 	"certwright/internal/evidence"
 )
 
-// Prober is what the TLS leg looks with; package probe has one.
-type Prober interface {
-	// SurveyTLS shakes hands with every address of the host for each of the names and for none,
-	// offering any, only ECDSA and only RSA certificates: one observation each, its Data an evidence.Served.
-	SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation
-}
-
-// Nobody is a name that no server is configured for (RFC 6761 section 6.4): what it gets is what a
-// server gives to names that it does not know.
-const Nobody = "certwright-nobody.invalid"
-
 // HostOptions say what to look at.
 type HostOptions struct {
 	Clock
@@ -67,84 +56,6 @@ func Host(ctx context.Context, o HostOptions) []evidence.Observation {
 	}
 	wg.Wait()
 	return slices.Concat(out...)
-}
-
-// lookTLS is the TLS leg: handshakes first, issuers only of chains that are not complete.
-func (o HostOptions) lookTLS(ctx context.Context) []evidence.Observation {
-	if o.Prober == nil {
-		return nil
-	}
-	o.tell("shaking hands with every address of %s", o.Host)
-	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, o.names())
-	return append(obs, o.issuers(ctx, obs)...)
-}
-
-// names are the server names to send: the one asked about, one that nobody has, and neighbours, which
-// show whether the server has other certificates.
-func (o HostOptions) names() []string {
-	out := []string{o.ServerName, Nobody}
-	if isAddress(o.ServerName) {
-		return append(out, o.Others...)
-	}
-	out = append(out, o.Others...)
-	if up := parent(o.ServerName); strings.Contains(up, ".") {
-		out = append(out, up)
-	}
-	if !strings.HasPrefix(o.ServerName, "www.") && !strings.HasPrefix(o.ServerName, "*.") {
-		out = append(out, "www."+o.ServerName)
-	}
-	return out
-}
-
-// issuers fetches what is missing from the served chains, each distinct leaf once.
-func (o HostOptions) issuers(ctx context.Context, obs []evidence.Observation) []evidence.Observation {
-	if o.ControlLocal != nil && local(obs) {
-		o.Control = o.ControlLocal
-	}
-	if o.Control == nil {
-		return nil
-	}
-	var chains [][][]byte
-	for _, x := range obs {
-		s, ok := evidence.Decode[evidence.Served](x)
-		if !ok || len(s.Chain) == 0 || o.complete(s.Chain) {
-			continue
-		}
-		if !slices.ContainsFunc(chains, func(c [][]byte) bool { return string(c[0]) == string(s.Chain[0]) }) {
-			chains = append(chains, s.Chain)
-		}
-	}
-	out := make([][]evidence.Observation, len(chains))
-	var wg sync.WaitGroup
-	for i, c := range chains {
-		wg.Go(func() { out[i] = o.fetchIssuers(ctx, c) })
-	}
-	wg.Wait()
-	return slices.Concat(out...)
-}
-
-func (o HostOptions) complete(chain [][]byte) bool {
-	if o.Complete != nil {
-		return o.Complete(chain)
-	}
-	return len(chain) > 1
-}
-
-// local says whether every address that was looked at is a private or loopback one.
-func local(obs []evidence.Observation) bool {
-	seen := false
-	for _, x := range obs {
-		s, ok := evidence.Decode[evidence.Served](x)
-		if !ok {
-			continue
-		}
-		a, err := netip.ParseAddrPort(s.Address)
-		if err != nil || !a.Addr().IsPrivate() && !a.Addr().IsLoopback() {
-			return false
-		}
-		seen = true
-	}
-	return seen
 }
 
 func isAddress(s string) bool {

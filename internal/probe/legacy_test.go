@@ -112,7 +112,7 @@ func TestTriedProxyHeader(t *testing.T) {
 	ec, _ := pair(t)
 	dir, port, closed := t.TempDir(), freePort(t), freePort(t)
 	conf := filepath.Join(dir, "haproxy.cfg")
-	text := fmt.Sprintf("global\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\nfrontend f\n bind 127.0.0.1:%s accept-proxy ssl crt %s\nfrontend g\n mode tcp\n bind 127.0.0.1:%s\n default_backend d\nbackend d\n mode tcp\n server d 127.0.0.1:1\n",
+	text := fmt.Sprintf("global\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n retries 0\nfrontend f\n bind 127.0.0.1:%s accept-proxy ssl crt %s\nfrontend g\n mode tcp\n bind 127.0.0.1:%s\n default_backend d\nbackend d\n mode tcp\n server d 127.0.0.1:1\n",
 		port, writePEM(t, dir, "pair.pem", ec), closed)
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

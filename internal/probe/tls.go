@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"certwright/internal/evidence"
 	"certwright/internal/site"
@@ -107,7 +108,7 @@ func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, err
 			err = err13
 		}
 	}
-	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.handshake12(ctx, l, &s) == nil {
+	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.opt.Now().Sub(start) < slowEnd && p.handshake12(ctx, l, &s) == nil {
 		if s.Legacy = ErrorClass(err) != ClassOther || !current(s); !s.Legacy {
 			err = nil // crypto/tls could not read what any other client can
 		}
@@ -131,6 +132,9 @@ func needsOwnHello(offered string, err error) bool {
 	}
 	return false
 }
+
+// slowEnd is how late an end comes from a proxy that tried to reach something behind it: asking again would only wait again.
+const slowEnd = time.Second
 
 // worthAnOldHello says whether a client of the past may fare better: the server broke off, and not over the name.
 func worthAnOldHello(err error) bool {
