@@ -42,7 +42,7 @@ func (a *API) getOrder(w http.ResponseWriter, r *request) error {
 func (a *API) listOrders(w http.ResponseWriter, r *request) error {
 	v := r.URL.Query()
 	q := order.Query{Subscription: v.Get("subscription"), Group: v.Get("group"), Status: order.Status(v.Get("status")), Vault: order.VaultStatus(v.Get("vaultStatus")), Stage: order.StageName(v.Get("stage")),
-		State: order.StageState(v.Get("state")), Owner: v.Get("owner"), Issuer: v.Get("issuer"), Kind: order.Kind(v.Get("kind")), Site: v.Get("site"), Name: v.Get("name"), Text: v.Get("q"), After: v.Get("after")}
+		State: order.StageState(v.Get("state")), Finding: v.Get("finding"), Leg: v.Get("leg"), Owner: v.Get("owner"), Issuer: v.Get("issuer"), Kind: order.Kind(v.Get("kind")), Site: v.Get("site"), Name: v.Get("name"), Text: v.Get("q"), After: v.Get("after")}
 	var err error
 	if q.Limit, err = number(v, "top", 0, 1000); err != nil {
 		return err

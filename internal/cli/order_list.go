@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"certwright/internal/api"
 	"certwright/internal/order"
+	"certwright/internal/timeline"
 )
 
 func (e *Env) orderList() *cobra.Command {
-	var q struct{ status, stage, state, owner, issuer, site, name, text, vault string }
+	var q struct{ status, stage, state, owner, issuer, site, name, text, vault, finding string }
 	c := &cobra.Command{
 		Use: "list", Short: "List orders, what is wrong with each and who must act", Args: noArgs,
 		Example: "  certwright order list\n  certwright order list --state failed\n  certwright order list --owner owner -o tsv --query \"[].[id.name, projection.text]\"",
@@ -26,6 +28,7 @@ func (e *Env) orderList() *cobra.Command {
 	f.StringVar(&q.site, "site", "", "only those of this site")
 	f.StringVar(&q.name, "dns", "", "only those that cover exactly this name")
 	f.StringVar(&q.vault, "vault-status", "", "only those with this vault status, such as KeyVaultDoesNotExist")
+	f.StringVar(&q.finding, "finding", "", "only those with this top finding, such as tls-expired; any = all that have one")
 	f.StringVar(&q.text, "search", "", "only those whose name or names contain this")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cl, err := e.client()
@@ -33,7 +36,7 @@ func (e *Env) orderList() *cobra.Command {
 			return err
 		}
 		v := url.Values{}
-		for k, s := range map[string]string{"status": q.status, "stage": q.stage, "state": q.state, "owner": q.owner, "issuer": q.issuer, "site": q.site, "name": q.name, "q": q.text, "vaultStatus": q.vault} {
+		for k, s := range map[string]string{"status": q.status, "stage": q.stage, "state": q.state, "owner": q.owner, "issuer": q.issuer, "site": q.site, "name": q.name, "q": q.text, "vaultStatus": q.vault, "finding": q.finding} {
 			if s != "" {
 				v.Set(k, s)
 			}
@@ -68,7 +71,7 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 		if o.Kind != order.Ordered {
 			status += " (" + string(o.Kind) + ")"
 		}
-		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), string(p.Stage) + " " + string(p.State), dash(p.Owner), dash(p.Text)})
+		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), string(p.Stage) + " " + string(p.State), dash(p.Owner), dash(e.wrong(p))})
 	}
 	e.table([]string{"  NAME", "STATUS", "EXPIRES", "STAGE", "MUST ACT", "WHAT"}, rows, func(row, column int, s string) string {
 		if column == 0 || column == 3 {
@@ -85,6 +88,14 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 		}
 		e.printf("%s: %s\n", count(len(list), "order"), strings.Join(parts, ", "))
 	}
+}
+
+// wrong is what a line says of an order: its finding and since when, where an examination has found one.
+func (e *Env) wrong(p *order.Projection) string {
+	if p.Finding == "" {
+		return p.Text
+	}
+	return p.FindingTitle + " [" + p.Finding + "], for " + timeline.Lasting(e.Now().Sub(p.FindingSince).Truncate(time.Second))
 }
 
 func (e *Env) orderShow() *cobra.Command {

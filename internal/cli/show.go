@@ -37,6 +37,9 @@ func (e *Env) printOrder(o *client.Order) {
 	if p.OutOfSync {
 		e.printf("  %s %s\n", c.as("1;33", "Key Vault out of sync:"), p.VaultStatus)
 	}
+	if w := p.Worst; w.Finding != "" {
+		e.printf("\n%s", c.as("1;31", wrap("  ✗ ", e.wrong(&w))))
+	}
 	told := e.printTrouble(o, c)
 	e.printf("\n")
 	e.printPathOf(p.Path, told, c)

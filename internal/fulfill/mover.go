@@ -21,6 +21,7 @@ type Options struct {
 	Deployer    Deployer
 	Prober      Prober
 	Hinter      Hinter
+	Watcher     Watcher // nil = nobody watches
 	Now         func() time.Time
 	Node        string        // this process, for leases
 	Lease       time.Duration // how long a lease lasts; 0 = a minute
@@ -232,6 +233,7 @@ func (r *run) commit(ctx context.Context, results ...order.Result) error {
 		if err == nil {
 			r.o = next
 			r.recorded(next)
+			r.watch(results)
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {

@@ -208,6 +208,13 @@ type Prober interface {
 	LookTLS(ctx context.Context, e site.Endpoint, expected string) []evidence.Observation
 }
 
+// Watcher examines orders and keeps what it finds with Mover.Examined.
+type Watcher interface {
+	// Stir says that an order's finding may be another now: a step failed, or something moved in an order that
+	// is not well. It never blocks; what it loses, the periodic examination finds.
+	Stir(id order.ID)
+}
+
 // Hinter passes on that an order should be looked at soon. A lost hint loses nothing.
 type Hinter interface {
 	Hint(ctx context.Context, id order.ID)

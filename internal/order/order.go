@@ -45,6 +45,8 @@ type Order struct {
 	Deployments []Deployment  `json:"deployments,omitempty"`
 	Endpoints   []EndpointRow `json:"endpoints,omitempty"`
 
+	Health Health `json:"health"` // what examinations have said, see watch in docs/monitoring.md
+
 	Needs    []Need    `json:"needs,omitempty"` // versions asked for and not yet begun (renew, rekey)
 	AskAfter time.Time `json:"askAfter"`        // not before then is the issuer asked again: its Retry-After outlives a cancelled attempt
 

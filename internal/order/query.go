@@ -15,6 +15,8 @@ type Query struct {
 	Kind                Kind
 	Site                string
 	Name                string // an identifier, exactly
+	Finding             string // id of the top finding; "any" = those that have one
+	Leg                 string // where the top finding lies
 	Text                string // part of the order's name, or of an identifier
 	ExpiresBefore       time.Time
 	After               string
@@ -49,6 +51,16 @@ type Count struct {
 	Stage        StageName  `json:"stage"`
 	State        StageState `json:"state"`
 	N            int64      `json:"n"`
+}
+
+// FindingCount says how many orders of a group have this top finding.
+type FindingCount struct {
+	Subscription string `json:"subscription"`
+	Group        string `json:"group"`
+	Finding      string `json:"finding"` // empty = well, or not examined yet
+	Leg          string `json:"leg,omitempty"`
+	Severity     string `json:"severity,omitempty"`
+	N            int64  `json:"n"`
 }
 
 // EventQuery filters events, newest first unless Ascending. Before and After are Seq bounds, exclusive, 0 = none;

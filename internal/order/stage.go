@@ -88,4 +88,11 @@ type Projection struct {
 	Expires time.Time   `json:"expires"`        // of the current version; zero = none
 	Serial  string      `json:"serial,omitempty"`
 	Changes time.Time   `json:"changes"` // when, with no event at all, it becomes another; zero = never
+
+	Finding         string    `json:"finding,omitempty"` // id of the top finding of the last examination; empty = well, or none yet
+	FindingLeg      string    `json:"findingLeg,omitempty"`
+	FindingSeverity string    `json:"findingSeverity,omitempty"`
+	FindingTitle    string    `json:"findingTitle,omitempty"`
+	FindingSince    time.Time `json:"findingSince,omitzero"`
+	Examine         time.Time `json:"examine,omitzero"` // when it is to be examined next; zero = never
 }

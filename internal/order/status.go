@@ -113,6 +113,10 @@ func (o *Order) Project(now time.Time) Projection {
 			}
 		}
 	}
+	if f := o.unwell(); f != nil {
+		p.Finding, p.FindingLeg, p.FindingSeverity, p.FindingTitle, p.FindingSince = f.ID, f.Leg, f.Severity, f.Title, f.Since
+	}
+	p.Examine = o.Examine()
 	p.Changes = o.changes(now)
 	return p
 }

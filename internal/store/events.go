@@ -78,6 +78,11 @@ func (q *session) insertEvents(ctx context.Context, events []order.Event) error 
 			return err
 		}
 		q.events = true
+		for i := range events[:n] {
+			if err := q.post(ctx, &events[i]); err != nil {
+				return err
+			}
+		}
 		events = events[n:]
 	}
 	return nil

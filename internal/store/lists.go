@@ -21,7 +21,8 @@ func (s *Store) ListOrders(ctx context.Context, oq order.Query) (order.Page, err
 	}
 	limit := bounded(oq.Limit)
 	rows, err := s.reader.query(ctx, `SELECT key, subscription, resource_group, name, kind, generation, revision, common_name,
-		issuer, created, updated, due_at, status, vault_status, stage, state, owner, text, expires_at, serial, changes_at
+		issuer, created, updated, due_at, status, vault_status, stage, state, owner, text, expires_at, serial, changes_at,
+		finding, finding_leg, finding_severity, finding_title, finding_since, examine_at
 		FROM orders o`+w.text()+` ORDER BY key LIMIT `+strconv.Itoa(limit+1), w.args...)
 	var page order.Page
 	var keys []string
@@ -43,10 +44,12 @@ func (s *Store) ListOrders(ctx context.Context, oq order.Query) (order.Page, err
 func scanSummary(r *sql.Rows) (string, order.Summary, error) {
 	var l order.Summary
 	var key string
-	var created, updated, due, expires, changes int64
+	var created, updated, due, expires, changes, since, examine int64
 	p := &l.Projection
 	err := r.Scan(&key, &l.ID.Subscription, &l.ID.Group, &l.ID.Name, &l.Kind, &l.Generation, &l.Revision, &l.CommonName,
-		&l.Issuer, &created, &updated, &due, &p.Status, &p.Vault, &p.Stage, &p.State, &p.Owner, &p.Text, &expires, &p.Serial, &changes)
+		&l.Issuer, &created, &updated, &due, &p.Status, &p.Vault, &p.Stage, &p.State, &p.Owner, &p.Text, &expires, &p.Serial, &changes,
+		&p.Finding, &p.FindingLeg, &p.FindingSeverity, &p.FindingTitle, &since, &examine)
+	p.FindingSince, p.Examine = at(since), at(examine)
 	l.Created, l.Updated, l.DueAt, p.Expires, p.Changes = at(created), at(updated), at(due), at(expires), at(changes)
 	return key, l, err
 }
@@ -62,6 +65,12 @@ func conditions(oq order.Query) (where, error) {
 	w.eq("owner", oq.Owner)
 	w.eq("issuer", oq.Issuer)
 	w.eq("kind", string(oq.Kind))
+	if oq.Finding == "any" {
+		w.add("finding <> ''")
+	} else if oq.Finding != "" {
+		w.add("finding = ? AND finding <> ''", oq.Finding) // the second half is the index's own condition
+	}
+	w.eq("finding_leg", oq.Leg)
 	if oq.Site != "" {
 		w.add(`key IN (SELECT order_key FROM parts WHERE lookup = ? AND kind = 'site' AND lookup <> '')`, lower(oq.Site))
 	}

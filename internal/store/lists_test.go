@@ -155,6 +155,10 @@ func TestRollupIsTheCountOfTheRows(t *testing.T) {
 				p.Status = []order.Status{order.Pendingissuance, order.Issued, order.Denied}[rnd.IntN(3)]
 				p.Stage = order.Stages[rnd.IntN(len(order.Stages))]
 				p.Changes = t0
+				p.Finding = []string{"", "tls-expired", "dns-nxdomain"}[rnd.IntN(3)]
+				if p.Finding != "" {
+					p.FindingLeg, p.FindingSeverity = "endpoint", []string{"critical", "warning"}[rnd.IntN(2)]
+				}
 				var err error
 				switch o := mine[i]; {
 				case o == nil:
@@ -178,13 +182,15 @@ func TestRollupIsTheCountOfTheRows(t *testing.T) {
 				}
 			}
 		})
-		counted := map[order.Count]int64{}
+		counted, found := map[order.Count]int64{}, map[order.FindingCount]int64{}
 		page := order.Page{Next: "first"}
 		for q := (order.Query{Limit: 7}); page.Next != ""; q.After = page.Next {
 			page = get[order.Page](t)(s.ListOrders(t.Context(), q))
 			for _, l := range page.Orders {
 				counted[order.Count{Subscription: strings.ToLower(l.ID.Subscription), Group: strings.ToLower(l.ID.Group),
 					Status: l.Projection.Status, Stage: l.Projection.Stage, State: l.Projection.State}]++
+				found[order.FindingCount{Subscription: strings.ToLower(l.ID.Subscription), Group: strings.ToLower(l.ID.Group),
+					Finding: l.Projection.Finding, Leg: l.Projection.FindingLeg, Severity: l.Projection.FindingSeverity}]++
 			}
 		}
 		rollup := get[[]order.Count](t)(s.CountOrders(t.Context(), "", ""))
@@ -196,8 +202,16 @@ func TestRollupIsTheCountOfTheRows(t *testing.T) {
 			}
 			delete(counted, c)
 		}
-		if len(counted) > 0 {
-			t.Errorf("not in the rollup: %v", counted)
+		for _, c := range get[[]order.FindingCount](t)(s.CountFindings(t.Context(), "", "")) {
+			n := c.N
+			c.N = 0
+			if found[c] != n {
+				t.Errorf("the rollup says %d of %+v, the rows %d", n, c, found[c])
+			}
+			delete(found, c)
+		}
+		if len(counted)+len(found) > 0 {
+			t.Errorf("not in the rollup: %v %v", counted, found)
 		}
 		for _, c := range get[[]order.Count](t)(s.CountOrders(t.Context(), order.DefaultSubscription, "g1")) {
 			if c.Group != "g1" {

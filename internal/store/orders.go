@@ -87,11 +87,13 @@ func (q *session) insertOrder(ctx context.Context, d draft, head chainHead) erro
 	o, f := d.o, d.face
 	n, err := q.exec(ctx, `INSERT INTO orders (key, subscription, resource_group, name, kind, generation, revision, doc,
 		issuer, common_name, names_digest, search, created, updated, status, vault_status, stage, state, owner, text,
-		expires_at, serial, changes_at, mark, was, due_at, lease_owner, lease_until, seq, hash) VALUES `+values(1, 30)+`
+		expires_at, serial, changes_at, mark, was, due_at, lease_owner, lease_until, seq, hash,
+		finding, finding_leg, finding_severity, finding_title, finding_since, examine_at) VALUES `+values(1, 36)+`
 		ON CONFLICT (key) DO NOTHING`,
 		o.ID.Key(), o.ID.Subscription, o.ID.Group, o.ID.Name, f.kindName, o.Generation, 1, d.doc,
 		f.issuer, f.commonName, f.names, f.search, ms(o.Created), ms(o.Updated), f.status, f.vault, f.stage, f.state, f.owner, d.p.Text,
-		f.expires, f.serial, dueMS(d.p.Changes), f.mark(), "", dueMS(o.DueAt), o.LeaseOwner, ms(o.LeaseUntil), head.seq, head.hash)
+		f.expires, f.serial, dueMS(d.p.Changes), f.mark(), "", dueMS(o.DueAt), o.LeaseOwner, ms(o.LeaseUntil), head.seq, head.hash,
+		f.finding, f.leg, f.severity, f.title, f.since, f.examine)
 	if err == nil && n == 0 {
 		return fulfill.ErrExists
 	}

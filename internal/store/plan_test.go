@@ -37,9 +37,15 @@ func TestSweepsAndListsGoByAnIndex(t *testing.T) {
 		func() error { _, _, _, err := s.IssuedByAttempt(ctx, "a"); return err },
 		func() error { _, err := s.ProofByToken(ctx, "none"); return orNil(err) },
 		func() error { _, err := s.Revocations(ctx, t0); return err },
+		func() error { _, err := s.DueExaminations(ctx, t0, 10); return err },
+		func() error { _, _, err := s.OldestExamination(ctx, t0); return err },
+		func() error { _, _, err := s.Expiring(ctx, t0, []time.Time{t0}); return err },
+		func() error { _, err := s.Leased(ctx, t0); return err },
+		func() error { _, err := s.Outbox(ctx, 10); return err },
+		func() error { _, err := s.EventOf(ctx, o.ID, 1); return err },
 	}
 	for _, q := range []order.Query{{}, {After: "YQ"}, {Subscription: "s", Group: "g"}, {Status: order.Issued}, {State: order.StateFail, After: "YQ"},
-		{Issuer: "le"}, {Site: "shop"}, {Name: "a.test"}} {
+		{Issuer: "le"}, {Finding: "tls-expired"}, {Finding: "any", After: "YQ"}, {Site: "shop"}, {Name: "a.test"}} {
 		asks = append(asks, func() error { _, err := s.ListOrders(ctx, q); return err })
 	}
 	for _, q := range []order.EventQuery{{}, {Order: &o.ID}, {From: t0, To: t0.Add(time.Hour)}, {Correlation: "c"}} {

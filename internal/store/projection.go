@@ -20,16 +20,17 @@ const shards = 16
 
 // bucket is a row of the rollup.
 type bucket struct {
-	subscription, group  string
-	status, stage, state string
-	shard                int64
+	subscription, group    string
+	status, stage, state   string
+	finding, leg, severity string
+	shard                  int64
 }
 
 func bucketOf(id order.ID, standing string) bucket {
 	h := fnv.New32a()
 	h.Write([]byte(id.Key()))
-	f := strings.SplitN(standing+"//", "/", 4)
-	return bucket{lower(id.Subscription), lower(id.Group), f[0], f[1], f[2], int64(h.Sum32() % shards)}
+	f := strings.SplitN(standing+"/////", "/", 7) // a mark of a former program ends after the state
+	return bucket{lower(id.Subscription), lower(id.Group), f[0], f[1], f[2], f[3], f[4], f[5], int64(h.Sum32() % shards)}
 }
 
 // count notes a change of the rollup, written at the end of the transaction.
@@ -51,10 +52,10 @@ func (q *session) flushRollup(ctx context.Context) error {
 	}
 	sort.Slice(all, func(i, j int) bool { return fmt.Sprint(all[i]) < fmt.Sprint(all[j]) })
 	for _, b := range all {
-		if _, err := q.exec(ctx, `INSERT INTO rollup (subscription, resource_group, status, stage, state, shard, n)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (subscription, resource_group, status, stage, state, shard) DO UPDATE SET n = rollup.n + excluded.n`,
-			b.subscription, b.group, b.status, b.stage, b.state, b.shard, q.deltas[b]); err != nil {
+		if _, err := q.exec(ctx, `INSERT INTO rollup (subscription, resource_group, status, stage, state, finding, leg, severity, shard, n)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			ON CONFLICT (subscription, resource_group, status, stage, state, finding, leg, severity, shard) DO UPDATE SET n = rollup.n + excluded.n`,
+			b.subscription, b.group, b.status, b.stage, b.state, b.finding, b.leg, b.severity, b.shard, q.deltas[b]); err != nil {
 			return err
 		}
 	}
@@ -67,6 +68,8 @@ type face struct {
 	status, vault, stage, state, owner, serial  string
 	expires                                     int64
 	issuer, commonName, names, search, kindName string
+	finding, leg, severity, title               string // of the top finding
+	since, examine                              int64
 }
 
 func faceOf(o *order.Order, p order.Projection) face {
@@ -74,6 +77,7 @@ func faceOf(o *order.Order, p order.Projection) face {
 		status: string(p.Status), vault: string(p.Vault), stage: string(p.Stage), state: string(p.State),
 		owner: p.Owner, serial: p.Serial, expires: dueMS(p.Expires),
 		issuer: o.Spec.Issuer, kindName: string(o.Kind),
+		finding: p.Finding, leg: p.FindingLeg, severity: p.FindingSeverity, title: p.FindingTitle, since: ms(p.FindingSince), examine: dueMS(p.Examine),
 	}
 	search := []string{o.ID.Name}
 	var names []string
@@ -89,7 +93,13 @@ func faceOf(o *order.Order, p order.Projection) face {
 }
 
 // standing is what the rollup counts by.
-func (f face) standing() string { return f.status + "/" + f.stage + "/" + f.state }
+func (f face) standing() string {
+	s := f.status + "/" + f.stage + "/" + f.state
+	if f.finding != "" {
+		s += "/" + f.finding + "/" + f.leg + "/" + f.severity
+	}
+	return s
+}
 
 // mark is the standing and a digest of the rest.
 func (f face) mark() string {
@@ -122,9 +132,10 @@ func (q *session) writeFace(ctx context.Context, id order.ID, f face, was string
 		q.count(id, f.standing(), 1)
 	}
 	_, err := q.exec(ctx, `UPDATE orders SET status = $2, vault_status = $3, stage = $4, state = $5, owner = $6,
-		serial = $7, expires_at = $8, issuer = $9, common_name = $10, names_digest = $11, search = $12, kind = $13
+		serial = $7, expires_at = $8, issuer = $9, common_name = $10, names_digest = $11, search = $12, kind = $13,
+		finding = $14, finding_leg = $15, finding_severity = $16, finding_title = $17, finding_since = $18, examine_at = $19
 		WHERE key = $1`, id.Key(), f.status, f.vault, f.stage, f.state, f.owner, f.serial, f.expires,
-		f.issuer, f.commonName, f.names, f.search, f.kindName)
+		f.issuer, f.commonName, f.names, f.search, f.kindName, f.finding, f.leg, f.severity, f.title, f.since, f.examine)
 	return err
 }
 

@@ -91,6 +91,9 @@ func (q *session) pruneSome(ctx context.Context, key string, before int64) (int,
 	if err != nil {
 		return 0, err
 	}
+	if _, err := q.exec(ctx, `DELETE FROM outbox WHERE order_key = $1 AND seq <= $2`, key, cut); err != nil {
+		return 0, err
+	}
 	// Of an order that is gone together with all its events nothing has to be remembered.
 	_, err = q.exec(ctx, `DELETE FROM chains WHERE order_key = $1 AND end_seq > 0 AND end_seq <= base_seq
 		AND NOT EXISTS (SELECT 1 FROM orders WHERE key = $1)`, key)

@@ -62,6 +62,9 @@ var kinds = map[string]kind{
 	"taken-back":        {title: "Taken back", rank: 2},
 	"look-changed":      {title: "Change on the wire", rank: 1, fact: true},
 	"renewal-window":    {title: "Renewal window", rank: 1, fact: true},
+	"finding-appeared":  {title: "Not well", rank: 9, opens: true, fact: true},
+	"finding-changed":   {title: "Not well for another cause", rank: 9, opens: true, fact: true},
+	"finding-cleared":   {title: "Well again", rank: 9, opens: true},
 }
 
 // reasons give an attempt's entry its name where no command did.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"certwright/internal/order"
+	"certwright/internal/timeline"
 )
 
 // perPage is how many orders a page lists. Their paths are computed from the whole orders, which a
@@ -22,12 +23,13 @@ type filter struct {
 	Status              order.Status
 	Stage               order.StageName
 	State               order.StageState
+	Finding             string
 	Subscription, Group string
 }
 
 func readFilter(q url.Values) filter {
 	return filter{Text: clip(q.Get("q"), 255), After: q.Get("after"), Owner: q.Get("owner"), Status: order.Status(q.Get("status")),
-		Stage: order.StageName(q.Get("stage")), State: order.StageState(q.Get("state")),
+		Stage: order.StageName(q.Get("stage")), State: order.StageState(q.Get("state")), Finding: q.Get("finding"),
 		Subscription: q.Get("subscription"), Group: q.Get("group")}
 }
 
@@ -43,7 +45,7 @@ func clip(s string, n int) string {
 func (f filter) fields() url.Values {
 	v := url.Values{}
 	for k, s := range map[string]string{"q": f.Text, "after": f.After, "owner": f.Owner, "status": string(f.Status), "stage": string(f.Stage),
-		"state": string(f.State), "subscription": f.Subscription, "group": f.Group} {
+		"state": string(f.State), "finding": f.Finding, "subscription": f.Subscription, "group": f.Group} {
 		if s != "" {
 			v.Set(k, s)
 		}
@@ -61,7 +63,7 @@ func (f filter) url() string {
 
 func (f filter) query() order.Query {
 	return order.Query{Subscription: f.Subscription, Group: f.Group, Status: f.Status, Stage: f.Stage, State: f.State,
-		Owner: f.Owner, Text: f.Text, After: f.After, Limit: perPage}
+		Owner: f.Owner, Finding: f.Finding, Text: f.Text, After: f.After, Limit: perPage}
 }
 
 // narrowed says whether anything but the place in the list is set.
@@ -153,6 +155,9 @@ func (p *pages) line(ctx context.Context, s order.Summary, now time.Time) line {
 		l.Text = firstOf(l.Text, t.Todo)
 	} else {
 		l.Path = []order.Stage{{Stage: s.Projection.Stage, State: s.Projection.State}}
+	}
+	if pr := s.Projection; pr.Finding != "" {
+		l.Text = pr.FindingTitle + ", for " + timeline.Lasting(coarse(now.Sub(pr.FindingSince)))
 	}
 	l.Expiry, l.ExpTone = expiryWords(s.Projection.Expires, now, l.State)
 	return l

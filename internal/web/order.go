@@ -359,6 +359,12 @@ func factsOf(v orderView) []fact {
 	if !v.Proj.Expires.IsZero() {
 		out = append(out, fact{Word: "Expires", At: v.Proj.Expires})
 	}
+	if v.Proj.Finding != "" {
+		out = append(out, fact{Word: "Finding", Text: v.Proj.FindingTitle + " (" + v.Proj.Finding + "), since", At: v.Proj.FindingSince})
+	}
+	if !o.Health.Looked.IsZero() {
+		out = append(out, fact{Word: "Examined", At: o.Health.Looked})
+	}
 	if n := len(o.Versions); n > 0 {
 		if w := o.Versions[n-1].Window; w != nil && o.Spec.AutoRenew {
 			out = append(out, fact{Word: "Renewal window", Text: "opens", At: w.Start})

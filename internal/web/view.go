@@ -68,6 +68,9 @@ func fits(f filter) string {
 	if f.State != "" {
 		s += " that are " + wordOf(f.State)
 	}
+	if f.Finding != "" {
+		s += " with the finding " + f.Finding
+	}
 	if f.Owner != "" {
 		s += " that wait for " + ownerOf(f.Owner)
 	}
