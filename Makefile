@@ -2,6 +2,7 @@
 # make once    the same, renewed once; exit status 0 only if openssl sees the right serial both times
 # make test    what must hold: formatting, vet, staticcheck, the rules of the house, all tests (under 15 minutes)
 # make test-all  and what is slow or large
+# make scenarios [SET=endpoint] [SEED=2]  break a small internet on purpose, score the diagnosis (root; docs/scenarios.md)
 # make check   only formatting, vet, staticcheck and the rules of the house (a minute)
 # make bench   the figures of docs/performance.md
 #
@@ -19,7 +20,7 @@ TEST_TIMEOUT ?= 12m
 BENCH        ?= .
 BENCHTIME    ?= 1x
 
-.PHONY: all build run once test test-all check race vet fmt staticcheck arch bench bench-rooms deps clean
+.PHONY: all build run once test test-all check race vet fmt staticcheck arch bench bench-rooms scenarios deps clean
 
 all: build
 
@@ -67,6 +68,13 @@ bench: build
 	[ -n "$$dsn" ] || echo "bench: no PostgreSQL here, SQLite alone is measured"; \
 	bin/certwright-bench -postgres "$$dsn" $(BENCHFLAGS); rc=$$?; \
 	[ -z "$$dsn" ] || scripts/postgres.sh stop $$pg; exit $$rc
+
+SEED ?= 1
+JOBS ?= 2
+# Every scenario, or a folder of them, with the scoreboard at the end.
+scenarios: build
+	@CGO_ENABLED=0 go build -tags $(TAGS) -o bin/certwright-scenario ./cmd/certwright-scenario
+	@bin/certwright-scenario -seed $(SEED) -jobs $(JOBS) $(SCENARIOFLAGS) scenarios$(if $(SET),/$(SET))
 
 # The benchmarks of single rooms, for whoever works on them.
 bench-rooms:

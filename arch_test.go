@@ -46,11 +46,14 @@ var may = map[string]string{
 	"cmd/certwright-bench": nouns + " testworld client api arm",
 	// For tests and the sample alone (see testOnly).
 	"testworld": nouns + " probe", "store/storetest": nouns + " fulfill store",
+	// The driver of the scenarios: it starts the binary from outside, and judges its reports.
+	"scenario": nouns + " testworld diagnose", "cmd/certwright-scenario": "scenario",
 }
 
 // testOnly are rooms that only tests may import, and the files named.
 var testOnly = map[string][]string{
-	"testworld":       {"internal/server/sample*.go", tools},
+	"testworld":       {"internal/server/sample*.go", tools, scenarios},
+	"scenario":        {"cmd/certwright-scenario/*.go"},
 	"store/storetest": nil,
 }
 
@@ -64,13 +67,16 @@ var forbidden = map[string]string{
 }
 
 // tools measure from outside: they wait, read the clock and start processes.
-const tools = "cmd/certwright-bench/*.go"
+const (
+	tools     = "cmd/certwright-bench/*.go"
+	scenarios = "internal/scenario/*.go"
+)
 
 // Where a rule's one exception is.
 var (
-	clockFiles = []string{"cmd/*/*.go", "internal/cli/clock*.go", "internal/server/*.go", "internal/testworld/*.go", "internal/store/storetest/*.go",
+	clockFiles = []string{"cmd/*/*.go", "internal/cli/clock*.go", "internal/server/*.go", "internal/testworld/*.go", "internal/store/storetest/*.go", scenarios,
 		"internal/issue/acme_poll.go"} // compares with a context's deadline, which is real time whatever our clock says
-	envFiles   = []string{tools, "internal/server/config*.go", "internal/cli/env.go", "internal/cli/clock*.go", "internal/testworld/*.go", "internal/store/storetest/*.go"}
+	envFiles   = []string{tools, scenarios, "internal/server/config*.go", "internal/cli/env.go", "internal/cli/clock*.go", "internal/testworld/*.go", "internal/store/storetest/*.go"}
 	sqlFiles   = []string{"internal/store/*.go", "internal/store/*/*.go"}
 	thirdLevel = []string{"internal/store/migrations", "internal/store/storetest", "internal/web/static", "internal/vault/*", "internal/*/testdata"}
 )

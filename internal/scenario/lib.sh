@@ -1,0 +1,223 @@
+# Functions for setup, trigger, verify and fix of scenarios: docs/scenarios.md describes them.
+# Every variable of the run (NAME, ZONE, ADDR4 ...) is set.
+
+say() { echo "scenario: $*" >&2; }
+
+# await SECONDS COMMAND...: repeats the command until it succeeds.
+await() {
+    local until=$(($(date +%s%N) + $1 * 1000000000)) seconds=$1
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ "$(date +%s%N)" -gt "$until" ]; then
+            say "not within $seconds s: $*"
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+# await_not SECONDS COMMAND...: repeats the command until it fails.
+await_not() {
+    local seconds=$1
+    shift
+    await "$seconds" bash -c '! "$@"' - "$@"
+}
+
+# wait_port ADDRESS PORT: until something accepts connections there.
+wait_port() { await 10 bash -c "exec 3<>/dev/tcp/$1/$2"; }
+
+# svc_start NAME COMMAND...: starts a program in the background; its output goes to $STATE/NAME.log.
+svc_start() {
+    local name=$1
+    shift
+    mkdir -p "$STATE/svc"
+    printf '%q ' "$@" >"$STATE/svc/$name"
+    setsid "$@" >>"$STATE/$name.log" 2>&1 </dev/null &
+    echo $! >"$STATE/$name.pid"
+}
+
+# svc_stop NAME [SIGNAL]: ends it, waits until it is gone.
+svc_stop() {
+    local pid
+    pid=$(cat "$STATE/$1.pid")
+    kill -"${2:-TERM}" -- "-$pid" 2>/dev/null || kill -"${2:-TERM}" "$pid" 2>/dev/null || true
+    await 5 bash -c "! kill -0 $pid" || kill -KILL -- "-$pid" || true
+}
+
+# svc_restart NAME: the same command again.
+svc_restart() {
+    svc_stop "$1"
+    eval "svc_start $1 $(cat "$STATE/svc/$1")"
+}
+
+# dns_set ZONE OWNER TYPE [DATA...]: replaces all records of an owner and type in a zone; no DATA removes them.
+# ZONE is zone, tld, root or ca. OWNER is @, relative to the zone, or ends with a dot. One DATA is one record.
+# Nothing is served before dns_publish.
+dns_set() {
+    local label=$1 owner type=$3 file
+    owner=$(dns_owner "$1" "$2")
+    shift 3
+    file=/etc/bind/zones/$label.zone
+    awk -v o="$owner" -v t="$type" '!(tolower($1) == tolower(o) && $4 == t)' "$file" >"$file.new"
+    mv "$file.new" "$file"
+    dns_append "$label" "$owner" "$type" "$@"
+}
+
+# dns_add ZONE OWNER TYPE DATA...: adds records to those that are there.
+dns_add() {
+    local label=$1 owner type=$3
+    owner=$(dns_owner "$1" "$2")
+    shift 3
+    dns_append "$label" "$owner" "$type" "$@"
+}
+
+dns_append() {
+    local file=/etc/bind/zones/$1.zone owner=$2 type=$3 data
+    shift 3
+    for data in "$@"; do
+        printf '%s %s IN %s %s\n' "$owner" "${TTL:-300}" "$type" "$data" >>"$file"
+    done
+}
+
+dns_owner() {
+    local origin
+    case $1 in
+    zone) origin=$ZONE. ;; tld) origin=$TLD. ;; root) origin=. ;; ca) origin=$CAZONE. ;; *) origin=$1. ;;
+    esac
+    case $2 in
+    @) echo "$origin" ;; *.) echo "$2" ;; *) if [ "$origin" = . ]; then echo "$2."; else echo "$2.$origin"; fi ;;
+    esac
+}
+
+dns_origin() { dns_owner "$1" @; }
+
+# dns_sign ZONE [OPTIONS of dnssec-signzone...]: raises the serial and signs ZONE.zone to ZONE.signed (a copy where
+# the zone is not signed). What is served does not change.
+dns_sign() {
+    local label=$1 dir=/etc/bind/zones origin
+    shift
+    origin=$(dns_origin "$label")
+    awk '$4 == "SOA" { $7++ } { print }' $dir/$label.zone >$dir/$label.new && mv $dir/$label.new $dir/$label.zone
+    if ls /etc/bind/keys/$label/K*.key >/dev/null 2>&1; then
+        dnssec-signzone -q -S -K /etc/bind/keys/$label -d $dir -o "$origin" ${SIGN_OPTIONS:-} "$@" -f $dir/$label.signed $dir/$label.zone >$STATE/signzone.log 2>&1 ||
+            { cat $STATE/signzone.log >&2; return 1; }
+    else
+        cp $dir/$label.zone $dir/$label.signed
+    fi
+}
+
+# dns_serve ZONE: the name servers take what lies in ZONE.signed (ns2 its own copy), the resolver forgets.
+dns_serve() {
+    local origin view
+    origin=$(dns_origin "$1")
+    [ "$1" != zone ] || cp /etc/bind/zones/zone.signed /etc/bind/zones/zone2.signed
+    for view in $(dns_views "$1"); do rndc -q reload "$origin" IN "$view" >>$STATE/rndc.log 2>&1 || { tail -3 $STATE/rndc.log >&2; return 1; }; done
+    for view in $(dns_views "$1"); do await 2 dns_loaded "$1" "$view" || true; done
+    resolver_flush
+}
+
+dns_views() {
+    case $1 in zone) echo ns1 ns2 ;; *) echo "$1" ;; esac
+}
+
+# dns_loaded ZONE VIEW: whether the view serves the serial of ZONE.zone.
+dns_loaded() {
+    local at
+    case $2 in ns1) at=$NS1_4 ;; ns2) at=$NS2_4 ;; tld) at=$TLDNS4 ;; root) at=$ROOT4 ;; ca) at=$PKI4 ;; esac
+    [ "$(dig +short +norec +time=1 +tries=1 @"$at" "$(dns_origin "$1")" SOA | awk '{ print $3 }')" = "$(awk '$4 == "SOA" { print $7 }' /etc/bind/zones/$1.zone)" ]
+}
+
+# dns_publish ZONE [OPTIONS of dnssec-signzone...]: signs and serves.
+dns_publish() { dns_sign "$@" && dns_serve "$1"; }
+
+# dns_ds: gives the TLD the DS records of the zone's present key-signing keys. dns_publish tld follows.
+dns_ds() {
+    local ds
+    dns_set tld "$ZONE." DS
+    dnssec-dsfromkey -2 -f /etc/bind/zones/zone.signed "$ZONE." | while read -r _ _ _ ds; do dns_add tld "$ZONE." DS "$ds"; done
+}
+
+# resolver_flush: the resolver forgets everything.
+resolver_flush() { unbound-control -q reload >>$STATE/unbound-control.log 2>&1 && await 5 dig +short +time=1 +tries=1 @127.0.0.1 version.bind CH TXT; }
+
+# web_check: the web server's own opinion on its configuration.
+web_check() {
+    case $STACK in haproxy) haproxy -c -q -f /etc/haproxy/haproxy.cfg ;; *) nginx -t -q ;; esac
+}
+
+# web_reload: the web server takes what is configured now, and answers with it when this returns.
+web_reload() {
+    local before
+    case $STACK in
+    haproxy)
+        before=$(haproxy_workers)
+        kill -USR2 "$(cat "$STATE/haproxy.pid")"
+        await 5 bash -c '[ "$(. $LIB; haproxy_workers)" != "$0" ]' "$before"
+        ;;
+    openssl | go)
+        for s in tls4 tls6; do [ ! -e "$STATE/$s.pid" ] || svc_restart $s; done
+        wait_port "$ADDR4" "$PORT"
+        ;;
+    esac
+    nginx_reload
+}
+
+haproxy_workers() { certwright-scenario socket /run/haproxy/master.sock 'show proc' 2>/dev/null | awk '$2 == "worker" { print $1 }' | sort | head -1; }
+
+# nginx_reload: reloads nginx and waits until the workers are new.
+nginx_reload() {
+    local before master
+    master=$(cat /run/nginx.pid)
+    before=$(pgrep -P "$master" | sort | tr '\n' ' ')
+    nginx -s reload 2>>$STATE/reload.log || { cat $STATE/reload.log >&2; return 1; }
+    await 5 nginx_renewed "$master" "$before" || { tail -5 /var/log/nginx/error.log >&2; return 1; }
+}
+
+nginx_renewed() {
+    local p
+    for p in $(pgrep -P "$1"); do
+        case " $2 " in *" $p "*) ;; *) return 0 ;; esac
+    done
+    return 1
+}
+
+# served [ADDRESS [SERVERNAME [OPTIONS of openssl s_client...]]]: the served leaf, as PEM.
+served() {
+    local at=${1:-$ADDR4} sni=${2-$NAME}
+    case $at in \[*) ;; *:*) at="[$at]:$PORT" ;; *) at="$at:$PORT" ;; esac
+    shift 2 2>/dev/null || shift $#
+    if [ -n "$sni" ]; then set -- -servername "$sni" "$@"; else set -- -noservername "$@"; fi
+    timeout 10 openssl s_client -connect "$at" "$@" </dev/null 2>/dev/null | openssl x509
+}
+
+# served_serial [ADDRESS [SERVERNAME [OPTIONS...]]]: its serial number, hexadecimal.
+served_serial() { served "$@" | openssl x509 -noout -serial | cut -d= -f2; }
+
+# serial_of FILE: of the first certificate in a PEM file.
+serial_of() { openssl x509 -in "$1" -noout -serial | cut -d= -f2; }
+
+# trusted [ADDRESS]: whether a client that trusts the authority accepts what is served for NAME.
+trusted() {
+    curl -sS -o /dev/null --max-time 10 --cacert "$CA_FILE" --resolve "$NAME:$PORT:${1:-$ADDR4}" "https://$NAME:$PORT/"
+}
+
+# mint OPTIONS...: makes a certificate (certwright-scenario mint -h).
+mint() { certwright-scenario mint "$@"; }
+
+# expect WANT GOT [WHAT]: fails with a clear text unless both are the same.
+expect() { [ "$1" = "$2" ] || { say "${3:-value} is \"$2\", expected \"$1\""; return 1; }; }
+
+# drop RULE...: an nftables rule in the input chain, such as: drop ip daddr $ADDR4 tcp dport 443
+drop() {
+    nft list table inet scenario >/dev/null 2>&1 || nft -f - <<<'table inet scenario { chain in { type filter hook input priority 0; } }'
+    nft add rule inet scenario in "$@" drop
+}
+
+# reject RULE...: the same, with an answer.
+reject() {
+    nft list table inet scenario >/dev/null 2>&1 || nft -f - <<<'table inet scenario { chain in { type filter hook input priority 0; } }'
+    nft add rule inet scenario in "$@" reject
+}
+
+# undrop: all rules go.
+undrop() { nft delete table inet scenario; }
