@@ -28,6 +28,8 @@ var additions = []Known{
 	// The resolver works for other names and fails for this one. The rows dnssec-*, dns-all-ns-down and
 	// dns-lame-delegation split it once each name server is asked by itself.
 	{"dns-lookup-failed", LegDNS},
+	// A rate limit in words that name none of the five buckets, such as new accounts from one address.
+	{"ca-rate-limit-other", LegOrder},
 	// The authority's or the system's own words of a cause that is in no list.
 	{Unnamed, ""},
 }

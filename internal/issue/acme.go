@@ -51,7 +51,8 @@ type ACME struct {
 	o    ACMEOptions
 	http *http.Client
 
-	fresh fresh
+	fresh  fresh
+	nonces nonces
 
 	turn chan struct{} // held while directory or account are fetched; a channel, so that waiting ends with ctx
 	dir  *directory    // under turn
@@ -121,7 +122,7 @@ func (a *ACME) Begin(ctx context.Context, r fulfill.Request) (fulfill.Opening, e
 func (a *ACME) newOrder(ctx context.Context, want acme.Order) (made acme.Order, account string, err error) {
 	for {
 		var last answer
-		last, err = a.call(ctx, opNewOrder, func(ctx context.Context, c *acme.Client, acct acme.Account) error {
+		last, err = a.call(context.WithValue(ctx, factsKey{}, nameFacts(want.Identifiers)), opNewOrder, func(ctx context.Context, c *acme.Client, acct acme.Account) error {
 			dir, err := c.GetDirectory(ctx)
 			if err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -152,6 +153,10 @@ func (a *ACME) register(ctx context.Context, dir *directory) (acme.Account, erro
 		acct.Status, acct.Location = made.Status, made.Location
 		return err
 	})
+	var p *order.Problem
+	if errors.As(err, &p) && acct.ExternalAccountBinding != nil && (p.ID == "" || p.ID == "ca-account-key-mismatch") && p.Status/100 == 4 {
+		ruleOf("ca-eab-bad-hmac").apply(p) // our own key signed the request itself: what does not fit is the binding in it
+	}
 	if err != nil {
 		return acct, err
 	}

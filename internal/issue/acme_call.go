@@ -49,17 +49,35 @@ type exchange struct {
 	dir      *directory // answered from memory; nil = it goes out
 	oneChain bool       // alternate chains are not wanted: their links are taken out
 	stop     context.CancelFunc
+	nonces   *nonces // of the account, to see one that comes twice
 
-	mu   sync.Mutex
-	last answer
-	err  error // of the last request, if it got no answer
+	mu    sync.Mutex
+	last  answer
+	err   error // of the last request, if it got no answer
+	twice bool  // a nonce came that had come before
 }
 
 func (x *exchange) note(a answer, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.last, x.err = a, err
+	x.twice = x.twice || err == nil && (x.nonces.again(a.Header.Get("Replay-Nonce")) || fromCache(a.Header))
 }
+
+// facts are what was measured beside the answer.
+func (x *exchange) facts(ctx context.Context) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []string
+	if x.twice {
+		out = append(out, nonceRepeated)
+	}
+	f, _ := ctx.Value(factsKey{}).([]string)
+	return append(out, f...)
+}
+
+// factsKey carries what a caller knows of its request to the judgement of the answer.
+type factsKey struct{}
 
 func (x *exchange) seen() (answer, error) {
 	x.mu.Lock()
@@ -93,7 +111,7 @@ func (a *ACME) call(ctx context.Context, at op, fn func(context.Context, *acme.C
 func (a *ACME) exchange(ctx context.Context, at op, dir *directory, fn func(context.Context) error) (answer, error) {
 	inner, stop := context.WithTimeout(ctx, callLimit)
 	defer stop()
-	x := &exchange{dir: dir, oneChain: at == opCertificate, stop: stop}
+	x := &exchange{dir: dir, oneChain: at == opCertificate, stop: stop, nonces: &a.nonces}
 	err := fn(context.WithValue(inner, exchangeKey{}, x))
 	last, netErr := x.seen()
 	if err == nil {
@@ -106,7 +124,7 @@ func (a *ACME) exchange(ctx context.Context, at op, dir *directory, fn func(cont
 	case errors.Is(ctx.Err(), context.Canceled):
 		return last, fmt.Errorf("%s (%s): %w", at, a.o.Issuer.Directory, context.Cause(ctx))
 	case last.Status >= 400:
-		return last, answered(at, last, a.o.Now())
+		return last, answered(at, last, a.o.Now(), x.facts(ctx)...)
 	case netErr != nil || last.Status == 0 || inner.Err() != nil:
 		if netErr == nil {
 			netErr = err

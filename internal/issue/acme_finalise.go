@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/mholt/acmez/v3/acme"
 
@@ -72,12 +73,20 @@ func (a *ACME) submit(ctx context.Context, o acme.Order, csr []byte) (acme.Order
 	if errors.As(err, &p) && p.Type == acme.ProblemTypeOrderNotReady {
 		return a.readOrder(ctx, o.Location)
 	}
+	if errors.As(err, &p) && aboutCSR[strings.TrimPrefix(p.Type, acmeError)] {
+		if id := csrFault(csr, a.o.Key.Public(), o.Identifiers); id != "" { // what the request shows counts for more than words
+			ruleOf(id).apply(p)
+		}
+	}
 	made.Location = o.Location
 	if err == nil && made.Status == acme.StatusReady {
 		made, last, err = a.readOrder(ctx, o.Location) // an answer without the new state
 	}
 	return made, last, err
 }
+
+// aboutCSR are the problem types under which authorities refuse a request.
+var aboutCSR = map[string]bool{"badCSR": true, "badPublicKey": true, "malformed": true, "unauthorized": true}
 
 // notReady names what is amiss with an order that waits for authorizations although all are done.
 func (a *ACME) notReady(o acme.Order, err error) error {
