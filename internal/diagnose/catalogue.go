@@ -11,6 +11,9 @@ func catalogue() []Row {
 		rowsChain,
 		rowsConnection,
 		rowsDNS,
+		rowsCAReach,
+		rowsCAAccount,
+		rowsCA,
 	} {
 		all = append(all, part...)
 	}

@@ -21,6 +21,7 @@ type candidate struct {
 	prior      int             // place in the catalogue: the more frequent cause stands first
 	own        *Finding        // a finding made of a recorded problem, in its own words
 	node       node            // of a recorded problem
+	under      *candidate      // the cause that it was put under before the frontier is drawn
 }
 
 // add merges another scope in which the row holds. Confirmed anywhere is confirmed.
@@ -65,6 +66,10 @@ func (c *candidate) add(s *scope, v verdict, ev []EvidenceRef, missing []string,
 func frontier(found []*candidate) []*candidate {
 	parent := map[*candidate]*candidate{}
 	for _, b := range found {
+		if b.under != nil {
+			parent[b] = b.under
+			continue
+		}
 		for _, a := range found {
 			if a != b && a.explainsAll(b) && !isUnder(parent, a, b) {
 				if p := parent[b]; p == nil || before(a, p) {

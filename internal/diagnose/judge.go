@@ -68,6 +68,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).wireScopes,
 	(*judge).hostScopes,
 	(*judge).orderScopes,
+	(*judge).issuerScopes,
 }
 
 // judgeWith weighs the given rows; tests pass others.

@@ -25,19 +25,31 @@ var vaultIDs = map[order.VaultStatus]string{
 }
 
 // problems makes a candidate of every problem that the path records and that no row has found by
-// itself: the problem's id where it has one, else Unnamed on the stage's leg. The look on the wire is
-// left to the rows where they found anything: it only repeats them.
+// itself: the problem's id where it has one, else Unnamed on the stage's leg. What was recorded is history: a
+// cause that is seen now explains it, and what is seen to pass now is over (see places). The look on the wire
+// is left to the rows where they found anything: it only repeats them.
 func (j *judge) problems(found []*candidate) []*candidate {
+	j.hang(found)
 	var out []*candidate
 	for _, st := range j.path {
 		for _, r := range problemRows(st) {
-			id := problemID(r.Problem)
+			id := j.problemID(st.Stage, r.Problem)
 			if st.Stage == order.StageServe && id == Unnamed && len(found)+len(out) > 0 {
 				continue
 			}
 			ref := j.problemRef(st.Stage, r)
-			if c := having(append(found, out...), id, r.Problem); c != nil {
+			all := append(slices.Clone(found), out...)
+			if c := having(all, id, r.Problem); c != nil {
 				c.cite(ref)
+				continue
+			}
+			if c := j.places(all, st.Stage, r, id, ref); c != nil {
+				c.cite(ref)
+				c.consequence(id)
+				continue
+			}
+			if c := j.nowPasses(st.Stage, r, id, ref); c != nil {
+				out = append(out, c)
 				continue
 			}
 			out = append(out, j.recorded(st.Stage, r, id, ref))
@@ -60,7 +72,8 @@ func problemRows(st order.Stage) []order.Row {
 	return out
 }
 
-func problemID(p *order.Problem) string {
+// problemID is the finding id that a recorded problem stands for, Unnamed where it stands for none.
+func (j *judge) problemID(_ order.StageName, p *order.Problem) string {
 	if p.ID != "" && legOf(p.ID) != "" {
 		return p.ID
 	}
@@ -92,7 +105,8 @@ func (c *candidate) cite(ref EvidenceRef) {
 	}
 }
 
-// recorded is a finding in the words of the problem that the path recorded.
+// recorded is a finding of a problem that the path recorded: in its row's words where they can be filled, else
+// in its own.
 func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref EvidenceRef) *candidate {
 	p, at := r.Problem, stageNodes[stage]
 	leg := legOf(id)
@@ -110,23 +124,68 @@ func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref Evid
 	case j.servesWell():
 		f.Severity = Warning // clients are still served; what fails is what comes next
 	}
-	if row, ok := Explain(id); ok && f.Fix.Text == "" && row.Per == perOrder {
-		f.Fix = row.Fix
-	}
+	j.rowWords(f, r)
 	if f.Fix.Text == "" {
 		f.Fix.Text = "Mend the cause; Certwright tries again by itself. " + retryWords(r)
 	}
 	for _, s := range p.Sub {
-		f.Cause += sentence(s.Identifier + ": " + s.Detail)
+		if !strings.Contains(f.Cause, s.Detail) {
+			f.Cause += sentence(s.Identifier + ": " + s.Detail)
+		}
 	}
 	if !p.Until.IsZero() && p.Until.After(j.now) {
 		f.Cause += sentence("not tried again before " + day(p.Until) + " UTC")
 	}
-	c := &candidate{own: f, node: at.node, verdict: confirmed, prior: 1000, row: &Row{ID: id, Predicts: follows(stage)}}
-	if id == Unnamed {
-		f.Certainty, c.verdict = Confirmed, confirmed
+	row := &Row{ID: id, Node: nodeOf(id, at.node), Predicts: follows(stage)}
+	if known, ok := Explain(id); ok {
+		row.Predicts = append(append([]string{}, known.Predicts...), row.Predicts...)
 	}
-	return c
+	return &candidate{own: f, node: row.Node, verdict: confirmed, prior: 1000, row: row}
+}
+
+// rowWords gives a recorded finding its row's title and fix, unless they speak of what only a look would know.
+func (j *judge) rowWords(f *Finding, r order.Row) {
+	row, ok := Explain(f.ID)
+	if !ok {
+		return
+	}
+	vars := map[string]string{"order": j.target, "host": r.Name, "name": r.Name, "domain": r.Name, "names": r.Name, "where": r.Name}
+	whole := func(text string) string {
+		if text = fill(text, vars); strings.Contains(text, "{") {
+			return ""
+		}
+		return text
+	}
+	if title := whole(row.Title); title != "" && r.Problem.Class != order.Waiting {
+		f.Cause = sentence(f.Title+": "+r.Problem.Detail) + sentence(r.Problem.Cause)
+		f.Title = capital(title)
+	}
+	if f.Fix.Text == "" && row.Fix.Text != "" {
+		f.Fix.Text = whole(row.Fix.Text)
+	}
+	if row.Fix.Action != "" {
+		f.Fix.Action = row.Fix.Action
+	}
+}
+
+// nodeOf is where a recorded cause lies: where its row says, else by its leg, else at the stage that recorded it.
+func nodeOf(id string, stage node) node {
+	if row, ok := Explain(id); ok {
+		return row.Node
+	}
+	switch legOf(id) {
+	case LegDNS:
+		return nodeDNS
+	case LegCAA:
+		return nodeCAA
+	case LegHTTP, LegALPN:
+		return nodeVerify
+	case LegVault:
+		return nodeVault
+	case LegSystem:
+		return nodeEgress
+	}
+	return stage
 }
 
 // titleOf says what was tried, and of what where the words do not name it.
@@ -142,7 +201,7 @@ func follows(stage order.StageName) []string {
 	end := []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-dual-key-one-stale", "renew-scheduler-stopped"}
 	switch stage {
 	case order.StageOrder, order.StageVerify, order.StageIssue:
-		return append(end, "renew-verification-lapsed")
+		return append(end, "renew-verification-lapsed", "verify-lapsed", "ca-rate-limit-failed-authz", "ca-identifier-paused", "ca-order-sibling-failed")
 	case order.StageStore:
 		return append(end, "renew-stored-not-synced", "sync-*")
 	case order.StageDeploy:
