@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (j *judge) refusalSigns(s *scope, r recordedRefusal) {
 	} else if r.row.NextAt != nil {
 		s.vars["until"] = day(*r.row.NextAt) + " UTC"
 	}
-	s.vars["names"] = j.namesOf(r)
+	s.vars["names"] = listed(j.namesOf(r.stage, r.row))
 	j.historySigns(s)
 }
 
@@ -112,35 +113,32 @@ func quoteWords(p *order.Problem) string {
 	return `The authority said "` + words + `"`
 }
 
-// namesOf are the names that a refusal is about: those that it speaks of, else all.
-func (j *judge) namesOf(r recordedRefusal) string {
+// namesOf are the names that a recorded problem is about: those that it speaks of, else all.
+func (j *judge) namesOf(stage order.StageName, r order.Row) []string {
 	var spoken, all []string
-	for _, sub := range r.row.Problem.Sub {
+	for _, sub := range r.Problem.Sub {
 		if sub.Identifier != "" {
 			spoken = append(spoken, sub.Identifier)
 		}
 	}
-	if len(spoken) > 0 {
-		return listed(spoken)
-	}
-	if r.stage == order.StageVerify && r.row.Name != string(order.StageVerify) {
-		return r.row.Name
+	if stage == order.StageVerify && r.Name != string(order.StageVerify) {
+		return []string{r.Name}
 	}
 	if o := j.opts.Order; o != nil {
 		for _, n := range o.Spec.Names {
 			all = append(all, n.Value)
-			if strings.Contains(r.row.Problem.Detail, n.Value) {
+			if mentions(r.Problem.Detail+" "+r.Problem.What, n.Value) && !slices.Contains(spoken, n.Value) {
 				spoken = append(spoken, n.Value)
 			}
 		}
 	}
-	if len(spoken) > 0 {
-		return listed(spoken)
+	switch {
+	case len(spoken) > 0:
+		return spoken
+	case len(all) > 0:
+		return all
 	}
-	if len(all) > 0 {
-		return listed(all)
-	}
-	return j.target
+	return []string{j.target}
 }
 
 // historySigns tell what the order itself did lately.

@@ -40,21 +40,13 @@ func (j *judge) places(all []*candidate, stage order.StageName, r order.Row, id 
 		}
 	}
 	if aboutTheName(stage, r.Problem, id) {
-		return j.liveRoot(all, r.Name+", "+identifiers(r.Problem)+", "+r.Problem.What)
+		return j.liveRoot(all, strings.Join(j.namesOf(stage, r), " "))
 	}
 	return nil
 }
 
 // nowFixed is the id of a failure that is history.
 const nowFixed = "ca-error-now-fixed"
-
-func identifiers(p *order.Problem) string {
-	var out []string
-	for _, s := range p.Sub {
-		out = append(out, s.Identifier)
-	}
-	return strings.Join(out, ", ")
-}
 
 // liveRoot is the confirmed cause that is seen now on one of the names that the words speak of; of several the
 // first on the road. An order of one name needs no words.
@@ -98,13 +90,15 @@ func (j *judge) sameName(c *candidate, words string) bool {
 
 // speaksOf says whether words name a host, or one below it.
 func speaksOf(words, name string) bool {
-	for _, w := range strings.FieldsFunc(words, func(r rune) bool { return strings.ContainsRune(" ,;:\"'()/", r) }) {
-		w = strings.ToLower(strings.TrimSuffix(w, "."))
-		if w == name || strings.HasSuffix(w, "."+name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(hostWords(words), func(w string) bool { return w == name || strings.HasSuffix(w, "."+name) })
+}
+
+// mentions says whether words name exactly this host.
+func mentions(words, name string) bool { return slices.Contains(hostWords(words), name) }
+
+// hostWords are the words of a text, as host names are compared.
+func hostWords(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(strings.ReplaceAll(text, ". ", " ")+" "), func(r rune) bool { return strings.ContainsRune(" ,;:\"'()/", r) })
 }
 
 // nowPasses makes ca-error-now-fixed of a verdict on a name that would be another today: the look that failed
@@ -113,7 +107,7 @@ func (j *judge) nowPasses(stage order.StageName, r order.Row, id string, ref Evi
 	if !aboutTheName(stage, r.Problem, id) || id == "ca-mpic-disagree" || predicts(limitIDs, id) {
 		return nil
 	}
-	ev := j.passed(r, id)
+	ev := j.passed(j.namesOf(stage, r), r, id)
 	row, ok := Explain(nowFixed)
 	if len(ev) == 0 || !ok {
 		return nil
@@ -135,14 +129,14 @@ func (j *judge) nowPasses(stage order.StageName, r order.Row, id string, ref Evi
 
 // passed are the looks, newer than the problem, at what the authority complained of; none if any of them
 // does not pass.
-func (j *judge) passed(r order.Row, id string) []EvidenceRef {
+func (j *judge) passed(names []string, r order.Row, id string) []EvidenceRef {
 	probe := map[string]string{LegDNS: evidence.ProbeDNS, LegCAA: evidence.ProbeCAA, LegHTTP: evidence.ProbeHTTP, LegALPN: evidence.ProbeTLS}[legOf(id)]
 	if probe == "" {
 		probe = map[string]string{"dns": evidence.ProbeDNS, "caa": evidence.ProbeCAA, "connection": evidence.ProbeHTTP}[shortType(r.Problem.Type)]
 	}
 	var ev []EvidenceRef
 	for _, o := range j.obs {
-		if probe == "" || o.Probe != probe || !o.At.After(r.Problem.At) || !speaksOf(o.Subject, strings.TrimPrefix(r.Name, "*.")) {
+		if probe == "" || o.Probe != probe || !o.At.After(r.Problem.At) || !slices.ContainsFunc(names, func(n string) bool { return speaksOf(o.Subject, strings.TrimPrefix(n, "*.")) }) {
 			continue
 		}
 		if o.Outcome != evidence.Pass {
