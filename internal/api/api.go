@@ -30,6 +30,11 @@ type Service interface {
 	Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error)
 	Sync(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Retry(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	StoreAgain(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Recover(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	Enable(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	ResumeTargets(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Revoke(ctx context.Context, by order.By, id order.ID, reason int) (*order.Order, error)
 	Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
@@ -93,15 +98,17 @@ type Options struct {
 	Auth     Auth
 	Diagnose func(ctx context.Context, id order.ID) (any, error)
 	Bundle   func(ctx context.Context, id order.ID) ([]byte, error) // one redacted file of all that is known of an order
-	Roots    func() []byte                                          // the built-in authority's roots, PEM
-	CRL      func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
-	Ready    func(ctx context.Context) error                        // nil = ready to serve
-	Commits  func() int64                                           // of the database since the start: for measuring
-	Public   string                                                 // public base URL, without a slash at its end
-	Version  string
-	Now      func() time.Time
-	Logger   *slog.Logger
-	MaxBody  int64 // how large a request's body may be, in bytes; 0 = 1 MiB
+	// Fix says what would heal an order and, when the body asks for it, does the first step, once allow has let it.
+	Fix     func(ctx context.Context, by order.By, id order.ID, b FixBody, allow func(right string) error) (FixAnswer, error)
+	Roots   func() []byte                                          // the built-in authority's roots, PEM
+	CRL     func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
+	Ready   func(ctx context.Context) error                        // nil = ready to serve
+	Commits func() int64                                           // of the database since the start: for measuring
+	Public  string                                                 // public base URL, without a slash at its end
+	Version string
+	Now     func() time.Time
+	Logger  *slog.Logger
+	MaxBody int64 // how large a request's body may be, in bytes; 0 = 1 MiB
 }
 
 // API answers requests.

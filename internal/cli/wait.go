@@ -31,13 +31,28 @@ func (w *waitFlags) add(c *cobra.Command) {
 // follow prints an order's events as they come, until it rests: everything is done, or it waits for
 // somebody, or something failed. Then it prints the path.
 func (e *Env) follow(ctx ctxt, cl *client.Client, o client.Order, w waitFlags) error {
+	o, gone, err := e.trail(ctx, cl, o, max(0, o.Properties.LastEvent-1), w)
+	if err != nil || gone {
+		return err
+	}
+	if err := e.show(&o, func() { e.printf("\n"); e.printOrder(&o) }); err != nil {
+		return err
+	}
+	if unwell(o) || o.Properties.Status == order.Pendingissuance {
+		return Unhealthy{}
+	}
+	return nil
+}
+
+// trail prints an order's events after a number as they come, until it rests or is gone.
+func (e *Env) trail(ctx ctxt, cl *client.Client, o client.Order, after int64, w waitFlags) (rest client.Order, gone bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	after, revision := max(0, o.Properties.LastEvent-1), int64(0)
+	revision := int64(0)
 	for {
 		f, err := cl.FollowFrom(ctx, o.Name, after, revision)
 		if err != nil {
-			return e.letGo(ctx, o.Name, err, w)
+			return o, false, e.letGo(ctx, o.Name, err, w)
 		}
 		for i := range f.Events {
 			after = f.Events[i].Seq
@@ -50,20 +65,13 @@ func (e *Env) follow(ctx ctxt, cl *client.Client, o client.Order, w waitFlags) e
 			if e.plain() {
 				e.printf("\n%s is deleted.\n", o.Name)
 			}
-			return nil
+			return o, true, nil
 		}
 		o, revision = *f.Order, f.Order.Properties.Revision
 		if rests(o) {
-			break
+			return o, false, nil
 		}
 	}
-	if err := e.show(&o, func() { e.printf("\n"); e.printOrder(&o) }); err != nil {
-		return err
-	}
-	if unwell(o) || o.Properties.Status == order.Pendingissuance {
-		return Unhealthy{}
-	}
-	return nil
 }
 
 // letGo says why following ended before the order came to rest: the order itself goes on in any case.

@@ -86,7 +86,7 @@ func (c *Client) relative(link string) string {
 	return u.RequestURI()
 }
 
-// Command gives an order a command: verify, renew, rekey, sync, revoke, cancel, again.
+// Command gives an order a command: verify, renew, rekey, sync, retry, store, recover, enable, resume, revoke, cancel, again.
 func (c *Client) Command(ctx context.Context, name, command string, b api.CommandBody) (o Order, err error) {
 	err = c.Call(ctx, "POST", path(name, command), nil, b, &o)
 	return o, err
@@ -148,6 +148,12 @@ func (c *Client) Timeline(ctx context.Context, name string, n int) ([]order.Even
 func (c *Client) Diagnose(ctx context.Context, name string) (report json.RawMessage, err error) {
 	err = c.Call(ctx, "GET", path(name, "diagnose"), nil, nil, &report)
 	return report, err
+}
+
+// Fix asks what would heal an order and, with b.Do, does the first of it.
+func (c *Client) Fix(ctx context.Context, name string, b api.FixBody) (a api.FixAnswer, err error) {
+	err = c.Call(ctx, "POST", path(name, "fix"), nil, b, &a)
+	return a, err
 }
 
 // Bundle reads all that is known of an order, redacted, as one file.

@@ -103,3 +103,39 @@ func (a Action) CommandFor(orderName string) string {
 
 // RightOf is the action, in the words of access control, that a caller must be allowed.
 func (a Action) RightOf() string { return order.Type + "/" + a.Right }
+
+// healers name the action for recorded problems whose cause is certain by their id, where the stage's own does not heal it.
+var healers = map[string]string{
+	"vault-secret-soft-deleted": ActionRecover,
+	"vault-secret-disabled":     ActionEnable,
+	"vault-secret-purged":       ActionRenew,
+	"vault-corrupt":             ActionRenew,
+	"vault-key-mismatch":        ActionRenew,
+	"vault-pfx-password":        ActionRenew,
+	"vault-content-type":        ActionRenew,
+	"vault-overwritten":         ActionRenew,
+	"vault-sealed":              ActionStore,
+	"vault-unreachable":         ActionStore,
+	"vault-full":                ActionStore,
+	"vault-throttled":           ActionStore,
+	"vault-token-expired":       ActionStore,
+	"vault-write-denied":        ActionStore,
+	"renew-issued-not-stored":   ActionStore,
+	"ca-key-blocked":            ActionRekey,
+	"ca-csr-weak-key":           ActionRekey,
+	"ca-wildcard-needs-dns":     ActionOtherMethod,
+	"ca-challenge-not-offered":  ActionOtherMethod,
+	"caa-validationmethods":     ActionOtherMethod,
+	"ca-error-now-fixed":        ActionRetry,
+	"ca-5xx":                    ActionRetry,
+	"ca-lb-throttle-503":        ActionRetry,
+	"ca-unreachable":            ActionRetry,
+}
+
+// actionFor is what heals a recorded problem: by its id, else by the stage that recorded it.
+func actionFor(id string, stage order.StageName) string {
+	if a := healers[id]; a != "" {
+		return a
+	}
+	return actionOf(stage)
+}

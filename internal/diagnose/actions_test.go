@@ -14,6 +14,11 @@ func TestActionsAreKnown(t *testing.T) {
 			t.Errorf("%s: its fix names %q, which is no action (see actions.go)", r.ID, r.Fix.Action)
 		}
 	}
+	for id, a := range healers {
+		if _, ok := ActionOf(a); !ok || legOf(id) == "" {
+			t.Errorf("%s: id or action %q is not known", id, a)
+		}
+	}
 	for _, st := range order.Stages {
 		if a := actionOf(st); a != "" {
 			if _, ok := ActionOf(a); !ok {

@@ -114,7 +114,7 @@ func (j *judge) recorded(stage order.StageName, r order.Row, id string, ref Evid
 		leg = at.leg
 	}
 	f := &Finding{ID: id, Leg: leg, Severity: Critical, Certainty: Confirmed, Title: titleOf(p, r.Name) + " failed",
-		Cause: sentence(p.Detail) + sentence(p.Cause), Evidence: []EvidenceRef{ref}, RuledOut: []RuledOut{}, Fix: Fix{Text: p.Fix, Action: actionOf(stage)}}
+		Cause: sentence(p.Detail) + sentence(p.Cause), Evidence: []EvidenceRef{ref}, RuledOut: []RuledOut{}, Fix: Fix{Text: p.Fix, Action: actionFor(id, stage)}}
 	if p.Where != "" && !strings.Contains(f.Title, p.Where) && !strings.Contains(p.Detail, p.Where) {
 		f.Title += " (" + p.Where + ")"
 	}

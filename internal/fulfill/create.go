@@ -252,11 +252,17 @@ func (m *Mover) checkIssuer(ctx context.Context, spec *order.Spec) error {
 	return checkMethod(spec.Method, traits)
 }
 
-func checkMethod(method order.Method, traits Traits) error {
-	known := []order.Method{order.MethodNone, order.MethodHTTP01}
+// methodsOf are the methods that Certwright has for an issuer; the empty one stands for its default, which is the
+// first after it.
+func methodsOf(traits Traits) []order.Method {
 	if traits.Patient {
-		known = []order.Method{order.MethodNone, order.MethodHTML, order.MethodTXT}
+		return []order.Method{order.MethodNone, order.MethodHTML, order.MethodTXT}
 	}
+	return []order.Method{order.MethodNone, order.MethodHTTP01}
+}
+
+func checkMethod(method order.Method, traits Traits) error {
+	known := methodsOf(traits)
 	if slices.Contains(known, method) {
 		return nil
 	}

@@ -221,6 +221,16 @@ func (v *vaultFake) Get(_ context.Context, _, name, id string) (Certificate, err
 }
 
 func (v *vaultFake) Disable(context.Context, string, string, string) error { return nil }
+func (v *vaultFake) Enable(context.Context, string, string, string) error  { return nil }
+func (v *vaultFake) Recover(_ context.Context, _, name string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.gone[name] {
+		return secret.ErrNotFound
+	}
+	v.gone[name] = false
+	return nil
+}
 func (v *vaultFake) Delete(_ context.Context, _, name string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()

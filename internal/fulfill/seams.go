@@ -159,6 +159,10 @@ type Vault interface {
 	Get(ctx context.Context, vault, name, id string) (Certificate, error)
 	// SetExpiry and the like are attributes: Disable marks a version as not to be used (revoked).
 	Disable(ctx context.Context, vault, name, id string) error
+	// Enable undoes Disable. secret.ErrNotFound when the version is not there.
+	Enable(ctx context.Context, vault, name, id string) error
+	// Recover undoes Delete, with all versions. secret.ErrNotFound when the secret is not soft-deleted.
+	Recover(ctx context.Context, vault, name string) error
 	// Delete soft-deletes the secret with all its versions; not there is no error.
 	Delete(ctx context.Context, vault, name string) error
 	// Exists says whether the vault is there: nil, or a Problem.

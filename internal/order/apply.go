@@ -77,6 +77,7 @@ var operations = map[string]string{
 	"renew-requested": "renew/action", "rekey-requested": "reissue/action", "revoke-requested": "revoke/action",
 	"verify-requested": "verifyDomainOwnership/action", "sync-requested": "sync/action", "canceled": "cancel/action",
 	"delete-requested": "delete", "deleted": "delete", "exported": "export/action",
+	"retry-requested": "sync/action", "store-requested": "sync/action", "secret-recovered": "sync/action", "secret-enabled": "sync/action",
 }
 
 func operation(name string) string {

@@ -21,10 +21,17 @@ const (
 	CmdAgain  Command = "again"  // order once more with the same settings
 	CmdUpdate Command = "update" // change the wish
 	CmdExport Command = "export" // read the current version
+
+	// Commands that heal (heal.go).
+	CmdRetry   Command = "retry"   // try now whatever failed and waits for its next time
+	CmdStore   Command = "store"   // look at the vault now, store what it lacks
+	CmdRecover Command = "recover" // the soft-deleted secret was taken back
+	CmdEnable  Command = "enable"  // the disabled secret was switched on
 )
 
 // Commands are all of them.
-var Commands = []Command{CmdVerify, CmdRenew, CmdRekey, CmdSync, CmdRevoke, CmdDelete, CmdCancel, CmdAgain, CmdUpdate, CmdExport}
+var Commands = []Command{CmdVerify, CmdRenew, CmdRekey, CmdSync, CmdRevoke, CmdDelete, CmdCancel, CmdAgain, CmdUpdate, CmdExport,
+	CmdRetry, CmdStore, CmdRecover, CmdEnable}
 
 // Allowed says whether a command can be given to the order as it stands: nil, or a *Refusal that says why
 // not and what to do instead.
@@ -50,9 +57,9 @@ func (o *Order) allowedKind(c Command) error {
 	switch {
 	case o.Kind == Imported && in(c, CmdVerify, CmdRenew, CmdRekey, CmdCancel, CmdAgain, CmdRevoke):
 		return o.refuse(c, "NoIssuer", "its certificate was imported, no issuer stands behind it", "Import the next certificate under the same name, or create an order with an issuer")
-	case o.Kind == Watched && !in(c, CmdSync, CmdDelete, CmdUpdate):
+	case o.Kind == Watched && !in(c, CmdSync, CmdDelete, CmdUpdate, CmdRetry):
 		return o.refuse(c, "OnlyWatched", "it is only watched: Certwright holds no key and no certificate of it", "Create an order for these names, or import the certificate")
-	case o.Spec.ExternalKey && in(c, CmdExport):
+	case o.Spec.ExternalKey && in(c, CmdExport, CmdStore, CmdRecover, CmdEnable):
 		return o.refuse(c, "ExternalPrivateKey", "its private key is not in the vault", "Import the certificate together with its key")
 	}
 	return nil
@@ -96,9 +103,13 @@ func (o *Order) allowedLive(c Command, now time.Time) error {
 				return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", a.Started.UTC().Format(time.RFC3339)), "See 'order show' for what it waits for, or use verify")
 			}
 		}
-	case CmdExport:
+	case CmdExport, CmdRecover, CmdEnable:
 		if !has {
 			return o.refuse(c, "NothingStored", "the vault holds no version of it yet", "See 'order show' for what it waits for")
+		}
+	case CmdStore:
+		if !has && !o.unstored() {
+			return o.refuse(c, "NothingToStore", "no version of it is issued yet", "See 'order show' for what it waits for")
 		}
 	case CmdRevoke:
 		return o.allowedRevoke(now)
@@ -187,6 +198,8 @@ func (r Commanded) apply(o *Order, now time.Time) []Event {
 	case CmdAgain:
 		o.again(now)
 		return []Event{r.event(o, now, StageOrder, "ordered-again", "Ordered again with the same settings by %s.", r.Caller)}
+	case CmdRetry, CmdStore, CmdRecover, CmdEnable:
+		return r.heal(o, now)
 	case CmdExport:
 		return []Event{r.event(o, now, StageStore, "exported", "The current version and its key were read by %s.", r.Caller)}
 	}

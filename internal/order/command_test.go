@@ -8,9 +8,10 @@ import (
 
 // refusals says for every state which commands are refused, with the code; all others are allowed.
 var refusals = map[string]map[Command]string{
-	"fresh": {CmdRenew: "OrderPending", CmdRekey: "OrderPending", CmdRevoke: "NothingIssued", CmdAgain: "OrderAlive", CmdExport: "NothingStored"},
+	"fresh": {CmdRenew: "OrderPending", CmdRekey: "OrderPending", CmdRevoke: "NothingIssued", CmdAgain: "OrderAlive", CmdExport: "NothingStored",
+		CmdStore: "NothingToStore", CmdRecover: "NothingStored", CmdEnable: "NothingStored"},
 	"waits for owner": {CmdRenew: "OrderPending", CmdRekey: "OrderPending", CmdRevoke: "NothingIssued", CmdAgain: "OrderAlive",
-		CmdExport: "NothingStored"},
+		CmdExport: "NothingStored", CmdStore: "NothingToStore", CmdRecover: "NothingStored", CmdEnable: "NothingStored"},
 	"issued":        {CmdVerify: "NothingToVerify", CmdCancel: "OrderIssued", CmdAgain: "OrderAlive"},
 	"renewing":      {CmdCancel: "OrderIssued", CmdAgain: "OrderAlive"},
 	"renewal begun": {CmdRenew: "AttemptRunning", CmdCancel: "OrderIssued", CmdAgain: "OrderAlive"},
@@ -18,14 +19,16 @@ var refusals = map[string]map[Command]string{
 	"rekey begun":   {CmdRenew: "AttemptRunning", CmdRekey: "AttemptRunning", CmdCancel: "OrderIssued", CmdAgain: "OrderAlive"},
 	"expired":       {CmdRevoke: "AllExpired", CmdCancel: "OrderIssued", CmdAgain: "OrderAlive"},
 	"pending revocation": {CmdVerify: "RevocationPending", CmdRenew: "RevocationPending", CmdRekey: "RevocationPending", CmdSync: "RevocationPending",
-		CmdRevoke: "RevocationPending", CmdCancel: "RevocationPending", CmdAgain: "RevocationPending", CmdUpdate: "RevocationPending"},
-	"revoked":          but("OrderRevoked", CmdAgain, CmdDelete),
-	"denied":           but("OrderDenied", CmdAgain, CmdDelete),
-	"canceled":         but("OrderCanceled", CmdAgain, CmdDelete),
-	"deleting":         but("OrderDeleting", CmdDelete),
-	"imported":         but("NoIssuer", CmdSync, CmdDelete, CmdUpdate, CmdExport),
-	"imported, no key": {CmdVerify: "NoIssuer", CmdRenew: "NoIssuer", CmdRekey: "NoIssuer", CmdRevoke: "NoIssuer", CmdCancel: "NoIssuer", CmdAgain: "NoIssuer", CmdExport: "ExternalPrivateKey"},
-	"watched":          but("OnlyWatched", CmdSync, CmdDelete, CmdUpdate),
+		CmdRevoke: "RevocationPending", CmdCancel: "RevocationPending", CmdAgain: "RevocationPending", CmdUpdate: "RevocationPending",
+		CmdRetry: "RevocationPending", CmdStore: "RevocationPending", CmdRecover: "RevocationPending", CmdEnable: "RevocationPending"},
+	"revoked":  but("OrderRevoked", CmdAgain, CmdDelete),
+	"denied":   but("OrderDenied", CmdAgain, CmdDelete),
+	"canceled": but("OrderCanceled", CmdAgain, CmdDelete),
+	"deleting": but("OrderDeleting", CmdDelete),
+	"imported": but("NoIssuer", CmdSync, CmdDelete, CmdUpdate, CmdExport, CmdRetry, CmdStore, CmdRecover, CmdEnable),
+	"imported, no key": {CmdVerify: "NoIssuer", CmdRenew: "NoIssuer", CmdRekey: "NoIssuer", CmdRevoke: "NoIssuer", CmdCancel: "NoIssuer", CmdAgain: "NoIssuer", CmdExport: "ExternalPrivateKey",
+		CmdStore: "ExternalPrivateKey", CmdRecover: "ExternalPrivateKey", CmdEnable: "ExternalPrivateKey"},
+	"watched": but("OnlyWatched", CmdSync, CmdDelete, CmdUpdate, CmdRetry),
 }
 
 // but refuses all commands but some.

@@ -22,7 +22,7 @@ func (s *Server) handler() http.Handler {
 		MaxBody: int64(s.Config.Limits.Body),
 		Public:  strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Commits: s.Store.Commits,
 		Diagnose: func(ctx context.Context, id order.ID) (any, error) { return s.Diagnose(ctx, id) },
-		Bundle:   s.Bundle,
+		Bundle:   s.Bundle, Fix: s.Fix,
 	})
 	pages := s.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

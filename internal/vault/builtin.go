@@ -172,6 +172,13 @@ func (b *Builtin) Disable(ctx context.Context, vault, name, id string) error {
 	return err
 }
 
+// Enable undoes Disable. secret.ErrNotFound when the version is not there.
+func (b *Builtin) Enable(ctx context.Context, vault, name, id string) error {
+	on := true
+	_, err := b.Update(ctx, vault, name, id, Patch{Enabled: &on})
+	return err
+}
+
 // Delete soft-deletes the secret with all its versions; not there is no error.
 func (b *Builtin) Delete(ctx context.Context, vault, name string) error {
 	_, err := b.DeleteSecret(ctx, vault, name)

@@ -1,0 +1,42 @@
+package order
+
+import "time"
+
+// heal applies a command that mends: it makes due now what waits, and says in an event who asked.
+func (r Commanded) heal(o *Order, now time.Time) []Event {
+	o.Vault.hurry()
+	o.Vault.CheckAt = time.Time{}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Phase == Signed {
+			a.hurry()
+		}
+	}
+	for i := range o.Deployments { // a target that could not read the vault can now
+		if d := &o.Deployments[i]; d.Problem != nil && !d.Gone && d.Disabled == "" {
+			d.hurry()
+		}
+	}
+	switch r.Command {
+	case CmdStore:
+		return []Event{r.event(o, now, StageStore, "store-requested", "Storing again asked for by %s.", r.Caller)}
+	case CmdRecover:
+		return []Event{r.event(o, now, StageStore, "secret-recovered", "The soft-deleted secret of vault %s was recovered by %s.", o.Spec.Vault, r.Caller)}
+	case CmdEnable:
+		return []Event{r.event(o, now, StageStore, "secret-enabled", "The disabled secret of vault %s was enabled by %s.", o.Spec.Vault, r.Caller)}
+	}
+	for i := range o.Endpoints {
+		o.Endpoints[i].hurry()
+	}
+	o.hurry()
+	return []Event{r.event(o, now, StageOrder, "retry-requested", "Trying again now was asked for by %s.", r.Caller)}
+}
+
+// unstored says whether something is signed and not stored yet.
+func (o *Order) unstored() bool {
+	for i := range o.Attempts {
+		if o.Attempts[i].Phase == Signed {
+			return true
+		}
+	}
+	return false
+}
