@@ -156,7 +156,7 @@ func prepare(ctx context.Context, o Options) (*kit, func(), error) {
 }
 
 func build(ctx context.Context, out, pkg string) error {
-	c := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-o", out, pkg)
+	c := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace,testclock", "-o", out, pkg)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if b, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w: %s", pkg, err, b)

@@ -184,7 +184,7 @@ nginx_renewed() {
 # served [ADDRESS [SERVERNAME [OPTIONS of openssl s_client...]]]: the served leaf, as PEM.
 served() {
     local at=${1:-$ADDR4} sni=${2-$NAME}
-    case $at in \[*) ;; *:*) at="[$at]:$PORT" ;; *) at="$at:$PORT" ;; esac
+    case $at in \[*) at="$at:$PORT" ;; *:*) at="[$at]:$PORT" ;; *) at="$at:$PORT" ;; esac
     shift 2 2>/dev/null || shift $#
     if [ -n "$sni" ]; then set -- -servername "$sni" "$@"; else set -- -noservername "$@"; fi
     timeout 10 openssl s_client -connect "$at" "$@" </dev/null 2>/dev/null | openssl x509
@@ -221,3 +221,64 @@ reject() {
 
 # undrop: all rules go.
 undrop() { nft delete table inet scenario; }
+
+# --- base order: a certwright server with an issuer
+
+# cw ARGS...: certwright; "not healthy" (exit status 3) is no failure of the script.
+cw() {
+    local rc=0
+    certwright "$@" || rc=$?
+    [ $rc = 0 ] || [ $rc = 3 ]
+}
+
+# server_start [OFFSET]: starts the server again, OFFSET (36h) ahead of the real time.
+server_start() {
+    export CERTWRIGHT_CLOCK_OFFSET=${1:-0s}
+    eval "svc_start certwright $(cat "$STATE/svc/certwright")"
+    unset CERTWRIGHT_CLOCK_OFFSET
+    server_wait
+}
+server_stop() { svc_stop certwright "$@"; }
+server_restart() { server_stop && server_start "$@"; }
+server_wait() { await 20 certwright order list; }
+
+# server_reload_command ARGV: the server's reload command becomes this YAML list; the server starts again.
+server_reload_command() {
+    sed -i "s|^  reload-web: .*|  reload-web: {argv: $1}|" "$STATE/certwright.yaml"
+    server_restart
+}
+
+# issuer_add NAME [OPTIONS...]: makes the Pebble behind the proxy known as an issuer.
+issuer_add() {
+    local name=$1
+    shift
+    certwright issuer add "$name" --directory "$DIRECTORY" --ca-file "$CA_FILE" --contact "mailto:hostmaster@$ZONE" "$@"
+}
+
+# site_create [OPTIONS...]: the site of NAME: files, reload, endpoint.
+site_create() {
+    certwright site create "$SITE" --host "$NAME" --webroot web --root tls --fullchain "$(basename "$CERT")" --key "$(basename "$KEY")" \
+        --reload reload-web --endpoint "$NAME:$PORT" "$@"
+}
+
+# order_create [OPTIONS...]: the order of NAME, followed until it rests.
+order_create() { cw order create "$ORDER" --dns "$NAME" --issuer "$ISSUER" --site "$SITE" --wait --timeout 40s "$@"; }
+
+# order_renew, order_sync, order_verify [OPTIONS...]: asks for it and follows it until it rests, well or not.
+order_renew() { cw order renew "$ORDER" --wait --timeout 30s "$@" || true; }
+order_sync() { cw order sync "$ORDER" --wait --timeout 30s "$@" || true; }
+order_verify() { cw order verify "$ORDER" --wait --timeout 30s "$@" || true; }
+
+# order_get QUERY: a property of the order, by JMESPath over its JSON.
+order_get() { certwright order show "$ORDER" -o tsv --query "$1" || [ $? = 3 ]; }
+
+# order_serial: of the order's current version.
+order_serial() { order_get properties.serialNumber; }
+
+# order_stage STAGE: the state of a stage of the order's path (verify, issue, store, deploy, serve).
+order_stage() { order_get "properties.path[?stage=='$1'] | [0].state"; }
+
+# acme_fault JSON: the authority's next answers are spoiled (docs/scenarios.md); acme_heal ends it; acme_seen OP counts.
+acme_fault() { curl -sSf -X POST -d "$1" http://127.0.0.1:14009/; }
+acme_heal() { curl -sSf -X DELETE http://127.0.0.1:14009/; }
+acme_seen() { curl -sSf "http://127.0.0.1:14009/$1"; }

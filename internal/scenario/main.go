@@ -20,6 +20,7 @@ var helpers = map[string]func(args []string) error{
 	"serve-tls":  serveTLS,
 	"serve-http": serveHTTP,
 	"dirty-dns":  dirtyDNS,
+	"acme-proxy": acmeProxy,
 }
 
 // Main is the program certwright-scenario; it gives the exit status: 0 if the targets are reached, 1 if not,

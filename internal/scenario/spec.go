@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -228,9 +229,9 @@ func (s *Spec) complete(name string) error {
 }
 
 // shield keeps {{placeholders}} that stand unquoted from being read as YAML's own braces.
-func shield(text string) string {
-	return strings.NewReplacer("{{", "\u27e6", "}}", "\u27e7").Replace(text)
-}
+func shield(text string) string { return placeholder.ReplaceAllString(text, "\u27e6$1\u27e7") }
+
+var placeholder = regexp.MustCompile(`\{\{\s*([A-Za-z][A-Za-z0-9_]*)\s*\}\}`)
 
 // fill replaces {{name}} by the variable's value, in lower or upper case. What is unknown stays.
 func fill(text string, vars map[string]string) string {

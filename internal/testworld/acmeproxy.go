@@ -87,10 +87,6 @@ func StartACMEProxy(t TB, p *Pebble) *ACMEProxy {
 
 // RunACMEProxy starts a proxy on 127.0.0.1 before a Pebble. It stops when ctx ends or Stop is called.
 func RunACMEProxy(ctx context.Context, p *Pebble) (*ACMEProxy, error) {
-	up, err := url.Parse(p.Directory)
-	if err != nil {
-		return nil, fmt.Errorf("ACME proxy: the directory's URL: %w", err)
-	}
 	cert, err := NewHostCert("127.0.0.1", "localhost")
 	if err != nil {
 		return nil, err
@@ -99,9 +95,24 @@ func RunACMEProxy(ctx context.Context, p *Pebble) (*ACMEProxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ACME proxy: listen: %w", err)
 	}
+	x, err := ServeACMEProxy(ctx, l, p.Directory, p.Client(), cert.TLS)
+	if err != nil {
+		return nil, err
+	}
+	x.RootsPEM = cert.CertPEM
+	return x, nil
+}
+
+// ServeACMEProxy starts a proxy on a listener, before the Pebble whose directory is given; client trusts its
+// HTTPS. It stops when ctx ends or Stop is called.
+func ServeACMEProxy(ctx context.Context, l net.Listener, directory string, client *http.Client, cert tls.Certificate) (*ACMEProxy, error) {
+	up, err := url.Parse(directory)
+	if err != nil {
+		return nil, fmt.Errorf("ACME proxy: the directory's URL: %w", err)
+	}
 	x := &ACMEProxy{
-		Directory: "https://" + l.Addr().String() + up.Path, RootsPEM: cert.CertPEM,
-		upNonce: "https://" + up.Host + "/nonce-plz", client: p.Client(),
+		Directory: "https://" + l.Addr().String() + up.Path,
+		upNonce:   "https://" + up.Host + "/nonce-plz", client: client,
 		seen: map[string]int{}, passed: map[string]int{}, paths: map[string]map[string]int{},
 	}
 	x.forward = &httputil.ReverseProxy{
@@ -118,7 +129,7 @@ func RunACMEProxy(ctx context.Context, p *Pebble) (*ACMEProxy, error) {
 			http.Error(w, "the authority behind the proxy does not answer: "+err.Error(), http.StatusBadGateway)
 		},
 	}
-	x.srv = &http.Server{Handler: x, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert.TLS}}, ReadHeaderTimeout: time.Minute}
+	x.srv = &http.Server{Handler: x, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, ReadHeaderTimeout: time.Minute}
 	go func() { _ = x.srv.ServeTLS(l, "", "") }() // ends with Stop
 	context.AfterFunc(ctx, x.Stop)
 	return x, nil
