@@ -10,6 +10,7 @@ func catalogue() []Row {
 		rowsCertificate,
 		rowsChain,
 		rowsConnection,
+		rowsStatus,
 		rowsDNS,
 		rowsCAReach,
 		rowsCAAccount,

@@ -112,17 +112,22 @@ var lifeLimits = []struct {
 // days for those, and no authority in practice goes above 398.
 const privateLimit = 398
 
+// limitAt is the longest validity in days of a publicly trusted certificate issued at a moment.
+func limitAt(issued time.Time) int {
+	for _, l := range lifeLimits {
+		if !issued.Before(l.from) {
+			return l.days
+		}
+	}
+	return 825 // ballot 193, from 2018
+}
+
 // tooLong says whether clients refuse the certificate for its validity, and the limit in days.
-func (j *judge) tooLong(c *x509.Certificate) (limit int, long bool) {
+func (j *judge) tooLong(c, root *x509.Certificate) (limit int, long bool) {
 	days := int((c.NotAfter.Sub(c.NotBefore) + time.Second + 24*time.Hour - 1) / (24 * time.Hour))
 	limit = privateLimit
-	if j.opts.PublicRoots {
-		for _, l := range lifeLimits {
-			if !c.NotBefore.Before(l.from) {
-				limit = l.days
-				break
-			}
-		}
+	if j.opts.public(root) {
+		limit = limitAt(c.NotBefore)
 	}
 	return limit, days > limit
 }

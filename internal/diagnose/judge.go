@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"crypto/x509"
+	"slices"
 	"sort"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 type Options struct {
 	// Roots are what clients trust. Nil trusts nothing, so that every chain ends in an unknown root.
 	Roots *x509.CertPool `json:"-"`
-	// PublicRoots says that Roots are those of browsers and systems, whose limits then hold.
-	PublicRoots bool `json:"publicRoots,omitempty"`
+	// PublicRoots says that Roots are those of browsers and systems, whose limits then hold, but for
+	// PrivateRoots: SHA-256 fingerprints (upper-case hexadecimal) of roots among them that only their owner's clients trust.
+	PublicRoots  bool     `json:"publicRoots,omitempty"`
+	PrivateRoots []string `json:"privateRoots,omitempty"`
 	// ServerName is the name that clients ask for; empty = every name that was sent as SNI.
 	ServerName string `json:"serverName,omitempty"`
 	// Host is what was resolved to find the addresses; empty = ServerName.
@@ -36,6 +39,11 @@ func (o Options) goal() string {
 		return ""
 	}
 	return o.ServerName
+}
+
+// public says whether a trusted root is one that browsers and systems come with.
+func (o Options) public(root *x509.Certificate) bool {
+	return root != nil && o.PublicRoots && !slices.Contains(o.PrivateRoots, fingerprint(root))
 }
 
 // judge holds one judgement.
@@ -168,7 +176,7 @@ func (j *judge) blindSpots() []BlindSpot {
 		}
 	}
 	for _, o := range j.obs {
-		if o.Outcome == evidence.Unknown && !j.told(o) {
+		if o.Outcome == evidence.Unknown && !j.told(o) && !j.survey.told(o) {
 			add(BlindSpot{What: o.Probe + " " + o.Check + " of " + o.Subject, Because: reasonOf(o)})
 		}
 	}

@@ -33,7 +33,9 @@ func (l *look) leaf() *x509.Certificate {
 // usual says whether the look offered what a modern client offers.
 func (l *look) usual() bool { return l.Offered == "" || l.Offered == "any" }
 
-func (l *look) key() string { return l.Address + "|" + l.ServerName + "|" + l.Offered }
+func (l *look) key() string {
+	return l.Address + "|" + l.ServerName + "|" + l.Offered + "|" + l.StartTLS
+}
 
 // where names the look for a person.
 func (l *look) where() string {
@@ -42,16 +44,21 @@ func (l *look) where() string {
 		return l.Address + " (to RSA clients)"
 	case "ecdsa":
 		return l.Address + " (to ECDSA clients)"
+	case "tls1.2":
+		return l.Address + " (to TLS 1.2 clients)"
 	}
 	return l.Address
 }
 
 // survey is everything seen on the wire for one target.
 type survey struct {
-	looks []*look
-	known []*x509.Certificate // from AIA and from every handshake: what a chain can be completed with
-	asked map[string]evidence.Issuers
-	fetch []EvidenceRef
+	looks       []*look
+	known       []*x509.Certificate // from AIA and from every handshake: what a chain can be completed with
+	asked       map[string]evidence.Issuers
+	fetch       []EvidenceRef
+	tried       []tried
+	revocations []revocation
+	pages       []page
 }
 
 // readSurvey reads the TLS observations. serverName is the name asked about; empty = every look with
@@ -62,8 +69,7 @@ func readSurvey(obs []evidence.Observation, serverName string) *survey {
 		if o.Probe != evidence.ProbeTLS {
 			continue
 		}
-		if o.Check == CheckIssuers {
-			s.addIssuers(o)
+		if s.addOther(o) {
 			continue
 		}
 		sv, ok := evidence.Decode[evidence.Served](o)
@@ -181,6 +187,11 @@ func opensslCommand(l *look) string {
 		c += " -tls1_2 -cipher aRSA"
 	case "ecdsa":
 		c += " -tls1_2 -cipher aECDSA"
+	case "tls1.2":
+		c += " -tls1_2"
+	}
+	if l.StartTLS != "" {
+		c += " -starttls " + l.StartTLS
 	}
 	return c + " -showcerts </dev/null 2>/dev/null | openssl x509 -noout -serial -subject -issuer -dates -ext subjectAltName"
 }

@@ -4,14 +4,14 @@ package diagnose
 var rowsCertificate = []Row{
 	{
 		ID: "tls-leaf-expired", Per: perLook, Node: nodeTrust, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sExpired, sCert},
+		Must: []sign{sExpired, sCert}, MustNot: []sign{sTwoClocks},
 		Title: "The certificate expired {ago} ago ({notAfter}) at {where}",
 		Cause: "The server still serves serial {serial}, whose validity ended at {notAfter}. Every client refuses it. Either it was not renewed, or the renewed one never reached this server.",
 		Fix: Fix{Text: "Look upstream first: if a newer certificate exists, put it where the server reads it and reload the server; if none does, renew now.",
 			Action: "renew"},
 		Twins: []Twin{
 			{ID: "tls-intermediate-expired", WhenNot: []sign{sInterEnd}, Because: "no certificate above the leaf has ended"},
-			{ID: "tls-client-clock", When: []sign{sExpired}, Because: "the end was compared with the clock that this report was made by, {ago} past it"},
+			{ID: "tls-client-clock", WhenNot: []sign{sPeerClock}, Because: "no other clock was seen to disagree with the one of this report, {ago} past the end"},
 			{ID: "sync-one-node-stale", WhenNot: []sign{sOtherWell}, Because: "no other address of the name answers, so there is no fresher certificate to be stale against"},
 			{ID: "tls-not-yet-valid", WhenNot: []sign{sNotYet}, Because: "its validity had begun ({notBefore})"},
 		},
@@ -19,12 +19,13 @@ var rowsCertificate = []Row{
 	},
 	{
 		ID: "tls-not-yet-valid", Per: perLook, Node: nodeTrust, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sNotYet, sCert},
+		Must: []sign{sNotYet, sCert}, MustNot: []sign{sTwoClocks},
 		Title: "The certificate is valid only from {notBefore} at {where}",
 		Cause: "The certificate's validity begins in {until}. It was issued with a start in the future (the authority's clock was ahead, or the date was set by hand), or the clock here is behind.",
 		Fix:   Fix{Text: "Compare the clocks of this machine, of the server and of the authority with a time server; if they are right, put the previous certificate back until {notBefore}, or issue again.", Command: "timedatectl timesync-status"},
 		Twins: []Twin{
 			{ID: "tls-leaf-expired", WhenNot: []sign{sExpired}, Because: "its end, {notAfter}, is ahead"},
+			{ID: "tls-client-clock", WhenNot: []sign{sPeerClock}, Because: "no other clock was seen to disagree with the one of this report"},
 		},
 	},
 	{
@@ -165,7 +166,8 @@ var rowsCertificate = []Row{
 		Cause: "The certificate carries the TLS feature extension (must-staple). Clients that honour it refuse a handshake without an OCSP answer.",
 		Fix:   Fix{Text: "Switch OCSP stapling on and give the server the issuer's certificate; or issue again without must-staple, which most authorities have given up.", Command: "openssl s_client -connect {address} -servername {host} -status </dev/null 2>/dev/null | grep -A3 'OCSP response'"},
 		Twins: []Twin{
-			{ID: "tls-revoked", When: []sign{sStapleReq}, Because: "no answer about revocation came at all, which is another thing than a bad one"},
+			{ID: "tls-revoked", When: []sign{sStapleReq}, WhenNot: []sign{sRevoked}, Because: "asked directly, the authority says that it is not revoked"},
+			{ID: "tls-staple-expired", WhenNot: []sign{sStapled}, Because: "no answer is stapled at all, so none that has ended"},
 		},
 	},
 }

@@ -51,58 +51,9 @@ func (j *judge) wireScope(l *look, goals []*look) *scope {
 	j.nameSigns(s, l, c)
 	j.keySigns(s, l, c)
 	j.chainSigns(s, l, c)
+	j.statusSigns(s, l, c)
+	j.pageSigns(s, l, c)
 	return s
-}
-
-// connectionSigns are what came of dialling and shaking hands.
-func (j *judge) connectionSigns(s *scope, l *look, goals []*look) {
-	text := strings.ToLower(l.Error)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(text, w) {
-				return true
-			}
-		}
-		return false
-	}
-	class := l.ErrorClass
-	s.set(sRefused, class == "refused", l.ref)
-	s.set(sTimeout, class == "timeout", l.ref)
-	s.set(sReset, class == "reset", l.ref)
-	s.set(sNoRoute, class == "unreachable", l.ref)
-	s.set(sPlainHTTP, l.PlainHTTP, l.ref)
-	s.set(sNotTLS, class == "not-tls", l.ref)
-	s.set(sMailPort, mailPorts[port(l.Address)] != "", l.ref)
-	s.vars["protocol"] = mailPorts[port(l.Address)]
-	s.vars["starttls"] = strings.ToLower(strings.Replace(s.vars["protocol"], "PostgreSQL", "postgres", 1))
-	asks := has("certificate required", "certificate_required") || l.leaf() != nil && has("bad certificate", "handshake failure")
-	s.set(sClientCert, asks, l.ref)
-	s.set(sAlert, class == "alert" && !asks, l.ref)
-	s.set(sAlertName, has("unrecognized name", "unrecognized_name"), l.ref)
-	s.set(sAlertCiph, has("handshake failure", "handshake_failure", "no cipher", "insufficient security"), l.ref)
-	s.set(sBroken, l.leaf() == nil && class != "" && class != "forbidden", l.ref)
-	s.set(sNotTLSNow, class == "not-tls" || class == "timeout" || class == "reset" || class == "other", l.ref)
-	old := l.usual() && (l.Version == "TLS 1.0" || l.Version == "TLS 1.1" || strings.HasPrefix(l.Version, "SSL"))
-	alert := has("protocol version", "protocol_version", "unsupported protocol", "unsupported version")
-	s.set(sVersion, old || alert, l.ref)
-	s.vars["versionwords"] = "The server ended the handshake over the version (" + l.Error + ")."
-	if old {
-		s.vars["versionwords"] = "The best that the server would agree to is " + l.Version + "."
-	}
-	s.vars["dial"] = strings.Replace(strings.Trim(strings.Replace(l.Address, "]:", " ", 1), "["), ":"+port(l.Address), " "+port(l.Address), 1)
-	other := false
-	for _, g := range goals {
-		if g.Address != l.Address && g.leaf() != nil {
-			other = true
-			s.vars["other"] = g.Address
-		}
-	}
-	s.set(sOtherWell, other)
-}
-
-// mailPorts speak first in another protocol and turn to TLS when asked (STARTTLS and its like).
-var mailPorts = map[string]string{
-	"21": "FTP", "25": "SMTP", "587": "SMTP", "110": "POP3", "143": "IMAP", "389": "LDAP", "5432": "PostgreSQL", "3306": "MySQL",
 }
 
 // nameSigns are about what the certificate is for.
@@ -162,10 +113,8 @@ func (j *judge) keySigns(s *scope, l *look, c *x509.Certificate) {
 	s.set(sNoUsage, !forServers(c), l.ref)
 	s.vars["usages"] = usagesOf(c)
 	s.set(sStapleReq, mustStaple(c), l.ref)
+	s.set(sNoDemand, !mustStaple(c), l.ref)
 	s.set(sStapled, len(l.Stapled) > 0, l.ref)
-	limit, long := j.tooLong(c)
-	s.set(sTooLong, long, l.ref)
-	s.vars["limit"] = plural(limit, "day")
 	s.vars["life"] = Span(c.NotAfter.Sub(c.NotBefore))
 }
 

@@ -39,6 +39,7 @@ func (j *judge) chainSigns(s *scope, l *look, c *x509.Certificate) {
 	s.set(sSHA1, v.insecure != nil, l.ref)
 	j.chainWords(s, v, others)
 	j.policySigns(s, l, v)
+	j.publicSigns(s, l, c, v.root)
 }
 
 // withheld is the intermediate that the authority gave with this leaf, if the order knows the leaf: a

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"crypto/x509"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,7 +31,9 @@ type HostOptions struct {
 	// Complete says whether a chain needs nothing more, so that no issuer has to be fetched. Nil =
 	// issuers are fetched of chains of one certificate.
 	Complete func(chain [][]byte) bool
-	// Control, when set, guards every connection for fetching issuers (net.Dialer.Control): the
+	// Roots are trusted certificates, for checking what an issuer that no server sends has signed.
+	Roots []*x509.Certificate
+	// Control, when set, guards every connection for fetching issuers, lists and OCSP answers (net.Dialer.Control): the
 	// address comes out of a certificate, so a stranger chose it. Nil = no issuer is fetched.
 	Control Control
 	// ControlLocal takes Control's place where every address of the host is private or loopback: then

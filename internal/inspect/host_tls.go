@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"crypto/x509"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,18 +18,80 @@ type Prober interface {
 	SurveyTLS(ctx context.Context, host, port string, names []string) []evidence.Observation
 }
 
+// Pager is a Prober that can also ask for pages; package probe has one.
+type Pager interface {
+	// LookPage asks an address (ip:port) for a page over TLS, whatever its certificate; Data is an evidence.Page.
+	LookPage(ctx context.Context, address, serverName string) evidence.Observation
+}
+
 // Nobody is a name that no server is configured for (RFC 6761 section 6.4): what it gets is what a
 // server gives to names that it does not know.
 const Nobody = "certwright-nobody.invalid"
 
-// lookTLS is the TLS leg: handshakes first, issuers only of chains that are not complete.
+// TLS looks at what a host serves, and at nothing else of it.
+func TLS(ctx context.Context, o HostOptions) []evidence.Observation {
+	ctx, cancel := context.WithTimeout(ctx, o.deadline())
+	defer cancel()
+	if o.ServerName == "" {
+		o.ServerName = o.Host
+	}
+	return o.lookTLS(ctx)
+}
+
+// lookTLS is the TLS leg: handshakes first, issuers only of chains that are not complete; then, all at once, whether what
+// is served is revoked and, where it is not well, what the server says of itself.
 func (o HostOptions) lookTLS(ctx context.Context) []evidence.Observation {
 	if o.Prober == nil {
 		return nil
 	}
 	o.tell("shaking hands with every address of %s", o.Host)
 	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, o.names())
-	return append(obs, o.issuers(ctx, obs)...)
+	obs = append(obs, o.issuers(ctx, obs)...)
+	return append(obs, o.afterwards(ctx, obs)...)
+}
+
+// afterwards are the looks that the handshakes give reason for.
+func (o HostOptions) afterwards(ctx context.Context, obs []evidence.Observation) []evidence.Observation {
+	var revoked, pages []evidence.Observation
+	var wg sync.WaitGroup
+	wg.Go(func() { revoked = o.revocations(ctx, obs) })
+	wg.Go(func() { pages = o.pages(ctx, obs) })
+	wg.Wait()
+	return append(revoked, pages...)
+}
+
+// maxPages bounds the addresses that are asked for a page.
+const maxPages = 3
+
+// pages asks the addresses whose certificate clients of the name would not accept: for the server's clock, and for whether
+// it has told browsers to let nobody pass.
+func (o HostOptions) pages(ctx context.Context, obs []evidence.Observation) []evidence.Observation {
+	pager, ok := o.Prober.(Pager)
+	if !ok {
+		return nil
+	}
+	var at []evidence.Served
+	for _, x := range obs {
+		s, ok := evidence.Decode[evidence.Served](x)
+		if !ok || len(s.Chain) == 0 || s.StartTLS != "" || s.Error != "" || s.Offered != "any" || s.ServerName != o.ServerName && !isAddress(o.ServerName) {
+			continue
+		}
+		leaf, err := x509.ParseCertificate(s.Chain[0])
+		if err != nil || len(at) >= maxPages {
+			continue
+		}
+		now := o.Now()
+		if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) || !o.complete(s.Chain) || leaf.VerifyHostname(o.ServerName) != nil {
+			at = append(at, s)
+		}
+	}
+	out := make([]evidence.Observation, len(at))
+	var wg sync.WaitGroup
+	for i, s := range at {
+		wg.Go(func() { out[i] = pager.LookPage(ctx, s.Address, s.ServerName) })
+	}
+	wg.Wait()
+	return out
 }
 
 // names are the server names to send: the one asked about, one that nobody has, and neighbours, which

@@ -101,10 +101,7 @@ func fetchOne(ctx context.Context, client *http.Client, where string, child *x50
 	if len(body) > maxIssuerBytes {
 		return nil, fmt.Errorf("fetch the issuer from %s: more than %d bytes came back", where, maxIssuerBytes)
 	}
-	if b, _ := pem.Decode(body); b != nil {
-		body = b.Bytes
-	}
-	c, err := x509.ParseCertificate(body)
+	c, err := x509.ParseCertificate(derOf(body))
 	if err != nil {
 		return nil, fmt.Errorf("fetch the issuer from %s: not a certificate: %w", where, err)
 	}
@@ -112,6 +109,14 @@ func fetchOne(ctx context.Context, client *http.Client, where string, child *x50
 		return nil, fmt.Errorf("fetch the issuer from %s: it is %q, not the issuer %q", where, c.Subject, child.Issuer)
 	}
 	return c, nil
+}
+
+// derOf takes PEM off, where there is any.
+func derOf(body []byte) []byte {
+	if b, _ := pem.Decode(body); b != nil {
+		return b.Bytes
+	}
+	return body
 }
 
 // client makes the guarded client: no proxy, no keep-alive, few redirects, plain HTTP only.
