@@ -2,20 +2,14 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"fmt"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"certwright/internal/diagnose"
 	"certwright/internal/evidence"
 	"certwright/internal/inspect"
 	"certwright/internal/probe"
+	"github.com/spf13/cobra"
 )
 
 // DiagnoseHooks lets diagnose know more than hosts.
@@ -30,6 +24,7 @@ type diagnoseFlags struct {
 	serverName, caFile, resolver, color string
 	rootHints, trustAnchor              string
 	method, expectIssuer                string
+	startTLS                            string
 	from                                string // a bundle to explain in place of a target
 	timeout                             time.Duration
 }
@@ -61,6 +56,7 @@ Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not he
 	s.StringVar(&f.trustAnchor, "trust-anchor", "", "file of DS records that DNSSEC is held against (default: the public root zone's)")
 	s.StringVar(&f.method, "method", "", "validation method intended: http-01, dns-01 or tls-alpn-01")
 	s.StringVar(&f.expectIssuer, "expect-issuer", "", "authority to be used, by its CAA domain, such as letsencrypt.org")
+	s.StringVar(&f.startTLS, "starttls", "", "protocol to speak before TLS: "+strings.Join(probe.StartProtocols(), ", ")+", or none (default: as is usual at the port)")
 	s.DurationVar(&f.timeout, "timeout", inspect.DefaultDeadline, "how long to look at most")
 	s.StringVar(&f.from, "from", "", "explain a file of 'certwright bundle' in place of TARGET; - is standard input")
 	s.StringVar(&f.color, "color", "auto", "auto, always or never")
@@ -113,7 +109,7 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 		}
 		name = n.Host
 	}
-	roots, public, err := trustedRoots(f.caFile)
+	roots, trusted, err := trustedRoots(f.caFile)
 	if err != nil {
 		return diagnose.Report{}, nil, err
 	}
@@ -131,11 +127,12 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p, DNS: p,
 		Method: f.method, ExpectIssuer: issuer,
 		Complete:     func(chain [][]byte) bool { return diagnose.Leads(chain, roots, e.Now()) },
+		Roots:        trusted,
 		Control:      probe.Guard{}.Control,
 		ControlLocal: ownGuard.Control,
 	})
 	now := e.Now()
-	opts := diagnose.Options{Roots: roots, PublicRoots: public, ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
+	opts := diagnose.Options{Roots: roots, PublicRoots: f.caFile == "", ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
 	return diagnose.Case{Target: t.String(), Now: now, Observations: obs, Options: opts}.Judge(), diagnose.Served(withoutDNS(obs), now, opts), nil
 }
 
@@ -148,43 +145,4 @@ func withoutDNS(obs []evidence.Observation) []evidence.Observation {
 		}
 	}
 	return out
-}
-
-// trustedRoots are the built-in roots (Mozilla's), or those of a PEM file in their place.
-func trustedRoots(file string) (roots *x509.CertPool, public bool, err error) {
-	roots = x509.NewCertPool()
-	if file == "" {
-		for r := range bundle.Roots() {
-			c, err := x509.ParseCertificate(r.Certificate)
-			if err != nil {
-				continue // one that this Go refuses to read cannot be a trusted root either
-			}
-			if r.Constraint != nil {
-				roots.AddCertWithConstraint(c, r.Constraint)
-			} else {
-				roots.AddCert(c)
-			}
-		}
-		return roots, true, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, false, fmt.Errorf("read the trusted roots: %w", err)
-	}
-	n := 0
-	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
-		if b.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return nil, false, fmt.Errorf("read the trusted roots from %s: certificate %d cannot be read: %w", file, n+1, err)
-		}
-		roots.AddCert(c)
-		n++
-	}
-	if n == 0 {
-		return nil, false, fmt.Errorf("%s holds no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\"), so nothing would be trusted", file)
-	}
-	return roots, false, nil
 }

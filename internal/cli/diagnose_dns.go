@@ -22,6 +22,10 @@ func (e *Env) hostProber(f diagnoseFlags) (*probe.Prober, error) {
 		return nil, err
 	}
 	o := probe.Options{Now: e.Now, From: "cli", Guard: ownGuard, Resolver: resolver, Timeout: f.timeout * 3 / 5}
+	if f.startTLS != "" && f.startTLS != probe.StartNone && !slices.Contains(probe.StartProtocols(), f.startTLS) {
+		return nil, usage("--starttls %q is none of %s, %s", f.startTLS, strings.Join(probe.StartProtocols(), ", "), probe.StartNone)
+	}
+	o.StartTLS = f.startTLS
 	if o.Roots, err = readFile("--root-hints", f.rootHints, probe.ReadRoots); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,9 @@ type HostOptions struct {
 	ServerName string   // the name that clients ask for; empty = Host
 	Others     []string // further names that the same server may hold certificates for; their parents are tried by itself
 
+	// Alone leaves out the neighbours of ServerName: nothing but it and Nobody is sent.
+	Alone bool
+
 	// What is intended, empty where nothing is: the ACME validation method (http-01, dns-01,
 	// tls-alpn-01), and the CAA domain of the authority to be used.
 	Method, ExpectIssuer string

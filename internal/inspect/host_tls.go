@@ -102,6 +102,9 @@ func (o HostOptions) names() []string {
 		return append(out, o.Others...)
 	}
 	out = append(out, o.Others...)
+	if o.Alone {
+		return out
+	}
 	if up := parent(o.ServerName); strings.Contains(up, ".") {
 		out = append(out, up)
 	}

@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"strings"
+	"sync"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // roots where the system has none
 
@@ -37,10 +40,11 @@ func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error
 		return diagnose.Case{}, err
 	}
 	began := s.Now()
-	obs := inspect.Order(ctx, o, s.sources(ctx, o), inspect.Clock{Now: s.Now, From: "server"})
+	roots := s.trusted(o)
+	obs := inspect.Order(ctx, o, s.sources(ctx, o, roots), inspect.Clock{Now: s.Now, From: "server"})
 	now := s.Now()
 	return diagnose.Case{Target: o.ID.Name, Now: now, Observations: obs, Path: o.Path(now),
-		Options: diagnose.Options{Roots: s.trusted(o), ServerName: firstName(o), Order: o, Took: now.Sub(began)}}, nil
+		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Took: now.Sub(began)}}, nil
 }
 
 func firstName(o *order.Order) string {
@@ -53,7 +57,7 @@ func firstName(o *order.Order) string {
 }
 
 // sources is everything along the order's path that can say something of itself.
-func (s *Server) sources(ctx context.Context, o *order.Order) []inspect.Source {
+func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots) []inspect.Source {
 	var list []inspect.Source
 	add := func(probe, name string, f observe) {
 		list = append(list, inspect.Source{Probe: probe, Name: name, Observer: f})
@@ -78,7 +82,7 @@ func (s *Server) sources(ctx context.Context, o *order.Order) []inspect.Source {
 	}
 	for i := range o.Endpoints {
 		if e := &o.Endpoints[i]; !e.Gone {
-			add(evidence.ProbeTLS, "endpoint "+e.Address, s.lookAt(o, e))
+			add(evidence.ProbeTLS, "endpoint "+e.Address, s.lookAt(o, e, roots))
 		}
 	}
 	return list
@@ -97,19 +101,24 @@ func (s *Server) addTarget(ctx context.Context, o *order.Order, d *order.Deploym
 	}
 }
 
-// lookAt gives the endpoint's serial against the expected one, and everything that it serves.
-func (s *Server) lookAt(o *order.Order, e *order.EndpointRow) observe {
+// lookAt gives the endpoint's serial against the expected one, everything that it serves, and what others say of it.
+func (s *Server) lookAt(o *order.Order, e *order.EndpointRow, roots trustedRoots) observe {
 	return func(ctx context.Context) []evidence.Observation {
 		serial := ""
 		if x := o.Expected(e); len(x) > 0 {
 			serial = x[0]
 		}
 		host, port := splitAddress(e.Endpoint)
-		var names []string
-		if e.ServerName != "" {
-			names = append(names, e.ServerName)
-		}
-		return append(s.Prober.LookTLS(ctx, e.Endpoint, serial), s.Prober.SurveyTLS(ctx, host, port, names)...)
+		var seen []evidence.Observation
+		var wg sync.WaitGroup
+		wg.Go(func() { seen = s.Prober.LookTLS(ctx, e.Endpoint, serial) })
+		served := inspect.TLS(ctx, inspect.HostOptions{
+			Clock: inspect.Clock{Now: s.Now, From: "server"}, Host: host, Port: port, ServerName: e.ServerName, Alone: true, Prober: s.Prober,
+			Complete: func(chain [][]byte) bool { return diagnose.Leads(chain, roots.pool, s.Now()) },
+			Roots:    roots.own, Control: s.guard().Control,
+		})
+		wg.Wait()
+		return append(seen, served...)
 	}
 }
 
@@ -121,15 +130,31 @@ func splitAddress(e site.Endpoint) (host, port string) {
 	return strings.Trim(e.Address[:i], "[]"), e.Address[i+1:]
 }
 
+// trustedRoots are the roots that a client of an order is taken to have.
+type trustedRoots struct {
+	pool    *x509.CertPool
+	own     []*x509.Certificate // the built-in authority's, and what the order's owner chose
+	private []string            // fingerprints of those of own that the public does not trust
+}
+
 // trusted are the roots that a client of the order is taken to have: the system's, the built-in authority's, and
-// the top of what the order's own issuer gave, which its owner chose.
-func (s *Server) trusted(o *order.Order) *x509.CertPool {
+// the top of what the order's own issuer gave, which its owner chose. What leads to a root of the system is the public's.
+func (s *Server) trusted(o *order.Order) trustedRoots {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
+	public := pool.Clone()
+	t := trustedRoots{pool: pool}
+	add := func(c *x509.Certificate) {
+		pool.AddCert(c)
+		t.own = append(t.own, c)
+		if !diagnose.Leads([][]byte{c.Raw}, public, s.Now()) {
+			t.private = append(t.private, fmt.Sprintf("%X", sha256.Sum256(c.Raw)))
+		}
+	}
 	for _, r := range s.Builtin.Roots() {
-		pool.AddCert(r)
+		add(r)
 	}
 	for i := range o.Versions {
 		chain := order.DecodeChain(o.Versions[i].Chain)
@@ -137,8 +162,8 @@ func (s *Server) trusted(o *order.Order) *x509.CertPool {
 			continue
 		}
 		if top, err := x509.ParseCertificate(chain[len(chain)-1]); err == nil {
-			pool.AddCert(top)
+			add(top)
 		}
 	}
-	return pool
+	return t
 }
