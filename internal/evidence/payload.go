@@ -40,25 +40,6 @@ type Resolved struct {
 	Error    string   `json:"error,omitempty"`
 }
 
-// Fetched is the raw evidence of one HTTP look (ProbeHTTP): every hop of it.
-type Fetched struct {
-	URL        string `json:"url"`
-	Hops       []Hop  `json:"hops"`
-	Body       []byte `json:"body,omitempty"` // the first 1 KiB of the last answer
-	Error      string `json:"error,omitempty"`
-	ErrorClass string `json:"errorClass,omitempty"` // as Served.ErrorClass, and too-many-redirects, bad-redirect
-}
-
-// Hop is one request of a Fetched.
-type Hop struct {
-	URL      string `json:"url"`
-	Address  string `json:"address"` // ip:port dialled
-	Status   int    `json:"status,omitempty"`
-	Location string `json:"location,omitempty"`
-	Server   string `json:"server,omitempty"`      // the Server header
-	Type     string `json:"contentType,omitempty"` // the Content-Type header
-}
-
 // File is the raw evidence of a file at a target (ProbeFiles).
 type File struct {
 	Path     string    `json:"path"`

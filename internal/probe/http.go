@@ -2,11 +2,8 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -28,6 +25,7 @@ const (
 	ClassRedirectLoop     = "redirect-loop"
 	ClassBadRedirect      = "bad-redirect"
 	ClassBadURL           = "bad-url"
+	ClassNotHTTP          = "not-http" // what came back is no HTTP/1
 )
 
 // FetchHTTP gets a page at every address of its host, each for itself, IPv6 first, and follows redirects
@@ -71,7 +69,7 @@ func (p *Prober) fetchAt(ctx context.Context, u *url.URL, a netip.Addr) evidence
 	defer cancel()
 	start := p.opt.Now()
 	f := evidence.Fetched{URL: u.String()}
-	err := p.walk(lctx, u, a, &f)
+	err := p.walk(lctx, visit{url: u, addr: a, agent: p.opt.UserAgent}, &f)
 	o := evidence.Observation{Probe: evidence.ProbeHTTP, Check: "http-status", Subject: u.String() + " at " + a.String(), Outcome: evidence.Pass,
 		Expected: "status 200", From: p.opt.From, At: start, Took: p.opt.Now().Sub(start), Command: curlCommand(u, a)}
 	if err != nil {
@@ -93,22 +91,35 @@ func (p *Prober) fetchAt(ctx context.Context, u *url.URL, a netip.Addr) evidence
 	return o.With(f)
 }
 
-// walk requests u and what it redirects to, recording every hop.
-func (p *Prober) walk(ctx context.Context, u *url.URL, a netip.Addr, f *evidence.Fetched) error {
+// visit is one page to be got from one address.
+type visit struct {
+	url     *url.URL
+	addr    netip.Addr
+	agent   string               // User-Agent
+	host    string               // Host header of the first request, where it is not the URL's
+	cookies map[string]string    // sent with every request
+	follow  func(*url.URL) error // says whether a redirect may be followed; nil = Prober.mayFollow
+}
+
+// walk requests a page and what it redirects to, recording every hop.
+func (p *Prober) walk(ctx context.Context, v visit, f *evidence.Fetched) error {
 	seen := map[string]bool{}
-	addrs := []netip.Addr{a}
+	addrs, u, first := []netip.Addr{v.addr}, v.url, v.url
+	if v.follow == nil {
+		v.follow = p.mayFollow
+	}
 	for {
 		if seen[u.String()] {
 			f.ErrorClass = ClassRedirectLoop
 			return fmt.Errorf("redirect loop: %s was visited before", u)
 		}
 		seen[u.String()] = true
-		hop, body, err := p.hop(ctx, u, addrs)
+		hop, err := p.hop(ctx, v, u, addrs, f)
 		f.Hops = append(f.Hops, hop)
-		f.Body = body
 		if err != nil {
 			return err
 		}
+		f.Phase = ""
 		if !slices.Contains([]int{301, 302, 307, 308}, hop.Status) || hop.Location == "" {
 			return nil
 		}
@@ -118,14 +129,18 @@ func (p *Prober) walk(ctx context.Context, u *url.URL, a netip.Addr, f *evidence
 		}
 		next, err := u.Parse(hop.Location)
 		if err == nil {
-			err = p.mayFollow(next)
+			err = v.follow(next)
 		}
 		if err != nil {
 			f.ErrorClass = ClassBadRedirect
 			return fmt.Errorf("%s redirects to %q: %w", u, hop.Location, err)
 		}
-		if !strings.EqualFold(next.Hostname(), u.Hostname()) {
+		switch {
+		case strings.EqualFold(next.Hostname(), first.Hostname()):
+			addrs = []netip.Addr{v.addr} // back at the name: at the address that is looked at
+		case !strings.EqualFold(next.Hostname(), u.Hostname()):
 			if addrs, err = p.addresses(ctx, next.Hostname()); err != nil {
+				f.Phase = evidence.PhaseResolve
 				return fmt.Errorf("%s redirects to %s: %w", u, next, err)
 			}
 		}
@@ -161,43 +176,6 @@ func portOf(u *url.URL) string {
 		return "443"
 	}
 	return "80"
-}
-
-// hop makes one request on a connection of its own, to the first address that connects.
-func (p *Prober) hop(ctx context.Context, u *url.URL, addrs []netip.Addr) (evidence.Hop, []byte, error) {
-	h := evidence.Hop{URL: u.String()}
-	tr := &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, Time: p.opt.Now, MinVersion: tls.VersionTLS10},
-		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-			for _, a := range addrs {
-				h.Address = net.JoinHostPort(a.String(), portOf(u))
-				if conn, err = p.dialer().DialContext(ctx, "tcp", h.Address); err == nil || ctx.Err() != nil {
-					return conn, err
-				}
-			}
-			return nil, err
-		},
-	}
-	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return h, nil, err
-	}
-	req.Header.Set("User-Agent", p.opt.UserAgent)
-	req.Header.Set("Accept", "*/*")
-	resp, err := tr.RoundTrip(req)
-	if err != nil {
-		return h, nil, fmt.Errorf("get %s from %s: %w", u, h.Address, err)
-	}
-	defer resp.Body.Close()
-	h.Status, h.Location = resp.StatusCode, resp.Header.Get("Location")
-	h.Server, h.Type = resp.Header.Get("Server"), resp.Header.Get("Content-Type")
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return h, body, fmt.Errorf("read %s from %s: %w", u, h.Address, err)
-	}
-	return h, body, nil
 }
 
 // curlCommand repeats a look at one address.
