@@ -15,6 +15,12 @@ func catalogue() []Row {
 		rowsCAReach,
 		rowsCAAccount,
 		rowsCA,
+		rowsHTTP,
+		rowsHTTPRedirect,
+		rowsHTTPAnswer,
+		rowsHTTPContent,
+		rowsHTTPNode,
+		rowsALPN,
 	} {
 		all = append(all, part...)
 	}
@@ -52,10 +58,14 @@ func legOf(id string) string {
 
 // leg is where the row's cause lies; one in no list lies where it was seen.
 func (r *Row) leg() string {
-	if l := legOf(r.ID); l != "" || r.Per != perLook {
+	switch l := legOf(r.ID); {
+	case l == "" && r.Per == perLook:
+		return LegEndpoint
+	case l == "" && r.Per == perChallenge:
+		return LegHTTP
+	default:
 		return l
 	}
-	return LegEndpoint
 }
 
 // Explain gives the general words of an id: title, cause and fix of its row, with the placeholders

@@ -53,7 +53,7 @@ func (c *candidate) add(s *scope, v verdict, ev []EvidenceRef, missing []string,
 			c.covers[k] = true
 		}
 	}
-	if s.kind == perLook {
+	if s.kind == perLook || s.kind == perChallenge {
 		if c.covers == nil {
 			c.covers = map[string]bool{}
 		}
@@ -136,7 +136,7 @@ func (c *candidate) explainsAll(b *candidate) bool {
 	if !enough || c.row == nil || !predicts(c.row.Predicts, b.id()) {
 		return false
 	}
-	if c.covers == nil || b.covers == nil {
+	if c.covers == nil || b.covers == nil || c.row.Per == perChallenge && b.row.Per != perChallenge {
 		return true
 	}
 	for k := range b.covers {

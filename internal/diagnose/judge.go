@@ -77,6 +77,8 @@ var readers = []func(*judge) []*scope{
 	(*judge).hostScopes,
 	(*judge).orderScopes,
 	(*judge).issuerScopes,
+	(*judge).challengeScopes,
+	(*judge).alpnScopes,
 }
 
 // judgeWith weighs the given rows; tests pass others.

@@ -43,14 +43,15 @@ type kind int
 
 // Kinds of scope.
 const (
-	perLook   kind = iota // one handshake with the name asked about
-	perName               // one name over all its addresses, key types and the look without a name
-	perOrder              // one order's path
-	perDomain             // one name to be resolved and verified: DNS, DNSSEC, CAA, challenge
-	perTarget             // one deployment: files, the server's configuration, its processes
-	perVault              // one secret in a vault
-	perIssuer             // one authority, its account, and what it said
-	perSystem             // Certwright's own host, database and workers
+	perLook      kind = iota // one handshake with the name asked about
+	perName                  // one name over all its addresses, key types and the look without a name
+	perOrder                 // one order's path
+	perDomain                // one name to be resolved and verified: DNS, DNSSEC, CAA, challenge
+	perTarget                // one deployment: files, the server's configuration, its processes
+	perVault                 // one secret in a vault
+	perIssuer                // one authority, its account, and what it said
+	perChallenge             // one challenge path (or acme-tls/1) at one address of a name
+	perSystem                // Certwright's own host, database and workers
 )
 
 func newScope(k kind, key, where string) *scope {

@@ -53,7 +53,8 @@ const nowFixed = "ca-error-now-fixed"
 func (j *judge) liveRoot(all []*candidate, words string) *candidate {
 	var root *candidate
 	for _, c := range all {
-		if c.own != nil || c.verdict != confirmed || c.row.Severity == Info || !aboutResolving(c.row) || !j.sameName(c, words) {
+		// A challenge path that fails now fails now, even where two causes of it cannot be told apart.
+		if c.own != nil || c.verdict != confirmed && c.row.Per != perChallenge || c.row.Severity == Info || !aboutResolving(c.row) || !j.sameName(c, words) {
 			continue
 		}
 		if root == nil || before(c, root) {
@@ -67,7 +68,7 @@ func (j *judge) liveRoot(all []*candidate, words string) *candidate {
 func aboutResolving(r *Row) bool {
 	switch r.leg() {
 	case LegDNS, LegCAA, LegHTTP, LegALPN:
-		return r.Per == perDomain || r.Per == perName
+		return r.Per == perDomain || r.Per == perName || r.Per == perChallenge
 	}
 	return r.ID == "sys-resolver-broken"
 }
@@ -135,6 +136,9 @@ func (j *judge) passed(names []string, r order.Row, id string) []EvidenceRef {
 		probe = map[string]string{"dns": evidence.ProbeDNS, "caa": evidence.ProbeCAA, "connection": evidence.ProbeHTTP}[shortType(r.Problem.Type)]
 	}
 	var ev []EvidenceRef
+	if probe == evidence.ProbeHTTP {
+		return j.challengesPass(names)
+	}
 	for _, o := range j.obs {
 		if probe == "" || o.Probe != probe || !o.At.After(r.Problem.At) || !slices.ContainsFunc(names, func(n string) bool { return speaksOf(o.Subject, strings.TrimPrefix(n, "*.")) }) {
 			continue

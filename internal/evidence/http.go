@@ -11,6 +11,7 @@ type Fetched struct {
 	Longer     bool          `json:"longer,omitempty"` // the body goes on after Body
 	Error      string        `json:"error,omitempty"`
 	ErrorClass string        `json:"errorClass,omitempty"` // as Served.ErrorClass, and too-many-redirects, redirect-loop, bad-redirect, bad-url, not-http
+	Bad        string        `json:"bad,omitempty"`        // of a bad-redirect what is wrong with it: one of the Bad words
 	Phase      string        `json:"phase,omitempty"`      // what was under way when the error came: one of the Phase words
 	Took       time.Duration `json:"tookNs,omitempty"`
 }
@@ -22,6 +23,14 @@ const (
 	PhaseTLS     = "tls"     // the TLS handshake of an https hop
 	PhaseAnswer  = "answer"  // connected; no complete header has come back
 	PhaseBody    = "body"    // the header came, the body did not end
+)
+
+// What can be wrong with a redirect that authorities do not follow (Fetched.Bad).
+const (
+	BadScheme = "scheme" // neither http nor https
+	BadPort   = "port"   // neither 80 nor 443
+	BadHost   = "host"   // no host, an address, or a name of a single label
+	BadSlash  = "slash"  // the "/" after the host is missing, so that the path became part of it
 )
 
 // Hop is one request of a Fetched.

@@ -28,8 +28,11 @@ type HostOptions struct {
 	Method, ExpectIssuer string
 
 	// One prober a leg; a leg without one is not looked at.
-	Prober Prober    // TLS
-	DNS    DNSProber // DNS, DNSSEC, CAA
+	Prober Prober          // TLS
+	DNS    DNSProber       // DNS, DNSSEC, CAA
+	HTTP   ChallengeProber // challenge paths and acme-tls/1, where Method intends them
+
+	HTTPPort, ALPNPort int // where names answer plain HTTP and TLS to authorities; 0 = 80 and 443
 
 	// Complete says whether a chain needs nothing more, so that no issuer has to be fetched. Nil =
 	// issuers are fetched of chains of one certificate.
@@ -54,7 +57,7 @@ func Host(ctx context.Context, o HostOptions) []evidence.Observation {
 	if o.ServerName == "" {
 		o.ServerName = o.Host
 	}
-	legs := []func(context.Context) []evidence.Observation{o.lookTLS, o.lookDNS}
+	legs := []func(context.Context) []evidence.Observation{o.lookTLS, o.lookDNS, o.lookChallenge}
 	out := make([][]evidence.Observation, len(legs))
 	var wg sync.WaitGroup
 	for i, leg := range legs {

@@ -100,6 +100,9 @@ func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *ur
 		l.agents(ctx)
 	} else if bad > 0 {
 		l.out.Speaks = p.speaks(ctx, q.Name, l.out.Address, l.out.Tries[0])
+		if l.out.Speaks == "" && l.out.Tries[0].ErrorClass == ClassReset && l.out.Tries[0].Phase == evidence.PhaseAnswer {
+			l.agents(ctx) // a server may hang up on programs only
+		}
 	}
 	return l.observation(ctx, start, err)
 }
@@ -190,10 +193,10 @@ func (p *Prober) mayFollowAuthority(u *url.URL, name string) error {
 		return nil
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
-		return fmt.Errorf("invalid host %q in redirect target: an address is not followed, only a name", host)
+		return bad(evidence.BadHost, "invalid host %q in redirect target: an address is not followed, only a name", host)
 	}
 	if !strings.Contains(host, ".") {
-		return fmt.Errorf("invalid host %q in redirect target: a name of a single label is not public", host)
+		return bad(evidence.BadHost, "invalid host %q in redirect target: a name of a single label is not public", host)
 	}
 	return nil
 }

@@ -190,7 +190,9 @@ func TestChallengeWhatThePortSpeaks(t *testing.T) {
 	_, tlsPort := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ec}})
 	_, cutPort := serve(t, func(c net.Conn) { c.Read(make([]byte, 10)); c.(*net.TCPConn).SetLinger(0) })
 	_, slowPort := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	_, h2Port := serve(t, func(c net.Conn) { (&http2.Server{}).ServeConn(c, &http2.ServeConnOpts{Handler: http.NotFoundHandler()}) })
+	_, h2Port := serve(t, func(c net.Conn) {
+		(&http2.Server{}).ServeConn(c, &http2.ServeConnOpts{Handler: http.NotFoundHandler()})
+	})
 	_, trickle := serve(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntok")
 		io.Copy(io.Discard, c)

@@ -127,12 +127,16 @@ func (p *Prober) walk(ctx context.Context, v visit, f *evidence.Fetched) error {
 			f.ErrorClass = ClassTooManyRedirects
 			return fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, hop.Location)
 		}
-		next, err := u.Parse(hop.Location)
+		next, err := redirectTarget(u, hop.Location)
 		if err == nil {
 			err = v.follow(next)
 		}
 		if err != nil {
 			f.ErrorClass = ClassBadRedirect
+			var b *badRedirect
+			if errors.As(err, &b) {
+				f.Bad = b.what
+			}
 			return fmt.Errorf("%s redirects to %q: %w", u, hop.Location, err)
 		}
 		switch {
@@ -149,23 +153,47 @@ func (p *Prober) walk(ctx context.Context, v visit, f *evidence.Fetched) error {
 	}
 }
 
+// badRedirect is a redirect that is not followed: what is wrong with it, and in words.
+type badRedirect struct{ what, words string }
+
+func (e *badRedirect) Error() string { return e.words }
+
+func bad(what, format string, args ...any) error {
+	return &badRedirect{what, fmt.Sprintf(format, args...)}
+}
+
 // mayFollow refuses redirect targets that an authority refuses.
 func (p *Prober) mayFollow(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("invalid protocol scheme %q in redirect target: only http and https are followed", u.Scheme)
+		return bad(evidence.BadScheme, "invalid protocol scheme %q in redirect target: only http and https are followed", u.Scheme)
 	}
 	host := u.Hostname()
 	if host == "" {
-		return errors.New("invalid empty host in redirect target")
+		return bad(evidence.BadHost, "invalid empty host in redirect target")
 	}
 	if strings.HasSuffix(host, ".well-known") {
-		return fmt.Errorf("invalid host %q in redirect target: a \"/\" is missing after the host in the server's redirect rule", host)
+		return bad(evidence.BadSlash, "invalid host %q in redirect target: a \"/\" is missing after the host in the server's redirect rule", host)
 	}
 	port, err := strconv.Atoi(portOf(u))
 	if err != nil || port != 80 && port != 443 && !slices.Contains(p.opt.HTTPPorts, port) {
-		return fmt.Errorf("invalid port %s in redirect target: only ports 80 and 443 are followed", portOf(u))
+		return bad(evidence.BadPort, "invalid port %s in redirect target: only ports 80 and 443 are followed", portOf(u))
 	}
 	return nil
+}
+
+// redirectTarget reads a Location.
+func redirectTarget(from *url.URL, location string) (*url.URL, error) {
+	next, err := from.Parse(location)
+	if err == nil {
+		return next, nil
+	}
+	// https://host:443.well-known/x and the like cannot even be parsed.
+	if _, rest, ok := strings.Cut(location, "//"); ok {
+		if authority, _, _ := strings.Cut(rest, "/"); strings.HasSuffix(authority, ".well-known") {
+			return nil, bad(evidence.BadSlash, "a \"/\" is missing after the host in the server's redirect rule: %v", err)
+		}
+	}
+	return nil, bad(evidence.BadHost, "it is no URL: %v", err)
 }
 
 func portOf(u *url.URL) string {
