@@ -105,8 +105,8 @@ func status(f *evidence.Fetched) int {
 	return last(f).Status
 }
 
-// hostOf is the host of a hop's URL, empty if it has none.
-func hostOf(h evidence.Hop) string {
+// hopHost is the host of a hop's URL, empty if it has none.
+func hopHost(h evidence.Hop) string {
 	u, err := url.Parse(h.URL)
 	if err != nil {
 		return ""
@@ -114,7 +114,7 @@ func hostOf(h evidence.Hop) string {
 	return u.Hostname()
 }
 
-func schemeOf(h evidence.Hop) string {
+func hopScheme(h evidence.Hop) string {
 	u, err := url.Parse(h.URL)
 	if err != nil {
 		return ""
@@ -127,7 +127,7 @@ func (c *challenge) away(f *evidence.Fetched) bool {
 	if f.Phase == evidence.PhaseResolve {
 		return true
 	}
-	h := hostOf(last(f))
+	h := hopHost(last(f))
 	return h != "" && !strings.EqualFold(strings.TrimSuffix(h, "."), c.Name)
 }
 
@@ -144,7 +144,7 @@ func alikePage(a, b *evidence.Fetched) bool {
 	}
 	x, y := a.Hops[0], b.Hops[0]
 	plain := func(h evidence.Hop, s string) string {
-		if host := hostOf(h); host != "" {
+		if host := hopHost(h); host != "" {
 			return strings.ReplaceAll(s, host, "*")
 		}
 		return s

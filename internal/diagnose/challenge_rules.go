@@ -129,8 +129,8 @@ func (j *judge) vhostSigns(s *scope, c *challenge) {
 	}
 	for i := range c.KinPath {
 		if c.known() && c.well(&c.KinPath[i]) {
-			s.set(hDefault, true, c.quoteFetch("asked for "+hostOf(c.KinPath[i].Hops[0]), &c.KinPath[i]))
-			s.vars["kin"] = hostOf(c.KinPath[i].Hops[0])
+			s.set(hDefault, true, c.quoteFetch("asked for "+hopHost(c.KinPath[i].Hops[0]), &c.KinPath[i]))
+			s.vars["kin"] = hopHost(c.KinPath[i].Hops[0])
 			return
 		}
 	}
@@ -146,7 +146,7 @@ func (j *judge) vhostSigns(s *scope, c *challenge) {
 		if k := &c.Kin[i]; k.Error == "" || k.ErrorClass == "bad-redirect" {
 			if !alikePage(k, c.Nobody) {
 				s.set(hDefault, true, append(ev, c.quoteFetch("home page of a neighbour", k))...)
-				s.vars["kin"] = hostOf(k.Hops[0])
+				s.vars["kin"] = hopHost(k.Hops[0])
 				return
 			}
 		}

@@ -68,9 +68,9 @@ func (j *judge) challengeScopes() []*scope {
 		f := c.first()
 		s.vars["name"], s.vars["address"], s.vars["path"], s.vars["url"] = c.Name, c.Address, c.Path, f.URL
 		s.vars["port"], s.vars["end"], s.vars["answer"], s.vars["stop"] = port(c.Address), last(f).URL, answerOf(f), last(f).Address
-		s.vars["status"], s.vars["location"], s.vars["body"] = fmt.Sprint(last(f).Status), last(f).Location, start(f.Body)
+		s.vars["status"], s.vars["location"], s.vars["body"] = fmt.Sprint(last(f).Status), last(f).Location, beginning(f.Body)
 		s.vars["expect"], s.vars["stopport"], s.vars["server"] = c.Expect, port(last(f).Address), last(f).Server
-		s.vars["took"], s.vars["endhost"] = Span(f.Took), hostOf(last(f))
+		s.vars["took"], s.vars["endhost"] = Span(f.Took), hopHost(last(f))
 		s.set(hBad, len(c.bad) > 0, c.ref())
 		s.set(hPublished, c.known())
 		s.set(hHTML, c.Method == string(order.MethodHTML))
@@ -104,8 +104,8 @@ func (s *scope) narrow() {
 	s.set(hNamedElse, any || denied)
 }
 
-// start is the beginning of a body for a sentence.
-func start(body []byte) string {
+// beginning is the first line of a body for a sentence.
+func beginning(body []byte) string {
 	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), 120)]), "?")), " ")
 	if len(s) > 80 {
 		s = s[:80] + " ..."
@@ -230,7 +230,7 @@ func (j *judge) redirectSigns(s *scope, c *challenge, f *evidence.Fetched) {
 	nowhere := f.Phase == evidence.PhaseResolve && f.ErrorClass == "unresolvable"
 	s.set(hBadHost, f.Bad == evidence.BadHost || nowhere, ref)
 	s.set(hAway, c.away(f) && f.Bad == "" && !nowhere && f.ErrorClass != "redirect-loop" && f.ErrorClass != "too-many-redirects", ref)
-	s.set(hToHTTPS, len(f.Hops) > 1 && !c.away(f) && schemeOf(last(f)) == "https", ref)
+	s.set(hToHTTPS, len(f.Hops) > 1 && !c.away(f) && hopScheme(last(f)) == "https", ref)
 	var hops []string
 	for _, h := range f.Hops {
 		hops = append(hops, h.URL)
@@ -247,7 +247,7 @@ func untrustedHop(c *challenge) string {
 		if len(h.Cert) == 0 {
 			continue
 		}
-		if crt, err := x509.ParseCertificate(h.Cert); err == nil && (selfSigned(crt) || !coversName(crt, hostOf(h)) || crt.NotAfter.Before(c.obs.At)) {
+		if crt, err := x509.ParseCertificate(h.Cert); err == nil && (selfSigned(crt) || !coversName(crt, hopHost(h)) || crt.NotAfter.Before(c.obs.At)) {
 			return h.URL
 		}
 	}

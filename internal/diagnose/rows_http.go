@@ -1,7 +1,7 @@
 package diagnose
 
 // unproven are the failures that follow when control of a name cannot be shown.
-var unproven = []string{"verify-never-started", "renew-verification-lapsed", "verify-lapsed", "ca-rate-limit-failed-authz", "ca-identifier-paused", "ca-order-sibling-failed",
+var unproven = []string{"verify-never-started", "renew-verification-lapsed", "verify-lapsed", "ca-order-sibling-failed",
 	"ca-order-expired", "ca-authz-expired", "tls-leaf-expired", "tls-leaf-expiring", "tls-self-signed-default", "tls-port-closed"}
 
 // rowsHTTP are the causes for which no HTTP answer comes from the challenge path.
