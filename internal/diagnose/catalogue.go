@@ -6,6 +6,8 @@ func catalogue() []Row {
 	var all []Row
 	for _, part := range [][]Row{
 		rowsOrder,
+		rowsFiles,
+		rowsSync,
 		rowsSpread,
 		rowsCertificate,
 		rowsChain,

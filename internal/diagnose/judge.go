@@ -79,6 +79,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).issuerScopes,
 	(*judge).challengeScopes,
 	(*judge).alpnScopes,
+	(*judge).targetScopes,
 }
 
 // judgeWith weighs the given rows; tests pass others.

@@ -19,9 +19,6 @@ const (
 	oSwitched   sign = "the-target-was-switched-off"
 	oServedOld  sign = "the-wire-shows-an-older-serial-than-the-vault"
 	oFilesNew   sign = "every-target-holds-the-current-serial"
-	oReloadRan  sign = "a-reload-was-run-after-the-files-were-written"
-	oReloadBad  sign = "the-reload-failed"
-	oReadsOther sign = "the-server-reads-other-files"
 	oAutoOff    sign = "automatic-renewal-is-off"
 	oDue        sign = "the-renewal-is-due"
 	oNeverTried sign = "control-of-a-name-was-never-shown-nor-tried"
@@ -37,7 +34,6 @@ func (j *judge) orderScopes() []*scope {
 	s := newScope(perOrder, j.target, j.target)
 	s.vars["order"], s.vars["instruct"], s.vars["laterAt"] = j.target, "", "once what is under way is done"
 	j.serialSigns(s)
-	j.reloadSigns(s)
 	j.renewalSigns(s)
 	j.verifySigns(s)
 	return []*scope{s}
@@ -154,44 +150,6 @@ func (j *judge) servedOld(old func(string) bool) []EvidenceRef {
 		}
 	}
 	return out
-}
-
-// reloadSigns are what is known of the reload after the files were written: the receipts of the
-// deployments, and observations of the reload.
-func (j *judge) reloadSigns(s *scope) {
-	reloads, from := payloads[evidence.Reload](j.obs, evidence.ProbeReload)
-	ev := make([]EvidenceRef, 0, len(from))
-	for _, o := range from {
-		ev = append(ev, refOf(o))
-	}
-	known := len(reloads) > 0
-	if o := j.opts.Order; o != nil {
-		for _, d := range o.Deployments {
-			if d.Receipt == nil || d.Gone {
-				continue
-			}
-			known = true
-			if d.Receipt.Reload != nil {
-				reloads = append(reloads, *d.Receipt.Reload)
-				ev = append(ev, reloadRef(d.Key(), *d.Receipt.Reload, d.Receipt.At))
-			}
-		}
-	}
-	s.unknown(oReadsOther, "which files the server reads was not looked at (sync-wrong-path)")
-	if !known {
-		s.unknown(oReloadRan, "no receipt of a deployment is at hand, so whether the server was reloaded is not known")
-		s.unknown(oReloadBad, "the outcome of the reload is not known")
-		return
-	}
-	bad := false
-	for _, r := range reloads {
-		if r.Exit != 0 || r.Error != "" {
-			bad = true
-			s.vars["reload"], s.vars["reloadsaid"] = strings.Join(r.Argv, " "), strings.TrimSpace(r.Output+" "+r.Error)
-		}
-	}
-	s.set(oReloadRan, len(reloads) > 0, ev...)
-	s.set(oReloadBad, bad, ev...)
 }
 
 func reloadRef(key string, r evidence.Reload, at time.Time) EvidenceRef {

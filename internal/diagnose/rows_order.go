@@ -65,43 +65,6 @@ var rowsOrder = []Row{
 		},
 	},
 	{
-		ID: "sync-reload-failed-own", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{oServedOld, oFilesNew, oReloadBad},
-		Title: "The reload failed, so {servedat} still serves the old certificate",
-		Cause: "The files hold serial {current}. The reload command \"{reload}\" ended with: {reloadsaid}.",
-		Fix:   Fix{Text: "Mend what the reload complains of, then sync again.", Command: "{reload}", Action: "sync"},
-		Twins: []Twin{
-			{ID: "sync-reload-not-run", When: []sign{oReloadRan}, Because: "the reload was run, and it failed"},
-			{ID: "sync-wrong-path", When: []sign{oReloadBad}, Because: "the server refused to load its configuration at all"},
-		},
-		Predicts: stale,
-	},
-	{
-		ID: "sync-reload-not-run", Per: perOrder, Node: nodeReload, Severity: Critical, Impact: blocksNow,
-		Must: []sign{oServedOld, oFilesNew}, MustNot: []sign{oReloadRan},
-		Title: "The files are new, but {servedat} still serves the old certificate: the server was not reloaded",
-		Cause: "Vault and files hold serial {current}. No reload was run after the files were written, so the process goes on with what it read before.",
-		Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "certwright order sync {order}", Action: "sync"},
-		Twins: []Twin{
-			{ID: "sync-reload-failed-own", WhenNot: []sign{oReloadRan}, Because: "no reload was run, so none failed"},
-			{ID: "sync-wrong-path", When: []sign{oFilesNew}, Because: "without a reload the server reads no file at all"},
-			{ID: "sync-pending", When: []sign{oFilesNew}, Because: "every target holds the current serial already"},
-		},
-		Predicts: stale,
-	},
-	{
-		ID: "sync-needs-restart", Per: perOrder, Node: nodeProcess, Severity: Critical, Impact: blocksNow,
-		Must: []sign{oServedOld, oFilesNew, oReloadRan}, MustNot: []sign{oReloadBad, oReadsOther},
-		Title: "The files are new and the reload succeeded, but {servedat} still serves the old certificate",
-		Cause: "Vault and files hold serial {current}, and the reload command reported success. The process reads its certificate at its start only, refused the new one silently, or reads other files.",
-		Fix:   Fix{Text: "See which files the server reads (nginx -T, haproxy -c) and its error log of the reload; if both are right, restart it."},
-		Twins: []Twin{
-			{ID: "sync-reload-not-run", Because: "a reload was run after the files were written"},
-			{ID: "sync-reload-failed-own", Because: "the reload reported success"},
-		},
-		Predicts: stale,
-	},
-	{
 		ID: "renew-stored-not-synced", Per: perOrder, Summary: true, Node: nodeListener, Severity: Critical, Impact: blocksNow,
 		Must: []sign{oBehind}, MustNot: []sign{oSyncLater},
 		Title: "The vault holds a newer certificate than {order}'s targets and endpoints",

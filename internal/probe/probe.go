@@ -1,5 +1,5 @@
 // Package probe looks at the world and gives no verdict: at TLS endpoints (tls.go, survey.go), the DNS
-// (dns.go), CAA sets (caa.go) and web pages (http.go). Every look ends by its deadline, says from
+// (dns.go), CAA sets (caa.go), web pages (http.go) and what serves on this machine (target*.go). Every look ends by its deadline, says from
 // where and when, keeps the raw evidence as one of evidence's payload types, and prints the shell
 // command that repeats it. Whether what was seen matters is judged elsewhere (diagnose, issue).
 package probe

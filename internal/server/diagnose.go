@@ -12,7 +12,6 @@ import (
 
 	"certwright/internal/diagnose"
 	"certwright/internal/evidence"
-	"certwright/internal/fulfill"
 	"certwright/internal/inspect"
 	"certwright/internal/order"
 	"certwright/internal/site"
@@ -86,19 +85,6 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 		}
 	}
 	return list
-}
-
-func (s *Server) addTarget(ctx context.Context, o *order.Order, d *order.Deployment, add func(string, string, observe)) {
-	v := o.Current(d.KeyType)
-	st, err := s.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, d.Site)
-	if err != nil || v == nil || d.Disabled != "" {
-		return
-	}
-	if t, ok := st.Target(d.Target); ok {
-		add(evidence.ProbeFiles, "target "+d.Key(), func(ctx context.Context) []evidence.Observation {
-			return s.deployer.Observe(ctx, t, fulfill.Certificate{Vault: o.Spec.Vault, Name: o.SecretFor(d.KeyType), ID: v.SecretID, Chain: order.DecodeChain(v.Chain)})
-		})
-	}
 }
 
 // lookAt gives the endpoint's serial against the expected one, everything that it serves, and what others say of it.

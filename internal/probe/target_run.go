@@ -1,0 +1,118 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"certwright/internal/evidence"
+)
+
+// Bounds of a server's own program, asked about its configuration.
+const (
+	testTimeout = 5 * time.Second
+	maxTestText = 8 << 10
+)
+
+// errNotAsked is why a server's own program is not run.
+var errNotAsked = errors.New("its own program may not be asked")
+
+// runOwn runs the program of a server that runs on this machine, by the path that the kernel has for it, with
+// arguments that only read: no shell, no terminal to ask a pass phrase at, a clean environment, a time limit.
+func runOwn(m master, args ...string) (string, error) {
+	switch {
+	case m.exe == "":
+		return "", fmt.Errorf("%w: this user may not see which program process %d runs", errNotAsked, m.pid)
+	case m.view().apart:
+		return "", fmt.Errorf("%w: it runs in a container or chroot of its own", errNotAsked)
+	case os.Geteuid() != 0 && os.Geteuid() != m.uid && m.uid >= 0:
+		return "", fmt.Errorf("%w: it runs as %s, this look is made as %s, who may read less", errNotAsked, userName(m.uid), userName(os.Geteuid()))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, m.exe, args...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
+	if cmd.Dir = m.view().cwd; cmd.Dir == "" {
+		cmd.Dir = "/"
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &limited{&out}, &limited{&out}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: it did not end within %s", errNotAsked, testTimeout)
+	}
+	return strings.ToValidUTF8(keyText.ReplaceAllString(out.String(), "[private key]"), "?"), err
+}
+
+// keyText finds a private key in what a program printed.
+var keyText = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
+
+// limited keeps the beginning of an output and drops the rest.
+type limited struct{ b *bytes.Buffer }
+
+// Write takes what still fits and never fails.
+func (l *limited) Write(p []byte) (int, error) {
+	l.b.Write(p[:max(0, min(len(p), maxTestText-l.b.Len()))])
+	return len(p), nil
+}
+
+// testConfig lets a server test its configuration.
+func testConfig(m master, args []string) (evidence.ConfigTest, error) {
+	t := evidence.ConfigTest{Software: m.software, Argv: append([]string{m.exe}, args...)}
+	out, err := runOwn(m, args...)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		t.Exit = exit.ExitCode()
+	default:
+		return t, err
+	}
+	t.Output = strings.TrimSpace(out)
+	if t.Exit != 0 {
+		t.Faults = testFaults(t.Output)
+	}
+	return t, nil
+}
+
+var (
+	inFile   = regexp.MustCompile(`(?: in |\[)(/[^\s\]":]+):(\d+)`)                                       // nginx: in FILE:LINE; HAProxy: [FILE:LINE]
+	anyPath  = regexp.MustCompile(`/[^\s"'\]:,;)]+`)                                                      // any other file it speaks of
+	complain = regexp.MustCompile(`(?i)\[(emerg|crit|alert|error)\]|\[ALERT\]|\(EE\)|^(nginx|haproxy): `) // lines that are more than a warning
+)
+
+// testFaults reads what a failed configuration test printed: where each complaint lies. Which file is whose is
+// judged elsewhere.
+func testFaults(output string) []evidence.TestFault {
+	var out []evidence.TestFault
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if !complain.MatchString(line) || strings.HasSuffix(line, "test failed") {
+			continue
+		}
+		f := evidence.TestFault{Text: line}
+		if m := inFile.FindStringSubmatch(line); m != nil {
+			f.At = m[1] + ":" + m[2]
+		}
+		for _, p := range anyPath.FindAllString(line, -1) {
+			if !strings.HasPrefix(f.At, p+":") && !slices.Contains(f.Paths, p) {
+				f.Paths = append(f.Paths, p)
+			}
+		}
+		if f.At != "" || len(f.Paths) > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
