@@ -36,7 +36,6 @@ type targetLook struct {
 	p     *Prober
 	ask   TargetAsk
 	at    time.Time
-	began time.Time
 	out   []evidence.Observation
 	files map[string]bool // paths looked at
 	procs map[int]process
