@@ -62,7 +62,7 @@ func (j *judge) targetScopes() []*scope {
 		}
 		j.contentSigns(s, t)
 		j.memorySigns(s, t)
-		j.directorySigns(s, t)
+		j.placeSigns(s, t)
 		out = append(out, s)
 	}
 	return out
@@ -279,8 +279,8 @@ func (t *target) concerns(file string) bool {
 // smallest is the least space in which a chain and a key are sure to fit.
 const smallest = 32 << 10
 
-// directorySigns are whether the target's directories can be written.
-func (j *judge) directorySigns(s *scope, t *target) {
+// placeSigns are whether the target's directories can be written.
+func (j *judge) placeSigns(s *scope, t *target) {
 	if len(t.dirs) == 0 {
 		for _, x := range []sign{tDenied, tReadOnly, tFull} {
 			s.unknown(x, "the target's directories were not looked at")
