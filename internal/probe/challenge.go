@@ -57,7 +57,7 @@ func (p *Prober) LookChallenge(ctx context.Context, q evidence.ChallengeAsk, pin
 		q.Kind = evidence.KindAbsent
 	}
 	if q.Token == "" {
-		q.Token = "certwright-" + random()
+		q.Token = "certwright-canary-" + random() // which a Certwright's listener would answer
 	}
 	if q.Path == "" {
 		q.Path = challengeDir + q.Token
@@ -233,7 +233,7 @@ func (l *challengeLook) seen() string {
 	var words []string
 	n := map[string]int{}
 	for _, f := range l.out.Tries {
-		w := Answer(f)
+		w := answer(f)
 		if n[w]++; n[w] == 1 {
 			words = append(words, w)
 		}
@@ -247,8 +247,8 @@ func (l *challengeLook) seen() string {
 	return strings.Join(words, "; ")
 }
 
-// Answer sums up a fetch in one line: the hops' statuses, the body's beginning, or the error.
-func Answer(f evidence.Fetched) string {
+// answer sums up a fetch in one line: the hops' statuses, the body's beginning, or the error.
+func answer(f evidence.Fetched) string {
 	var b strings.Builder
 	for i, h := range f.Hops {
 		if h.Status == 0 {

@@ -86,7 +86,7 @@ func TestChallengeHealthyMakesNoComparisons(t *testing.T) {
 		switch {
 		case r.URL.Path == challengeDir+chToken:
 			fmt.Fprint(w, chBody+"\n") // a newline at the end is allowed
-		case strings.HasPrefix(r.URL.Path, challengeDir+"certwright-"):
+		case strings.HasPrefix(r.URL.Path, challengeDir+"certwright-canary-"):
 			fmt.Fprint(w, strings.TrimPrefix(r.URL.Path, challengeDir)+".nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ") // stateless
 		default:
 			http.NotFound(w, r)
@@ -226,11 +226,11 @@ func TestChallengeNginx(t *testing.T) {
 	}
 	for _, c := range c {
 		if c.Tries[0].Hops[0].Status != 403 || c.Dot.Hops[0].Status != 403 || c.Outside.Hops[0].Status != 404 {
-			t.Errorf("%s: %s; dot %s; outside %s", c.Address, Answer(c.Tries[0]), Answer(*c.Dot), Answer(*c.Outside))
+			t.Errorf("%s: %s; dot %s; outside %s", c.Address, answer(c.Tries[0]), answer(*c.Dot), answer(*c.Outside))
 		}
 	}
 	if c := challengeOf(t, secure, published())[0]; c.Speaks != "tls" || c.Tries[0].Hops[0].Status != 400 {
-		t.Errorf("TLS on the plain port: %q, %s", c.Speaks, Answer(c.Tries[0]))
+		t.Errorf("TLS on the plain port: %q, %s", c.Speaks, answer(c.Tries[0]))
 	}
 }
 

@@ -84,6 +84,7 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 			add(evidence.ProbeTLS, "endpoint "+e.Address, s.lookAt(o, e, roots))
 		}
 	}
+	s.addChallenges(ctx, o, add)
 	return list
 }
 

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"certwright/internal/evidence"
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// addChallenges adds a look at the challenge path of every name whose control is shown over HTTP and is not
+// shown now: at the very proof where one is published, else at a canary published the same way.
+func (s *Server) addChallenges(ctx context.Context, o *order.Order, add func(probe, name string, f observe)) {
+	if o.Kind != order.Ordered {
+		return
+	}
+	var sites []site.Site
+	kin := []string{}
+	for _, name := range o.Spec.Sites {
+		if st, err := s.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, name); err == nil {
+			sites = append(sites, *st)
+			kin = append(kin, st.HostNames...)
+			for _, e := range st.Endpoints {
+				kin = append(kin, e.ServerName)
+			}
+		}
+	}
+	for _, id := range o.Identifiers {
+		kin = append(kin, id.Value)
+	}
+	kin = slices.DeleteFunc(kin, func(n string) bool { return n == "" || strings.HasPrefix(n, "*.") })
+	for i := range o.Identifiers {
+		id := &o.Identifiers[i]
+		m := overHTTP(o, id)
+		if m == "" || !s.unshown(o, id) {
+			continue
+		}
+		add(evidence.ProbeHTTP, "challenge path of "+id.Value, func(ctx context.Context) []evidence.Observation {
+			return s.lookAtChallenge(ctx, o, id, m, sites, kin)
+		})
+	}
+}
+
+// overHTTP is the method by which a name's control is shown, if it goes over HTTP; empty otherwise.
+func overHTTP(o *order.Order, id *order.Identifier) order.Method {
+	m := id.Method
+	if p := published(o, id.Value); p != nil {
+		m = p.Method
+	}
+	if m == order.MethodNone {
+		m = o.Spec.Method
+	}
+	if m == order.MethodNone && !strings.HasPrefix(id.Value, "*.") {
+		if m = order.MethodHTTP01; o.Spec.Issuer == order.BuiltinIssuer {
+			m = order.MethodHTML
+		}
+	}
+	if m == order.MethodHTTP01 || m == order.MethodHTML {
+		return m
+	}
+	return ""
+}
+
+// published is the proof of a name that a running attempt has published and the authority has not accepted yet.
+func published(o *order.Order, name string) *order.Proof {
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		if !a.Open() || !a.Visible {
+			continue
+		}
+		for k := range a.Proofs {
+			if p := &a.Proofs[k]; p.Name.Value == name && !p.Done {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// unshown says whether control of the name is still to be shown, has lapsed, or failed at the last try; also
+// where a try for the order failed without saying of which name.
+func (s *Server) unshown(o *order.Order, id *order.Identifier) bool {
+	if id.Verified == nil && o.First() == nil || id.Problem != nil || published(o, id.Value) != nil {
+		return true
+	}
+	for i := range o.Needs {
+		if p := o.Needs[i].Problem; p != nil && p.Class != order.Waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAtChallenge looks through every address of the name.
+func (s *Server) lookAtChallenge(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site, kin []string) []evidence.Observation {
+	var ask evidence.ChallengeAsk
+	known := false
+	if p := published(o, id.Value); p != nil && p.Method == m {
+		ask, known = s.verifier.Ask(*p)
+	}
+	if !known {
+		var done func()
+		ask, done = s.verifier.Canary(ctx, sites, id.Value, m)
+		defer done()
+	}
+	ask.Kin, ask.Thorough = kin, id.Problem != nil
+	modes := s.verifier.Modes(sites, id.Value, ask.Path)
+	return append(s.Prober.LookChallenge(ctx, ask), modes...)
+}
