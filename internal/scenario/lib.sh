@@ -173,8 +173,12 @@ nginx_reload() {
     await 5 nginx_renewed "$master" "$before" || { tail -5 /var/log/nginx/error.log >&2; return 1; }
 }
 
+# nginx_renewed MASTER BEFORE: a new worker is there, and those of before listen no more.
 nginx_renewed() {
     local p
+    for p in $2; do
+        if [ -e /proc/$p/cmdline ] && ! grep -q 'shutting down' /proc/$p/cmdline; then return 1; fi
+    done
     for p in $(pgrep -P "$1"); do
         case " $2 " in *" $p "*) ;; *) return 0 ;; esac
     done
@@ -209,14 +213,19 @@ expect() { [ "$1" = "$2" ] || { say "${3:-value} is \"$2\", expected \"$1\""; re
 
 # drop RULE...: an nftables rule in the input chain, such as: drop ip daddr $ADDR4 tcp dport 443
 drop() {
-    nft list table inet scenario >/dev/null 2>&1 || nft -f - <<<'table inet scenario { chain in { type filter hook input priority 0; } }'
+    nft_chain
     nft add rule inet scenario in "$@" drop
 }
 
 # reject RULE...: the same, with an answer.
 reject() {
-    nft list table inet scenario >/dev/null 2>&1 || nft -f - <<<'table inet scenario { chain in { type filter hook input priority 0; } }'
+    nft_chain
     nft add rule inet scenario in "$@" reject
+}
+
+nft_chain() {
+    nft add table inet scenario
+    nft add chain inet scenario in '{ type filter hook input priority 0 ; }'
 }
 
 # undrop: all rules go.

@@ -146,7 +146,13 @@ func (w *world) up(ctx context.Context) error {
 	if w.job.Base {
 		return nil
 	}
-	if raw, ok, err := w.green(ctx, 15*time.Second); !ok {
+	goal := w.spec.Goal
+	if w.spec.Base == "server" {
+		w.spec.Goal = Goal{Host: w.vars["TARGET"]} // the order is not there yet
+	}
+	raw, ok, err := w.green(ctx, 15*time.Second)
+	w.spec.Goal = goal
+	if !ok {
 		return fmt.Errorf("the base is not green before the fault: %w: %s", err, raw)
 	}
 	return nil
@@ -161,7 +167,7 @@ func (w *world) pause() {
 func quoteAll(list []string) []string {
 	var out []string
 	for _, s := range list {
-		out = append(out, "'"+strings.ReplaceAll(s, "'", `'\''`)+"'")
+		out = append(out, quote(s))
 	}
 	return out
 }

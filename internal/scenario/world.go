@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -64,7 +65,7 @@ func (w *world) script(ctx context.Context, what, text string) error {
 		return nil
 	}
 	var out bytes.Buffer
-	c := exec.CommandContext(ctx, "bash", "-c", "set -euo pipefail\n. \"$LIB\"\n"+text)
+	c := exec.CommandContext(ctx, "bash", "-c", "set -eu\n. \"$LIB\"\n"+mustFail(text))
 	own(c)
 	c.Env, c.Dir, c.Stdout, c.Stderr, c.WaitDelay = w.environment(), w.spec.Dir, &out, &out, time.Second
 	err := c.Run()
@@ -78,6 +79,23 @@ func (w *world) script(ctx context.Context, what, text string) error {
 	return nil
 }
 
+var negated = regexp.MustCompile(`(?m)^([ \t]*)! (.+)$`)
+
+// mustFail makes lines that begin with "! " mean what they say: bash's own -e overlooks a negated command that
+// succeeds.
+func mustFail(text string) string {
+	return negated.ReplaceAllStringFunc(text, func(line string) string {
+		m := negated.FindStringSubmatch(line)
+		if strings.Contains(m[2], "||") || strings.Contains(m[2], "&&") || strings.HasSuffix(m[2], "\\") || strings.HasSuffix(m[2], "{") {
+			return line
+		}
+		return m[1] + "if " + m[2] + "; then say " + quote("succeeds, and should not: "+m[2]) + "; exit 1; fi"
+	})
+}
+
+// quote makes a text one word of the shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
 func lastLines(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], " | ")
@@ -90,7 +108,7 @@ func (w *world) start(name string, argv ...string) error {
 	}
 	var quoted []string
 	for _, a := range argv {
-		quoted = append(quoted, "'"+strings.ReplaceAll(a, "'", `'\''`)+"'")
+		quoted = append(quoted, quote(a))
 	}
 	if err := os.WriteFile(filepath.Join(stateDir, "svc", name), []byte(strings.Join(quoted, " ")), 0o644); err != nil {
 		return err
