@@ -123,7 +123,7 @@ func sameURL(f *evidence.Fetched) bool { return len(f.Hops) <= 2 }
 // vhostSigns tell whether the server has a site for the name: it treats the name as one that nobody has,
 // while it knows other names.
 func (j *judge) vhostSigns(s *scope, c *challenge) {
-	if len(c.good) > 0 {
+	if len(c.good) > 0 || status(c.first()) == 0 { // no site answers where none answers in HTTP
 		s.set(hDefault, false, c.ref())
 		return
 	}

@@ -5,7 +5,7 @@ var rowsALPN = []Row{
 	{
 		ID: "alpn-443-closed", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must:  []sign{aClosed},
-		Title: "{address} cannot be reached, where an authority looks for tls-alpn-01 of {name}",
+		Title: "{where} cannot be reached, where an authority looks for tls-alpn-01 of {name}",
 		Cause: "The connection fails: {error}. Authorities ask port 443 only.",
 		Fix:   Fix{Text: "Let the server listen on port {port} of this address, and let the port through; then verify again.", Command: "ss -ltnp | grep ':{port} '", Action: ActionVerify},
 		Twins: []Twin{
@@ -17,7 +17,7 @@ var rowsALPN = []Row{
 	{
 		ID: "alpn-terminated-upstream", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{aNot, aFront}, MustNot: []sign{aClosed},
-		Title: "A proxy in front of {name} ends TLS at {address}, so the server behind it never sees acme-tls/1",
+		Title: "A proxy in front of {name} ends TLS at {where}, so the server behind it never sees acme-tls/1",
 		Cause: "Offered acme-tls/1 alone, {address} does not choose it. {capable} does, or the answer's headers show a proxy: {via}.",
 		Fix:   Fix{Text: "Let the proxy pass TLS through for clients that offer acme-tls/1 (haproxy: \"req.ssl_alpn acme-tls/1\" in TCP mode; nginx: ssl_preread_alpn_protocols), or use http-01 or dns-01.", Action: ActionOtherMethod},
 		Twins: []Twin{
@@ -29,7 +29,7 @@ var rowsALPN = []Row{
 	{
 		ID: "alpn-not-offered", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{aNot}, MustNot: []sign{aFront, aClosed},
-		Title: "The server at {address} does not know acme-tls/1",
+		Title: "The server at {where} does not know acme-tls/1",
 		Cause: "Offered acme-tls/1 alone, it goes on without it or refuses: it is a TLS server that is not set up to answer tls-alpn-01 for {name}.",
 		Fix:   Fix{Text: "Let the ACME client answer port 443 during validation, or pass clients that offer acme-tls/1 on to it (nginx: ssl_preread_alpn_protocols; haproxy: req.ssl_alpn), or use http-01 or dns-01.", Action: ActionOtherMethod},
 		Twins: []Twin{
@@ -42,7 +42,7 @@ var rowsALPN = []Row{
 	{
 		ID: "alpn-wrong-identifier", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must:  []sign{aChosen, aOtherID},
-		Title: "The validation certificate at {address} is that of another order",
+		Title: "The validation certificate at {where} is that of another order",
 		Cause: "acme-tls/1 is chosen, and the certificate is well formed; but {differs}.",
 		Fix:   Fix{Text: "End the other validation, or let one ACME client only answer for {name}; then verify again.", Action: ActionVerify},
 		Twins: []Twin{
@@ -54,7 +54,7 @@ var rowsALPN = []Row{
 	{
 		ID: "alpn-bad-cert-shape", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must:  []sign{aChosen, aBadShape},
-		Title: "The validation certificate at {address} is not of the form that authorities demand",
+		Title: "The validation certificate at {where} is not of the form that authorities demand",
 		Cause: "acme-tls/1 is chosen, and the certificate that comes back is none for validation (RFC 8737 section 3): {flaws}.",
 		Fix:   Fix{Text: "Serve a self-signed certificate with {name} as its only name and a critical acmeIdentifier extension to clients that choose acme-tls/1, and the usual one to all others; then verify again.", Action: ActionVerify},
 		Twins: []Twin{

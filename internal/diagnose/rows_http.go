@@ -61,7 +61,7 @@ var rowsHTTP = []Row{
 	{
 		ID: "http-port80-is-tls", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must:  []sign{hTLS},
-		Title: "{address} speaks TLS where plain HTTP is expected",
+		Title: "{where} speaks TLS where plain HTTP is expected",
 		Cause: "A TLS handshake is answered on port {port}, a plain request is not: the listener has TLS switched on (nginx: \"listen 80 ssl\"; haproxy: \"bind :80 ssl\").",
 		Fix:   Fix{Text: "Take TLS off the listener of port {port}, and verify again.", Command: "openssl s_client -connect {address} -servername {name} </dev/null", Action: ActionVerify},
 		Twins: []Twin{
@@ -73,7 +73,7 @@ var rowsHTTP = []Row{
 	{
 		ID: "http-h2c", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hH2}, MustNot: []sign{hTLS},
-		Title: "{address} speaks HTTP/2 in the clear only",
+		Title: "{where} speaks HTTP/2 in the clear only",
 		Cause: "A request in HTTP/1.1, as authorities send it, is not answered on port {port}; HTTP/2 with prior knowledge is.",
 		Fix:   Fix{Text: "Let the listener of port {port} answer HTTP/1.1 too, and verify again.", Command: "curl -sS -i --http2-prior-knowledge {url}", Action: ActionVerify},
 		Twins: []Twin{
@@ -85,7 +85,7 @@ var rowsHTTP = []Row{
 	{
 		ID: Unnamed, Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hBad}, MustNot: []sign{hNamedElse},
-		Title: "The challenge path of {name} is not answered as it should be at {address}: {answer}",
+		Title: "The challenge path of {name} is not answered as it should be at {where}: {answer}",
 		Cause: "The cause is in no list that this version knows. Asked for {path}, the server answers: {answer}.",
 		Fix:   Fix{Text: "Repeat the request with the command of the evidence and read the server's log of that moment; then verify again.", Action: ActionVerify},
 		Twins: []Twin{

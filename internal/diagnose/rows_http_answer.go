@@ -5,7 +5,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "http-wrong-vhost", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hBad, hDefault}, MustNot: []sign{hAway, hV6Differs, hPartly, hLoop, h401, h5xx, hBadPort, hBadSlash, hBadHost, hBadScheme, hGate, hAgent, hOut403},
-		Title: "{address} has no site for {name}: another site of the server answers",
+		Title: "{where} has no site for {name}: another site of the server answers",
 		Cause: "The server gives {name} the same as a name that nobody has, and knows others ({kin}). No site of it is bound to {name} on port {port}, so its default answers, and the proof is not there: {answer}.",
 		Fix:   Fix{Text: "Give the site that has the proof the name {name} on port {port} (nginx: server_name; Apache: ServerAlias; on IPv6 too), reload, and verify again.", Command: "nginx -T 2>/dev/null | grep -nE 'listen|server_name'", Action: ActionVerify},
 		Twins: []Twin{
@@ -18,7 +18,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "http-404-webroot", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{h404, hPublished}, MustNot: []sign{hHTML, hOneOf, hV6Differs, hAway, hDefault, hAgent, hByHand},
-		Title: "{address} answers 404 for the proof of {name}, which is published",
+		Title: "{where} answers 404 for the proof of {name}, which is published",
 		Cause: "The proof lies where it should, and the site of {name} does not serve it: {path} leads to another directory than the one written to, or is not passed on to Certwright's listener. The answer at {end}: {answer}.",
 		Fix:   Fix{Text: "Let /.well-known/acme-challenge/ of {name} lead to the webroot that is configured, or to Certwright's listener (nginx: a location with root or proxy_pass), in the site for port 80 and, where that redirects, in the one for 443 too; reload, and verify again.", Command: "nginx -T 2>/dev/null | grep -nE 'server_name|root|alias|acme-challenge'", Action: ActionVerify},
 		Twins: []Twin{
@@ -45,7 +45,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "html-token-404", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hHTML, h404, hPublished}, MustNot: []sign{hToHTTPS, hOneOf, hV6Differs, hAway, hDefault, hAgent, hByHand},
-		Title: "{address} answers 404 for the verification page of {name}, which is published",
+		Title: "{where} answers 404 for the verification page of {name}, which is published",
 		Cause: "The page lies in the webroot that is configured, and the site of {name} serves {path} from another directory, or does not pass it on to Certwright's listener. The answer: {answer}.",
 		Fix:   Fix{Text: "Let /.well-known/pki-validation/ of {name} lead to the configured webroot or to Certwright's listener, reload, and verify again.", Command: "nginx -T 2>/dev/null | grep -nE 'server_name|root|alias|pki-validation'", Action: ActionVerify},
 		Twins: []Twin{
@@ -85,7 +85,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "http-401", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{h401}, MustNot: []sign{hAway, hV6Differs, hGate},
-		Title: "{address} asks for a password for the challenge path of {name}",
+		Title: "{where} asks for a password for the challenge path of {name}",
 		Cause: "The answer is 401 ({asks}): the whole site is behind a password, and the challenge path with it.",
 		Fix:   Fix{Text: "Exempt /.well-known/acme-challenge/ (and /.well-known/pki-validation/) from the password (nginx: \"auth_basic off\" in a location of its own), reload, and verify again.", Command: "curl -sSik {url}", Action: ActionVerify},
 		Twins: []Twin{
@@ -97,7 +97,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "http-5xx-app", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{h5xx}, MustNot: []sign{hAway, hV6Differs, hGate, hAgent},
-		Title: "{address} answers the challenge path of {name} with a failure of its own ({status})",
+		Title: "{where} answers the challenge path of {name} with a failure of its own ({status})",
 		Cause: "The path is passed on to an application that is down or does not know it: {answer}.",
 		Fix:   Fix{Text: "Serve /.well-known/ from files or pass it on to Certwright's listener, before the application; or start the application. Then verify again.", Command: "curl -sSik {url}", Action: ActionVerify},
 		Twins: []Twin{
@@ -123,7 +123,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "http-ua-or-geo-block", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hAgent}, MustNot: []sign{hGate, hAway, hPartly},
-		Title: "{address} answers by User-Agent, and not well to an authority's",
+		Title: "{where} answers by User-Agent, and not well to an authority's",
 		Cause: "As \"{agent}\" the answer is: {agentanswer}. To another User-Agent, from the same place and for the same path, it is: {otheranswer}.",
 		Fix:   Fix{Text: "Exempt /.well-known/acme-challenge/ (and /.well-known/pki-validation/) from the rules by User-Agent or source; authorities look from changing places. Then verify again.", Command: "curl -sSik -A '{agent}' {url}", Action: ActionVerify},
 		Twins: []Twin{

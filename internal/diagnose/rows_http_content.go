@@ -29,7 +29,7 @@ var rowsHTTPContent = []Row{
 	{
 		ID: "http-wrong-thumbprint", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hThumb}, MustNot: []sign{hV6Differs, hCache},
-		Title: "{address} answers for another ACME account than the one that asks",
+		Title: "{where} answers for another ACME account than the one that asks",
 		Cause: "The answer has the right token, followed by the thumbprint {thumb} of another account. A server that makes up the answer itself (a stateless set-up) still has an old account's thumbprint, or another ACME client answers this path.",
 		Fix:   Fix{Text: "Put the thumbprint of the present account into the server's configuration, or take the stateless rule out; then verify again. Expected: {expect}", Command: "curl -sSk {url}", Action: ActionVerify},
 		Twins: []Twin{
@@ -41,7 +41,7 @@ var rowsHTTPContent = []Row{
 	{
 		ID: "http-stale-token", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hOtherTok}, MustNot: []sign{hThumb, hV6Differs},
-		Title: "{address} serves an older content in place of the proof of {name}",
+		Title: "{where} serves an older content in place of the proof of {name}",
 		Cause: "The path is answered with something that was right before: {body} {cached}",
 		Fix:   Fix{Text: "Purge the path from the cache of the CDN or proxy and exempt /.well-known/ from it, or remove the old file; then verify again.", Command: "curl -sSik '{url}?fresh=1'", Action: ActionVerify},
 		Twins: []Twin{
@@ -53,7 +53,7 @@ var rowsHTTPContent = []Row{
 	{
 		ID: "http-html-200", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hPage}, MustNot: []sign{hGate, hAway, hV6Differs, hDefault, hMore, hBOM, hAgent},
-		Title: "{address} answers every path with a page of its own, the challenge path of {name} too",
+		Title: "{where} answers every path with a page of its own, the challenge path of {name} too",
 		Cause: "The answer is 200 and a page, as for any name that does not exist: a rule for single-page applications or an error page with status 200 (nginx: \"try_files ... /index.html\") takes the path before the proof.",
 		Fix:   Fix{Text: "Serve /.well-known/acme-challenge/ (and /.well-known/pki-validation/) before that rule, from the webroot or by passing it on to Certwright's listener; reload, and verify again.", Command: "curl -sSik {url}", Action: ActionVerify},
 		Twins: []Twin{

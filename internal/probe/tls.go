@@ -192,12 +192,24 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served)
 		return err
 	}
 	s.Greeting = firstRunes(printable(heard.first[:heard.n]), 80)
-	if bytes.HasPrefix(h.RecordHeader[:], []byte("HTTP")) || bytes.HasPrefix(h.RecordHeader[:], []byte("<html")) {
+	if looksLikeHTTP(h.RecordHeader[:]) {
 		s.PlainHTTP = true
 		return fmt.Errorf("%s answered in plain HTTP, not TLS: %w", s.Address, err)
 	}
 	s.Speaks = greetingOf(heard.first[:heard.n])
 	return err
+}
+
+// looksLikeHTTP says whether the first five bytes are those of a web server: a status line, or the page that some send
+// without one to a request that they cannot read.
+func looksLikeHTTP(first []byte) bool {
+	first = bytes.ToLower(first)
+	for _, begins := range []string{"http/", "<html", "<!doc", "<head", "<?xml"} {
+		if bytes.HasPrefix(first, []byte(begins)) {
+			return true
+		}
+	}
+	return false
 }
 
 // clientConfig is a current client's, but for trusting anybody. Looks for one family offer what is old as well:
