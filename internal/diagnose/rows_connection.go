@@ -94,11 +94,11 @@ var rowsConnection = []Row{
 		ID: "tls-sni-refused", Per: perLook, Node: nodeListener, Severity: Critical, Impact: blocksNow,
 		Must:  []sign{sAlertName},
 		Title: "{where} knows no {host} and refuses the handshake",
-		Cause: "The server answered the name with the alert unrecognized_name: no virtual host is bound to {host}, and there is no default certificate.",
+		Cause: "The server ends the handshake over the name ({error}): no virtual host is bound to {host}, and there is no default certificate.",
 		Fix:   Fix{Text: "Give the server a virtual host for {host} with its certificate, then reload it.", Command: "nginx -T 2>/dev/null | grep -n server_name"},
 		Twins: []Twin{
 			{ID: "tls-sni-default-served", WhenNot: []sign{sCert}, Because: "no certificate was served at all, not even a default one"},
-			{ID: "tls-cipher-mismatch", Because: "the alert names the name as the reason"},
+			{ID: "tls-cipher-mismatch", Because: "the name is the reason: the alert says so, or the same hello with another name is answered"},
 		},
 	},
 	{

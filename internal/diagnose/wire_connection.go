@@ -19,7 +19,12 @@ func (j *judge) connectionSigns(s *scope, l *look, goals []*look) {
 	asks := l.ClientCert && refusal || has("certificate required", "certificate_required")
 	s.set(sClientCert, asks, l.ref)
 	s.set(sAlert, class == "alert" && !asks && !l.Legacy, l.ref)
-	s.set(sAlertName, has("unrecognized name", "unrecognized_name"), l.ref)
+	ev := []EvidenceRef{l.ref}
+	spared := j.otherNamesFare(l)
+	if spared != nil {
+		ev = append(ev, spared.ref)
+	}
+	s.set(sAlertName, has("unrecognized name", "unrecognized_name") || class == "alert" && l.leaf() == nil && spared != nil, ev...)
 	s.set(sBroken, l.leaf() == nil && class != "" && class != "forbidden", l.ref)
 	s.set(sNotTLSNow, class == "not-tls" || class == "timeout" || class == "reset" || class == "other", l.ref)
 	s.vars["dial"] = strings.Replace(strings.Trim(strings.Replace(l.Address, "]:", " ", 1), "["), ":"+port(l.Address), " "+port(l.Address), 1)
@@ -34,6 +39,16 @@ func (j *judge) connectionSigns(s *scope, l *look, goals []*look) {
 		}
 	}
 	s.set(sOtherWell, other)
+}
+
+// otherNamesFare finds a look at the same address with another name, or none, that got a certificate.
+func (j *judge) otherNamesFare(l *look) *look {
+	for _, o := range j.survey.at(l.Address) {
+		if o.ServerName != l.ServerName && o.leaf() != nil && !o.Legacy {
+			return o
+		}
+	}
+	return nil
 }
 
 // saidIn looks for words of an error, in any case.
