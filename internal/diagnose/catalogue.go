@@ -23,6 +23,11 @@ func catalogue() []Row {
 		rowsHTTPContent,
 		rowsHTTPNode,
 		rowsALPN,
+		rowsServers,
+		rowsDNSSEC,
+		rowsCAA,
+		rowsTXT,
+		rowsEgress,
 	} {
 		all = append(all, part...)
 	}
@@ -42,6 +47,14 @@ var additions = []Known{
 	{"dns-lookup-failed", LegDNS},
 	// A rate limit in words that name none of the five buckets, such as new accounts from one address.
 	{"ca-rate-limit-other", LegOrder},
+	// What the walk through the DNS tells apart, and the list does not: a host's own circle of CNAMEs; a
+	// zone that no server could load; an answer that only TCP could carry; a signature that does not fit; a
+	// TXT record that some name servers have.
+	{"dns-cname-loop", LegDNS},
+	{"dns-zone-not-loaded", LegDNS},
+	{"dns-answer-too-big", LegDNS},
+	{"dnssec-rrsig-invalid", LegDNS},
+	{"dns-txt-partly", LegDNS},
 	// The authority's or the system's own words of a cause that is in no list.
 	{Unnamed, ""},
 }

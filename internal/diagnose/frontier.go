@@ -197,6 +197,16 @@ func (c *candidate) spared() bool {
 	return true
 }
 
+// noteOnly says whether the row is no more than a note wherever it holds.
+func (c *candidate) noteOnly() bool {
+	for _, s := range c.scopes {
+		if c.row.NoteIf == "" || s.signs[c.row.NoteIf].state != yes {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *candidate) musts() int {
 	if c.row == nil {
 		return 0

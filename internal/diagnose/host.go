@@ -4,8 +4,6 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"strings"
-
-	"certwright/internal/evidence"
 )
 
 // hostScopes makes a scope of every name asked about: what its addresses show taken together.
@@ -28,55 +26,19 @@ func (j *judge) hostScopes() []*scope {
 	return out
 }
 
-// addressSigns are about finding the name's addresses and reaching any of them.
+// addressSigns are about reaching any of the name's addresses.
 func (j *judge) addressSigns(s *scope, name string, goals []*look) {
-	var none []EvidenceRef
 	reached, noRoute := 0, 0
 	for _, l := range goals {
-		switch {
-		case l.ErrorClass == "unresolvable":
-			none = append(none, l.ref)
-		case l.ErrorClass == "unreachable":
+		switch l.ErrorClass {
+		case "unresolvable":
+		case "unreachable":
 			noRoute++
 		default:
 			reached++
 		}
 	}
-	host := j.host(name)
-	s.vars["host"] = host
-	looks, from := payloads[evidence.Resolved](j.obs, evidence.ProbeDNS)
-	asked := false
-	nx, nodata, failed := mark{state: no}, mark{state: no}, mark{state: no}
-	for i, r := range looks {
-		ref := refOf(from[i])
-		switch {
-		case !strings.EqualFold(strings.TrimSuffix(r.Name, "."), host):
-			j.otherNameSigns(s, host, r, ref)
-			continue
-		case r.Type != "A" && r.Type != "AAAA":
-			continue
-		}
-		asked = true
-		switch {
-		case r.Error != "":
-			failed.state, failed.ev = yes, append(failed.ev, ref)
-			s.vars["dnserror"] = r.Error
-		case r.Rcode == "NXDOMAIN":
-			nx.state, nx.ev = yes, append(nx.ev, ref)
-		case len(r.Records) == 0:
-			nodata.state, nodata.ev = yes, append(nodata.ev, ref)
-		}
-		s.vars["cname"] = strings.Join(r.CNAMEs, " -> ")
-	}
-	anyNo := nx.state == yes || nodata.state == yes || failed.state == yes
-	noAddr := reached+noRoute == 0 && (len(none) > 0 || len(goals) == 0 && asked && anyNo)
-	s.set(sNoAddress, noAddr, none...)
-	if asked {
-		s.signs[sNXDomain], s.signs[sNoData], s.signs[sLookupFails] = nx, nodata, failed
-	} else if noAddr {
-		s.vars["dnserror"] = none[0].Seen
-		s.set(sLookupFails, true, none...)
-	}
+	s.vars["host"] = j.host(name)
 	s.set(sAllNoRoute, noRoute > 0 && reached == 0)
 	if noRoute > 0 && reached == 0 {
 		s.signs[sAllNoRoute] = mark{state: yes, ev: refs(goals)}
@@ -89,24 +51,6 @@ func (j *judge) host(name string) string {
 		return j.opts.Host
 	}
 	return name
-}
-
-// otherNameSigns read the comparison questions: the domain above the host, and the root zone.
-func (j *judge) otherNameSigns(s *scope, host string, r evidence.Resolved, ref EvidenceRef) {
-	name := strings.TrimSuffix(r.Name, ".")
-	if r.Error == "" {
-		s.set(sResolverOK, true, ref)
-		s.set(sResolverBad, false, ref)
-	} else if s.signs[sResolverOK].state == dark {
-		s.set(sResolverOK, false, ref)
-		s.set(sResolverBad, true, ref)
-	}
-	if name == "" || !strings.HasSuffix(strings.ToLower(host), "."+strings.ToLower(name)) || r.Error != "" {
-		return
-	}
-	s.vars["domain"] = name
-	s.set(sParentThere, r.Rcode != "NXDOMAIN", ref)
-	s.set(sParentGone, r.Rcode == "NXDOMAIN", ref)
 }
 
 // spreadSigns compare the certificate over the name's addresses, key type by key type.

@@ -80,6 +80,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).challengeScopes,
 	(*judge).alpnScopes,
 	(*judge).targetScopes,
+	(*judge).domainScopes,
 }
 
 // judgeWith weighs the given rows; tests pass others.
@@ -158,7 +159,7 @@ func weighAll(rows []Row, scopes []*scope) ([]*candidate, []Note) {
 		}
 		switch {
 		case c == nil:
-		case row.Note:
+		case row.Note || c.noteOnly():
 			notes = append(notes, Note{ID: row.ID, Text: capital(c.text(row.Title))})
 		default:
 			c.everywhere = len(c.scopes) == total

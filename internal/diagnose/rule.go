@@ -83,6 +83,7 @@ type Row struct {
 	Impact   impact
 	Spare    sign // where it holds too, clients have another way: the finding is a warning
 	Summary  bool // it says only that something is wrong: a narrower cause stands for it even while merely possible
+	NoteIf   sign // where it holds in every scope of the row, the row is a note
 	Note     bool // a harmless oddity or a state: reported as a note, never as a finding
 	Title    string
 	Cause    string

@@ -69,18 +69,10 @@ const (
 
 // Signs of a name over all its addresses (perName).
 const (
-	sNoAddress   sign = "the-name-has-no-address"
-	sNXDomain    sign = "the-DNS-says-no-such-name"
-	sNoData      sign = "the-name-exists-without-an-address"
-	sParentThere sign = "the-domain-above-exists"
-	sParentGone  sign = "the-domain-above-does-not-exist-either"
-	sLookupFails sign = "the-lookup-fails"
-	sResolverOK  sign = "the-resolver-answers-for-other-names"
-	sResolverBad sign = "the-resolver-answers-for-no-name"
-	sAllNoRoute  sign = "no-address-can-be-reached-from-here"
-	sByFamily    sign = "IPv4-and-IPv6-serve-different-certificates"
-	sByNode      sign = "addresses-serve-different-certificates"
-	sDualStale   sign = "the-RSA-and-the-ECDSA-certificate-are-not-renewed-together"
-	sNoSNIBad    sign = "without-a-server-name-another-certificate-is-served"
-	sNoSNIOld    sign = "without-a-server-name-an-older-certificate-of-the-name-is-served"
+	sAllNoRoute sign = "no-address-can-be-reached-from-here"
+	sByFamily   sign = "IPv4-and-IPv6-serve-different-certificates"
+	sByNode     sign = "addresses-serve-different-certificates"
+	sDualStale  sign = "the-RSA-and-the-ECDSA-certificate-are-not-renewed-together"
+	sNoSNIBad   sign = "without-a-server-name-another-certificate-is-served"
+	sNoSNIOld   sign = "without-a-server-name-an-older-certificate-of-the-name-is-served"
 )

@@ -8,16 +8,23 @@ import (
 // CheckWalk is the Check of the observation that carries a Walk.
 const CheckWalk = "walk"
 
-// DNSAsk is a question to the walk through the DNS: about which host, and for what.
+// DNSAsk is a question to the walk through the DNS: about which host, and what is to be issued for it.
 type DNSAsk struct {
-	Host   string   `json:"host"`             // without the "*." of a wildcard name
-	Method string   `json:"method,omitempty"` // the ACME validation method that is intended; empty = none
-	TXT    []TXTAsk `json:"txt,omitempty"`    // TXT records that should be there
+	Host     string   `json:"host"`               // without the "*." of a wildcard name
+	Issue    bool     `json:"issue,omitempty"`    // a certificate is to be issued; what follows is about that
+	Wildcard bool     `json:"wildcard,omitempty"` // for *.Host
+	Method   string   `json:"method,omitempty"`   // the validation method; empty = not known
+	Issuers  []string `json:"issuers,omitempty"`  // the authority's CAA domains; empty = not known
+	Account  string   `json:"account,omitempty"`  // the account's URI; empty = not known
+	TXT      []TXTAsk `json:"txt,omitempty"`      // TXT records that should be there
 }
 
-// TXTAsk is a TXT record that a validation waits for.
+// TXTAsk is a TXT record that a validation waits for. The values are published: they are no secrets.
 type TXTAsk struct {
-	Name string `json:"name"` // such as _acme-challenge.www.example.com
+	Name   string   `json:"name"`             // such as _acme-challenge.www.example.com
+	Values []string `json:"values,omitempty"` // all of them have to be there; none = nothing is known of them
+	Token  string   `json:"token,omitempty"`  // of dns-01: the challenge's token, whose digest the value is
+	Old    []string `json:"old,omitempty"`    // values of earlier attempts
 }
 
 // Walk is the raw evidence of a walk from the root zone down to a host (ProbeDNS, CheckWalk): what each name
@@ -25,6 +32,7 @@ type TXTAsk struct {
 type Walk struct {
 	Ask    DNSAsk    `json:"ask"`
 	Public bool      `json:"public"`          // it began at the public root servers
+	Suffix string    `json:"suffix"`          // the part of the host's name under which anybody may register (such as co.uk)
 	Via    string    `json:"via,omitempty"`   // the resolver that was asked in place of the name servers; empty = they were asked themselves
 	Blind  string    `json:"blind,omitempty"` // why the name servers could not be asked at all: then nothing below is about them
 	TCP    bool      `json:"tcp"`             // some server somewhere answered over TCP, so that this side lets it through

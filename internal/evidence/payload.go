@@ -37,6 +37,9 @@ type Resolved struct {
 	Climbed  []string `json:"climbed,omitempty"`  // for CAA: the names asked on the way up
 	CAA      []CAA    `json:"caa,omitempty"`      // for CAA: the properties of the set that applies
 	Insecure bool     `json:"insecure,omitempty"` // AD was not set
+	TTL      uint32   `json:"ttl,omitempty"`      // seconds for which the answer, positive or not, may still be kept
+	Own      bool     `json:"own,omitempty"`      // the server answered with authority of its own (AA)
+	Zone     string   `json:"zone,omitempty"`     // of a negative answer: the zone that gave it
 	Error    string   `json:"error,omitempty"`
 }
 

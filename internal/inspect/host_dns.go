@@ -26,7 +26,11 @@ func (o HostOptions) lookDNS(ctx context.Context) []evidence.Observation {
 	o.tell("asking every name server of %s", o.Host)
 	var walk, view []evidence.Observation
 	var wg sync.WaitGroup
-	wg.Go(func() { walk = o.DNS.WalkDNS(ctx, evidence.DNSAsk{Host: o.Host, Method: o.Method}) })
+	ask := evidence.DNSAsk{Host: o.Host, Issue: o.Method != "" || o.ExpectIssuer != "", Method: o.Method}
+	if o.ExpectIssuer != "" {
+		ask.Issuers = []string{o.ExpectIssuer}
+	}
+	wg.Go(func() { walk = o.DNS.WalkDNS(ctx, ask) })
 	wg.Go(func() { view = o.askDNS(ctx) })
 	wg.Wait()
 	return slices.Concat(view, walk)

@@ -115,7 +115,13 @@ func collect(res *evidence.Resolved, m *dns.Msg, name string, t uint16) string {
 	}
 	for _, rr := range m.Answer {
 		if rr.Header().Rrtype == t && strings.EqualFold(rr.Header().Name, name) {
-			res.Records = append(res.Records, recordText(rr))
+			res.Records, res.TTL = append(res.Records, recordText(rr)), rr.Header().Ttl
+		}
+	}
+	res.Own = m.Authoritative
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok && len(res.Records) == 0 {
+			res.Zone, res.TTL = bare(dns.CanonicalName(soa.Hdr.Name)), min(soa.Hdr.Ttl, soa.Minttl)
 		}
 	}
 	return name

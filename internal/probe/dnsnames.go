@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/publicsuffix"
 
 	"certwright/internal/evidence"
 )
@@ -28,6 +29,7 @@ func (p *Prober) WalkDNS(ctx context.Context, ask evidence.DNSAsk) []evidence.Ob
 	ask.Host = bare(dns.CanonicalName(ask.Host))
 	w := p.newWalker(p.rootZone())
 	fact := evidence.Walk{Ask: ask, Public: len(p.opt.Roots) == 0}
+	fact.Suffix, _ = publicsuffix.PublicSuffix(ask.Host)
 	if fact.Blind = w.blind(ctx); fact.Blind != "" {
 		w.busy.Wait()
 		w = p.viaResolver()

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -228,12 +227,4 @@ func bares(names []string) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// at is a server's address in the words of dig.
-func at(a netip.AddrPort) string {
-	if a.Port() == 53 {
-		return "@" + a.Addr().String()
-	}
-	return "@" + a.Addr().String() + " -p " + a.String()[strings.LastIndex(a.String(), ":")+1:]
 }

@@ -64,7 +64,7 @@ type walker struct {
 	via bool // it asks the resolver in place of the name servers
 
 	mu    sync.Mutex
-	cuts  map[string]*cut
+	cuts  map[string]*zoneCut
 	asked map[string]*asking
 	tcp   map[*nameServer]error
 	cased map[*nameServer]string
@@ -76,15 +76,15 @@ type walker struct {
 	root  *zone
 }
 
-// cut is the answer to "does a zone begin at this name".
-type cut struct {
+// zoneCut is the answer to "does a zone begin at this name".
+type zoneCut struct {
 	once sync.Once
 	zone *zone // where the name is: the zone that begins there, or the one above
 	end  bool  // nothing is below: the name does not exist, or the zone's servers are silent
 }
 
 func (p *Prober) newWalker(root *zone) *walker {
-	return &walker{p: p, root: root, cuts: map[string]*cut{}, asked: map[string]*asking{}, tcp: map[*nameServer]error{},
+	return &walker{p: p, root: root, cuts: map[string]*zoneCut{}, asked: map[string]*asking{}, tcp: map[*nameServer]error{},
 		cased: map[*nameServer]string{}, knows: map[*nameServer]string{}}
 }
 
@@ -222,7 +222,7 @@ func (w *walker) descend(ctx context.Context, name string, own bool, nested int)
 		w.mu.Lock()
 		c := w.cuts[n]
 		if c == nil {
-			c = &cut{}
+			c = &zoneCut{}
 			w.cuts[n] = c
 		}
 		w.mu.Unlock()
