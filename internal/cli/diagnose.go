@@ -26,6 +26,7 @@ type diagnoseFlags struct {
 	method, expectIssuer                string
 	startTLS                            string
 	from                                string // a bundle to explain in place of a target
+	evidence                            string // file for the evidence on a host
 	timeout                             time.Duration
 }
 
@@ -60,7 +61,9 @@ Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the target is not he
 	s.DurationVar(&f.timeout, "timeout", inspect.DefaultDeadline, "how long to look at most")
 	s.StringVar(&f.from, "from", "", "explain a file of 'certwright bundle' in place of TARGET; - is standard input")
 	s.StringVar(&f.color, "color", "auto", "auto, always or never")
+	s.StringVar(&f.evidence, "evidence", "", "also write the evidence on a host to this file, as JSON")
 	_ = s.MarkHidden("sni")
+	_ = s.MarkHidden("evidence")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return e.diagnose(c.Context(), strings.Join(args, ""), f, hooks)
 	}
@@ -133,7 +136,11 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 	})
 	now := e.Now()
 	opts := diagnose.Options{Roots: roots, PublicRoots: f.caFile == "", ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
-	return diagnose.Case{Target: t.String(), Now: now, Observations: obs, Options: opts}.Judge(), diagnose.Served(withoutDNS(obs), now, opts), nil
+	seen := diagnose.Case{Target: t.String(), Now: now, Observations: obs, Options: opts}
+	if err := writeCase(f.evidence, seen); err != nil {
+		return diagnose.Report{}, nil, err
+	}
+	return seen.Judge(), diagnose.Served(withoutDNS(obs), now, opts), nil
 }
 
 // withoutDNS leaves the handshakes.

@@ -29,14 +29,20 @@ type Case struct {
 func (c Case) Judge() Report {
 	o := c.Options
 	if o.Roots == nil {
-		o.Roots = x509.NewCertPool()
-		for _, der := range c.Anchors {
-			if root, err := x509.ParseCertificate(der); err == nil {
-				o.Roots.AddCert(root)
-			}
-		}
+		o.Roots = c.pool()
 	}
 	return Judge(c.Target, c.Observations, c.Path, c.Now, o)
+}
+
+// pool are the anchors as a pool.
+func (c Case) pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, der := range c.Anchors {
+		if root, err := x509.ParseCertificate(der); err == nil {
+			p.AddCert(root)
+		}
+	}
+	return p
 }
 
 // Portable gives the case as it can be written down: with its anchors, without what cannot leave the

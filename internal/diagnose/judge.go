@@ -90,11 +90,7 @@ func (j *judge) judgeWith(rows []Row) Report {
 	if r.Path == nil {
 		r.Path = []order.Stage{}
 	}
-	var scopes []*scope
-	for _, read := range readers {
-		scopes = append(scopes, read(j)...)
-	}
-	found, notes := weighAll(rows, scopes)
+	found, notes := weighAll(rows, j.scopes())
 	found = append(found, j.problems(found)...)
 	roots := frontier(found)
 	for i, c := range roots {
@@ -108,6 +104,15 @@ func (j *judge) judgeWith(rows []Row) Report {
 	r.BlindSpots = append(r.BlindSpots, j.blindSpots()...)
 	r.Healthy = healthy(r.Findings) && j.sawAnything()
 	return r
+}
+
+// scopes are all kinds of scope, read from the evidence.
+func (j *judge) scopes() []*scope {
+	var all []*scope
+	for _, read := range readers {
+		all = append(all, read(j)...)
+	}
+	return all
 }
 
 // healthy says whether no finding is above info.

@@ -51,9 +51,10 @@ func Ready() error {
 
 // kit is what all runs share.
 type kit struct {
-	bin   string
-	flags []string
-	fixes bool
+	bin      string
+	flags    []string
+	fixes    bool
+	evidence bool
 }
 
 // Run runs the scenarios and gives their results in the order of the list.
@@ -131,28 +132,48 @@ func prepare(ctx context.Context, o Options) (*kit, func(), error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return fail(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fail(err)
-	}
-	if err := run("cp", self, filepath.Join(dir, "certwright-scenario")); err != nil {
-		return fail(err)
-	}
-	for program, pkg := range map[string]string{"certwright": "./cmd/certwright", "pebble": "github.com/letsencrypt/pebble/v2/cmd/pebble"} {
-		if o.Bin != "" && executable(filepath.Join(o.Bin, program)) {
-			err = run("cp", filepath.Join(o.Bin, program), filepath.Join(dir, program))
-		} else {
-			err = build(ctx, filepath.Join(dir, program), pkg)
-		}
-		if err != nil {
+	bin := ""
+	if o.Bin != "" {
+		if bin, err = filepath.Abs(o.Bin); err != nil {
 			return fail(err)
 		}
+	}
+	for program := range programsOf {
+		from := filepath.Join(bin, program)
+		if self, err := os.Executable(); err == nil && program == filepath.Base(self) {
+			from = self
+		}
+		if filepath.IsAbs(from) && executable(from) {
+			if err := run("cp", from, filepath.Join(dir, program)); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	if err := buildAll(ctx, dir); err != nil {
+		return fail(err)
 	}
 	k := &kit{bin: dir}
 	help, _ := exec.CommandContext(ctx, filepath.Join(dir, "certwright"), "diagnose", "--help").CombinedOutput() // its flags, whatever its status
 	k.flags = regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(string(help), -1)
 	k.fixes = exec.CommandContext(ctx, filepath.Join(dir, "certwright"), "fix", "--help").Run() == nil
+	k.evidence = exec.CommandContext(ctx, filepath.Join(dir, "certwright"), "diagnose", "--evidence", "x", "--help").Run() == nil
 	return k, done, nil
+}
+
+// programsOf are the programs of a run, with the packages that they are built from.
+var programsOf = map[string]string{"certwright": "certwright/cmd/certwright", "certwright-scenario": "certwright/cmd/certwright-scenario",
+	"pebble": "github.com/letsencrypt/pebble/v2/cmd/pebble"}
+
+// buildAll builds those that the folder lacks.
+func buildAll(ctx context.Context, dir string) error {
+	for program, pkg := range programsOf {
+		if !executable(filepath.Join(dir, program)) {
+			if err := build(ctx, filepath.Join(dir, program), pkg); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func build(ctx context.Context, out, pkg string) error {
@@ -182,7 +203,7 @@ func (k *kit) one(ctx context.Context, s *Spec, o Options) *Result {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	in, err := json.Marshal(job{Spec: s, Seed: o.Seed, Bin: k.bin, Flags: k.flags, Fixes: k.fixes, Wait: o.Wait, Base: o.Base})
+	in, err := json.Marshal(job{Spec: s, Seed: o.Seed, Bin: k.bin, Flags: k.flags, Fixes: k.fixes, Evidence: k.evidence, Wait: o.Wait, Base: o.Base})
 	if err != nil {
 		r.Outcome, r.Why = Broken, err.Error()
 		return r

@@ -17,13 +17,14 @@ import (
 
 // job is what the driver hands to the process inside the namespaces.
 type job struct {
-	Spec  *Spec    `json:"spec"`
-	Seed  uint64   `json:"seed"`
-	Bin   string   `json:"bin"`   // folder of the programs under test
-	Flags []string `json:"flags"` // flags that certwright diagnose knows
-	Fixes bool     `json:"fixes"` // certwright has the command fix
-	Wait  bool     `json:"wait"`  // a person wants to look around after the fault is in
-	Base  bool     `json:"base"`  // only bring the base up (with Wait)
+	Spec     *Spec    `json:"spec"`
+	Seed     uint64   `json:"seed"`
+	Bin      string   `json:"bin"`      // folder of the programs under test
+	Flags    []string `json:"flags"`    // flags that certwright diagnose knows
+	Fixes    bool     `json:"fixes"`    // certwright has the command fix
+	Evidence bool     `json:"evidence"` // certwright diagnose has the hidden flag --evidence
+	Wait     bool     `json:"wait"`     // a person wants to look around after the fault is in
+	Base     bool     `json:"base"`     // only bring the base up (with Wait)
 }
 
 // Inside runs one scenario: it must be the child of Init in namespaces of its own. The job comes in as JSON,
@@ -178,6 +179,7 @@ func (w *world) arguments() []string {
 	if g.Order != "" {
 		return append([]string{"diagnose", g.Order, "-o", "json"}, g.Args...)
 	}
+	_ = os.Remove(evidenceFile) // it is never overwritten
 	args := []string{"diagnose", g.Host, "-o", "json"}
 	add := func(flag, value string) {
 		for _, known := range w.job.Flags {
@@ -191,6 +193,9 @@ func (w *world) arguments() []string {
 	add("--trust-anchor", w.vars["TRUST_ANCHOR"])
 	add("--method", g.Method)
 	add("--expect-issuer", g.ExpectIssuer)
+	if w.job.Evidence {
+		args = append(args, "--evidence", evidenceFile)
+	}
 	return append(args, g.Args...)
 }
 
