@@ -23,7 +23,7 @@ versions without their keys, the settings without secrets, and what Certwright m
 it with 'certwright diagnose --from FILE', with no server and no network, and sees the same.
 
 Private keys are never in it; what looks like a password, token or key in any text is taken out.`,
-		Example: "  certwright bundle www\n  certwright bundle www -f - | gpg --encrypt -r colleague > www.gpg",
+		Example: "  certwright bundle www\n  certwright bundle www -f /tmp/www-before.gz",
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "file to write; - is standard output (default: ORDER.certwright.gz)")
 	c.RunE = func(c *cobra.Command, args []string) error {

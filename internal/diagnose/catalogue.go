@@ -93,3 +93,6 @@ func Explain(id string) (Row, bool) {
 	}
 	return Row{}, false
 }
+
+// Additions lists the ids that reality needs beyond the fault catalogue.
+func Additions() []Known { return additions }
