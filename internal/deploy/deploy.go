@@ -119,6 +119,25 @@ func (d *Deployer) put(ctx context.Context, w *work, files []file, serial string
 	return r, nil
 }
 
+// Reload runs the target's reload command though no file changed; nil and no error where it has none. The files stay
+// as they are whatever comes of it.
+func (d *Deployer) Reload(ctx context.Context, t site.Target) (*evidence.Reload, error) {
+	w, err := d.resolve(t)
+	if err != nil {
+		return nil, d.unusable(t, err)
+	}
+	defer w.close()
+	defer d.lock(w.base)()
+	ran, err := d.reload(ctx, w.reload)
+	if err != nil {
+		return ran, d.reloadProblem(w, ran, err)
+	}
+	if err := w.loaded(); err != nil {
+		return ran, d.problem("record the reload", w.describe(), err)
+	}
+	return ran, nil
+}
+
 // undo puts the former files back after a failed reload and loads them again. Which of the two
 // reloads failed tells whose fault it is: if the former files load, the new ones were not wanted.
 func (d *Deployer) undo(ctx context.Context, w *work, r order.Receipt, failed error) error {

@@ -198,3 +198,25 @@ func TestStopDuringReload(t *testing.T) {
 		t.Errorf("taken back: %v, serves %s", err, s.serves())
 	}
 }
+
+// Reload runs the command though no file changed, and tells a failure as a problem; without a command it is nothing.
+func TestReloadAlone(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, nil)
+	count := s.path("count")
+	s.d.commands = map[string]Command{"tick": {Argv: []string{"/bin/sh", "-c", "echo x >> " + count}}, "fail": {Argv: []string{"/bin/sh", "-c", "exit 3"}}}
+	s.settled(pairTarget("tick"), s.ca.issue(t, 1))
+	if ran, err := s.d.Reload(context.Background(), pairTarget("tick")); err != nil || ran == nil || ran.Exit != 0 {
+		t.Fatal(ran, err)
+	}
+	if b, _ := os.ReadFile(count); string(b) != "x\nx\n" {
+		t.Errorf("the command ran %d times, want 2", strings.Count(string(b), "x"))
+	}
+	_, err := s.d.Reload(context.Background(), pairTarget("fail"))
+	if p := problemOf(t, err); p.ID != idOwn || s.serves() != "01" {
+		t.Errorf("%+v, serves %s", p, s.serves())
+	}
+	if ran, err := s.d.Reload(context.Background(), pairTarget("")); ran != nil || err != nil {
+		t.Error(ran, err)
+	}
+}

@@ -199,6 +199,9 @@ type Deployer interface {
 	// Put makes the target hold the certificate, runs its reload and gives a receipt. If the reload fails, what was
 	// there before is put back and loaded again before Put returns its Problem.
 	Put(ctx context.Context, s site.Site, t site.Target, c Certificate) (order.Receipt, error)
+	// Reload runs the target's reload command though no file changed, for a server that holds older ones; nil and no
+	// error where the target has none. A failure is a Problem, and leaves everything as it was.
+	Reload(ctx context.Context, t site.Target) (*evidence.Reload, error)
 	// TakeBack puts back what was there before the push of that receipt, and reloads.
 	TakeBack(ctx context.Context, t site.Target, r order.Receipt) error
 	// Settle lets go of what a receipt keeps for TakeBack.

@@ -59,7 +59,16 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: r.problem(err, "deploy to "+d.Key()), TakenBack: receipt.Reload != nil}}
 	}
 	receipt.Version, receipt.Serial, receipt.At = v.Number, v.Serial, r.Now()
-	looks := r.lookAfter(ctx, o, v, endpointsOf(o, *s, t), receipt.Changed)
+	rows := endpointsOf(o, *s, t)
+	looks := r.lookAfter(ctx, o, v, rows, receipt.Changed)
+	if d.Forced && !receipt.Changed && !allServe(looks) {
+		if err := r.reloadAgain(ctx, t, &receipt); err != nil {
+			return append(fail(r.problem(err, "reload "+d.Key())), looks...)
+		}
+		if receipt.Changed {
+			looks = r.lookAfter(ctx, o, v, rows, true)
+		}
+	}
 	if worse := worsened(o, looks, r.Now()); worse != nil && receipt.Changed && receipt.Previous != "" {
 		return append(r.takeBack(ctx, d, t, receipt, worse), r.lookBack(ctx, o, v, endpointsOf(o, *s, t))...)
 	}
@@ -69,6 +78,28 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 		}
 	}
 	return append([]order.Result{order.Deployed{Key: d.Key(), Receipt: receipt, Seen: receipt.Seen}}, looks...)
+}
+
+// allServe says whether every endpoint was seen to serve what it should; false where nothing was looked at.
+func allServe(looks []order.Result) bool {
+	for _, l := range looks {
+		if look, ok := l.(order.Looked); !ok || look.Problem != nil {
+			return false
+		}
+	}
+	return len(looks) > 0
+}
+
+// reloadAgain has a server read files that hold the current version already: somebody asked for a sync, and the
+// server was not seen to serve them. It may have been started before they were written, or a reload of it was lost.
+func (r *run) reloadAgain(ctx context.Context, t site.Target, receipt *order.Receipt) error {
+	ran, err := r.Deployer.Reload(ctx, t)
+	if err != nil || ran == nil {
+		return err
+	}
+	receipt.Changed, receipt.Reload = true, ran
+	receipt.Detail = "The files held it already; " + ran.Name + " was reloaded, because it was not seen to be served."
+	return nil
 }
 
 // takeBack puts back what was there before a push that made serving worse.

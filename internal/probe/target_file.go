@@ -65,7 +65,7 @@ func fileReaders(v view, name string, readers []master) []evidence.FileReader {
 		r := evidence.FileReader{User: userName(m.uid), May: "yes"}
 		ok, why, err := m.mayRead(v, name)
 		switch {
-		case err != nil || m.uid < 0:
+		case err != nil || m.uid < 0 || !m.readsItself():
 			r.May = "unknown"
 			if err != nil {
 				r.Why = err.Error()

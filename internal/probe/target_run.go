@@ -45,7 +45,7 @@ func runOwn(m master, args ...string) (string, error) {
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &limited{&out}, &limited{&out}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: m.readsAs()}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
@@ -54,6 +54,23 @@ func runOwn(m master, args ...string) (string, error) {
 	}
 	return strings.ToValidUTF8(keyText.ReplaceAllString(out.String(), "[private key]"), "?"), err
 }
+
+// readsAs is the user that the server opens its files as, where that is not the one that looks: so the test sees what
+// the server would. Nil = as we are.
+func (m master) readsAs() *syscall.Credential {
+	if os.Geteuid() != 0 || m.uid <= 0 || !m.readsItself() || len(m.groups) == 0 {
+		return nil
+	}
+	c := &syscall.Credential{Uid: uint32(m.uid), Gid: uint32(m.groups[0])}
+	for _, g := range m.groups[1:] {
+		c.Groups = append(c.Groups, uint32(g))
+	}
+	return c
+}
+
+// readsItself says whether the process that was found is the one that opens certificates at a reload. HAProxy without a
+// master gave its rights up after it had read them; whoever starts the next one has them.
+func (m master) readsItself() bool { return m.software != haproxyName || m.renews() }
 
 // keyText finds a private key in what a program printed.
 var keyText = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
