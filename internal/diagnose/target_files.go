@@ -123,8 +123,8 @@ func postgresRefuses(f *readFile) bool {
 
 // pairFaults hold a key against the certificates that it is to fit.
 func (j *judge) pairFaults(found faults, names map[sign]string, s *scope, t *target, p pair) {
-	if len(p.cert.Certs) == 0 {
-		return
+	if len(p.cert.Certs) == 0 || p.cert.Form != "pem" && p.cert.Role != "pfx" || p.cert.Damage != "" {
+		return // nothing that a server could take apart: that is fault enough
 	}
 	leaf := p.cert.Certs[0]
 	if v := j.versionOf(leaf.Serial); v != nil {

@@ -15,12 +15,24 @@ type readFile struct {
 	ref EvidenceRef
 }
 
-// leafSerial is the serial of the first certificate in it, empty if there is none.
-func (f *readFile) leafSerial() string {
+// leaf is the first certificate in it that is no authority's, or the first; nil if there is none. In a file in the
+// wrong order it is not the one that a server takes.
+func (f *readFile) leaf() *evidence.FileCert {
 	if f == nil || len(f.Certs) == 0 {
-		return ""
+		return nil
 	}
-	return f.Certs[0].Serial
+	if i := slices.IndexFunc(f.Certs, func(c evidence.FileCert) bool { return !c.CA }); i > 0 {
+		return &f.Certs[i]
+	}
+	return &f.Certs[0]
+}
+
+// leafSerial is the leaf's serial, empty if there is none.
+func (f *readFile) leafSerial() string {
+	if c := f.leaf(); c != nil {
+		return c.Serial
+	}
+	return ""
 }
 
 // seenConfig, seenTest, seenMemory and seenListener are payloads with what quotes them.
@@ -303,7 +315,7 @@ func (j *judge) newest(t *target) []string {
 	}
 	for _, p := range t.chosen() {
 		if len(p.cert.Certs) > 0 && p.use.Named {
-			take(p.cert.Certs[0].Serial, p.cert.Certs[0].NotBefore)
+			take(p.cert.leaf().Serial, p.cert.leaf().NotBefore)
 		}
 	}
 	if best == "" {

@@ -162,7 +162,7 @@ func (j *judge) readSigns(s *scope, t *target) {
 			r.Expected = "serial " + strings.Join(t.want, " or ")
 			stale = append(stale, r)
 			s.vars["other"], s.vars["fileserial"] = p.use.Certificate, serial
-			if len(p.cert.Links) > 0 && (!t.isOurs(p.cert) || !t.changedAfterPush(p.cert)) {
+			if len(p.cert.Links) > 0 && (!t.isOurs(p.cert) || t.pushed() && !t.changedAfterPush(p.cert)) {
 				link = append(link, r)
 				s.vars["link"] = p.cert.Links[len(p.cert.Links)-1]
 			}
@@ -196,7 +196,12 @@ func (t *target) configRef(u evidence.Use) EvidenceRef {
 }
 
 // pushSlack is how long after a push its own last touches may come.
-const pushSlack = 2 * time.Second
+const pushSlack = clockSlack
+
+// pushed says whether the last push that stands was of the certificate that should be there.
+func (t *target) pushed() bool {
+	return t.dep != nil && t.dep.Receipt != nil && t.wanted(t.dep.Receipt.Serial)
+}
 
 // changedAfterPush says whether somebody changed the file after the last push that stands.
 func (t *target) changedAfterPush(f *readFile) bool {
@@ -210,16 +215,15 @@ func (j *judge) touchSigns(s *scope, t *target, own pair) {
 		s.unknown(tForeign, "whether somebody else wrote the files is not known without the receipt of a push")
 		return
 	}
-	pushed := slices.ContainsFunc(t.want, func(w string) bool { return strings.EqualFold(w, t.dep.Receipt.Serial) })
-	touched := pushed && t.changedAfterPush(own.cert)
+	touched := t.pushed() && t.changedAfterPush(own.cert)
 	ref := own.cert.ref
 	ref.Expected = "as pushed at " + day(t.dep.Receipt.At) + " UTC: serial " + t.dep.Receipt.Serial
 	s.vars["since"] = own.cert.Changed.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	s.set(tTouched, touched, ref)
-	foreign := touched && own.cert.leafSerial() != "" && j.versionOf(own.cert.leafSerial()) == nil && j.beganUnderUs(own.cert.Certs[0].NotBefore)
+	foreign := touched && own.cert.leafSerial() != "" && j.versionOf(own.cert.leafSerial()) == nil && j.beganUnderUs(own.cert.leaf().NotBefore)
 	s.set(tForeign, foreign, ref)
 	if own.cert.leafSerial() != "" {
-		s.vars["what"] = "serial " + own.cert.leafSerial() + ", " + own.cert.Certs[0].Subject
+		s.vars["what"] = "serial " + own.cert.leafSerial() + ", " + own.cert.leaf().Subject
 	}
 }
 
