@@ -20,6 +20,9 @@ type Reached struct {
 	ErrorClass string `json:"errorClass,omitempty"` // as Served.ErrorClass
 	Error      string `json:"error,omitempty"`
 	Issuer     string `json:"issuer,omitempty"` // of its HTTPS certificate: the signer's distinguished name, where one was sent
+
+	Date *time.Time    `json:"date,omitempty"`   // the Date header, where it was asked for
+	Skew time.Duration `json:"skewNs,omitempty"` // Date minus our clock, whole seconds; positive = ours is behind
 }
 
 // Clock is the raw evidence of comparing our clock with those of others.
@@ -61,13 +64,14 @@ type Work struct {
 	Node       string        `json:"node"`
 	LastSweep  *time.Time    `json:"lastSweep,omitempty"` // when this node last looked for due orders; nil = never
 	SweepEvery time.Duration `json:"sweepEveryNs"`
-	Lag        time.Duration `json:"lagNs"`            // for how long the longest due order waits
-	Due        int64         `json:"due"`              // orders that are due now
-	Held       int           `json:"held"`             // orders queued or running in this process
-	Workers    int           `json:"workers"`          //
-	Leader     string        `json:"leader,omitempty"` // who leads the periodic jobs; empty = nobody
-	LeaderEnds *time.Time    `json:"leaderEnds,omitempty"`
-	Error      string        `json:"error,omitempty"` // of the last sweep
+	Lag        time.Duration `json:"lagNs"`              // for how long the longest due order waits
+	Due        int64         `json:"due"`                // orders that are due now
+	Held       int           `json:"held"`               // orders queued or running in this process
+	Workers    int           `json:"workers"`            //
+	Leader     string        `json:"leader,omitempty"`   // who leads the periodic jobs, or did last; empty = nobody ever
+	LeaderLeft time.Duration `json:"leaderLeftNs"`       // for how long that holds; negative = it ended so long ago
+	NoLeader   bool          `json:"noLeader,omitempty"` // whether anybody leads could not be read
+	Error      string        `json:"error,omitempty"`    // of the last sweep
 }
 
 // Limits is the raw evidence of what the process may still open.

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -14,31 +19,28 @@ import (
 
 // clockBound is the difference between our clock and the authority's beyond which signatures and
 // certificates begin to look as if they were from another time.
-const clockBound = 5 * time.Minute
+const clockBound = time.Minute
+
+// lookLimit bounds one look at the authority: a host that swallows packets must be seen as such before the
+// inspection ends.
+const lookLimit = 6 * time.Second
 
 // Observe looks at the directory, the account and the authority's clock. It registers nothing.
 func (a *ACME) Observe(ctx context.Context) []evidence.Observation {
 	began := a.o.Now()
-	var body []byte
-	last, err := a.get(ctx, opDirectory, withoutFragment(a.o.Issuer.Directory), &body)
-	dir := a.observation("directory", "an ACME directory")
+	seen := a.look(ctx)
+	dir := a.observation(evidence.CheckDirectory, "an ACME directory")
 	dir.Took = a.o.Now().Sub(began)
-	var d directory
-	if err == nil {
-		if e := d.parse(body); e != nil {
-			err = rubbish(opDirectory, a.o.Issuer.Directory, e, body, a.o.Now())
-		}
-	}
-	fetched := evidence.Fetched{URL: a.o.Issuer.Directory, Body: body[:min(len(body), 1024)]}
-	if last.Status != 0 {
-		fetched.Hops = []evidence.Hop{{URL: last.URL, Status: last.Status, Server: last.Header.Get("Server"), Type: last.Header.Get("Content-Type")}}
-	}
-	if err != nil {
-		dir.Outcome, dir.Reason, fetched.Error = evidence.Fail, err.Error(), err.Error()
-	} else {
+	switch {
+	case seen.Directory:
 		dir.Outcome, dir.Seen = evidence.Pass, "an ACME directory"
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		dir.Outcome, dir.Reason = evidence.Unknown, "the look was cut short"
+	default:
+		dir.Outcome, dir.Reason = evidence.Fail, seen.Error
+		dir.Seen = seen.Error
 	}
-	return []evidence.Observation{dir.With(fetched), a.observeClock(last), a.observeAccount(ctx, err)}
+	return []evidence.Observation{dir.With(seen), a.observeClock(seen), a.observeAccount(ctx, seen.Directory)}
 }
 
 // observation is one of this authority, not judged yet.
@@ -51,27 +53,108 @@ func (a *ACME) observation(check, expected string) evidence.Observation {
 		From: a.o.From, At: a.o.Now(), Command: curl + "'" + a.o.Issuer.Directory + "'"}
 }
 
+// look asks for the directory on a connection of its own and notes everything that comes back.
+func (a *ACME) look(ctx context.Context) evidence.Authority {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	where := withoutFragment(a.o.Issuer.Directory)
+	seen := evidence.Authority{Issuer: a.o.Issuer.Name, URL: where, OwnRoots: len(a.o.Issuer.CAFile) > 0, Known: a.o.Issuer.Account != ""}
+	u, err := url.Parse(where)
+	if err != nil {
+		seen.Error, seen.ErrorClass = err.Error(), "other"
+		return seen
+	}
+	seen.Host = u.Hostname()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", seen.Host)
+	for _, ip := range addrs {
+		seen.Addresses = append(seen.Addresses, ip.Unmap().String())
+	}
+	slices.Sort(seen.Addresses)
+	if err == nil {
+		err = a.fetch(ctx, where, &seen)
+	}
+	if err != nil {
+		seen.Error, seen.ErrorClass = err.Error(), connectionClass(err)
+		var dns *net.DNSError
+		seen.NXDomain = errors.As(err, &dns) && dns.IsNotFound
+		if certificateClass(seen.ErrorClass) {
+			a.lookAtChain(ctx, u, &seen)
+		}
+	}
+	return seen
+}
+
+// fetch gets the directory and reads it. The error is that of the connection; what HTTP said is in seen.
+func (a *ACME) fetch(ctx context.Context, where string, seen *evidence.Authority) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", userAgent)
+	req.Close = true // what is seen is of now, not of a connection from before
+	if a.o.Proxy != nil {
+		if p, err := a.o.Proxy(req); err == nil && p != nil {
+			seen.Proxy = p.Host
+		}
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
+	if err != nil {
+		return err
+	}
+	h := resp.Header
+	seen.Status, seen.Type, seen.RetryAfter, seen.Via = resp.StatusCode, h.Get("Content-Type"), h.Get("Retry-After"), h.Get("Via")
+	seen.Body = body[:min(len(body), 1024)]
+	if resp.TLS != nil {
+		for _, c := range resp.TLS.PeerCertificates {
+			seen.Chain = append(seen.Chain, c.Raw)
+		}
+	}
+	if date, ok := httpDate(h); ok {
+		seen.Date, seen.Skew = &date, date.Sub(a.o.Now().Truncate(time.Second)) // the header has no fractions
+	}
+	var d directory
+	switch err := d.parse(body); {
+	case resp.StatusCode != http.StatusOK:
+		seen.Error = fmt.Sprintf("HTTP %d: %s", resp.StatusCode, excerpt(body))
+	case err != nil:
+		seen.Error = fmt.Sprintf("no ACME directory: %v; it begins: %s", err, excerpt(body))
+	default:
+		seen.Directory, seen.Renewal = true, d.parsed.RenewalInfo != ""
+		if m := d.parsed.Meta; m != nil {
+			seen.EAB = m.ExternalAccountRequired
+			for name := range m.Profiles {
+				seen.Profiles = append(seen.Profiles, name)
+			}
+			slices.Sort(seen.Profiles)
+		}
+	}
+	return nil
+}
+
 // observeClock compares our clock with the Date header of an answer.
-func (a *ACME) observeClock(last answer) evidence.Observation {
-	o := a.observation("clock", fmt.Sprintf("within %s of ours", clockBound))
-	date, ok := httpDate(last.Header)
-	if !ok {
+func (a *ACME) observeClock(seen evidence.Authority) evidence.Observation {
+	o := a.observation(evidence.CheckClock, fmt.Sprintf("within %s of ours", clockBound))
+	if seen.Date == nil {
 		o.Outcome, o.Reason = evidence.Unknown, "there was no answer with a Date"
 		return o
 	}
-	diff := date.Sub(last.At.Truncate(time.Second)) // the header has no fractions
-	o.Seen, o.Outcome = fmt.Sprintf("%+.0f s", diff.Seconds()), evidence.Pass
-	if diff.Abs() > clockBound {
+	o.Seen, o.Outcome = fmt.Sprintf("%+.0f s", seen.Skew.Seconds()), evidence.Pass
+	if seen.Skew.Abs() > clockBound {
 		o.Outcome, o.Reason = evidence.Fail, "the authority's clock and ours differ"
 	}
-	return o
+	return o.With(evidence.Clock{Peers: []evidence.ClockPeer{{Name: "issuer " + a.o.Issuer.Name, Host: seen.Host, Skew: seen.Skew}}})
 }
 
 // observeAccount asks for the account that has our key, making none (RFC 8555 section 7.3.1).
-func (a *ACME) observeAccount(ctx context.Context, dirErr error) evidence.Observation {
-	o := a.observation("account", acme.StatusValid)
+func (a *ACME) observeAccount(ctx context.Context, directory bool) evidence.Observation {
+	o := a.observation(evidence.CheckAccount, acme.StatusValid)
 	o.Command = "" // it takes the account's signature
-	if dirErr != nil {
+	if !directory {
 		o.Outcome, o.Reason = evidence.Unknown, "the directory cannot be read"
 		return o
 	}
@@ -89,23 +172,34 @@ func (a *ACME) observeAccount(ctx context.Context, dirErr error) evidence.Observ
 			return err
 		})
 	}
+	seen := evidence.Account{}
+	if a.acct != nil {
+		o.Subject, seen.URL = a.acct.Location, a.acct.Location
+	}
 	var p *order.Problem
+	if errors.As(err, &p) {
+		seen.Error, seen.Type, seen.HTTP, seen.Finding = p.Detail, p.Type, p.Status, p.ID
+	}
 	switch {
 	case err == nil && (acct.Status == acme.StatusValid || acct.Status == ""):
-		o.Outcome, o.Seen = evidence.Pass, acme.StatusValid
+		o.Outcome, o.Seen, seen.Status = evidence.Pass, acme.StatusValid, acme.StatusValid
+		if seen.URL != "" && acct.Location != "" && acct.Location != seen.URL {
+			o.Seen += " as " + acct.Location
+		}
 	case err == nil:
-		o.Outcome, o.Seen = evidence.Fail, acct.Status
-	case errors.As(err, &p) && p.ID == "ca-account-unknown" && a.acct == nil:
+		o.Outcome, o.Seen, seen.Status = evidence.Fail, acct.Status, acct.Status
+		seen.Finding, seen.Error = "ca-account-deactivated", "the account is "+acct.Status
+	case p != nil && p.ID == "ca-account-unknown" && a.acct == nil:
+		seen.None, seen.Finding = true, ""
 		o.Outcome, o.Reason = evidence.Unknown, "no account is registered yet; it is made with the first order"
-	case errors.As(err, &p) && p.ID == "ca-account-unknown":
-		o.Outcome, o.Seen, o.Reason = evidence.Fail, "unknown", p.Detail
-	case errors.As(err, &p) && p.ID == "ca-account-deactivated":
-		o.Outcome, o.Seen, o.Reason = evidence.Fail, acme.StatusDeactivated, p.Detail
+	case p != nil && p.ID == "ca-account-unknown":
+		seen.None, o.Outcome, o.Seen, o.Reason = true, evidence.Fail, "unknown", p.Detail
+	case p != nil && p.ID == "ca-account-deactivated":
+		seen.Status, o.Outcome, o.Seen, o.Reason = acme.StatusDeactivated, evidence.Fail, acme.StatusDeactivated, p.Detail
+	case p != nil && p.Status/100 == 4 && p.ID != "" && p.Type != "":
+		o.Outcome, o.Seen, o.Reason = evidence.Fail, p.Type, p.Detail
 	default:
 		o.Outcome, o.Reason = evidence.Unknown, err.Error()
 	}
-	if a.acct != nil {
-		o.Subject = a.acct.Location
-	}
-	return o
+	return o.With(seen)
 }
