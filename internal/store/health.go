@@ -3,119 +3,123 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
 	"time"
 
-	"certwright/internal/evidence"
+	"certwright/internal/order"
 )
 
-// healthKey is the setting that a look at the database writes, to see that writing works.
-const healthKey = "health"
-
-// Health asks the database for an answer, then writes to it as an order is written, and says who is in the
-// way where the database knows. It ends when ctx does. took measures a span on the real clock.
-func (s *Store) Health(ctx context.Context, took func() time.Duration) evidence.Database {
-	seen := evidence.Database{Kind: s.Kind()}
-	note := func(err error) {
-		seen.Error = err.Error()
-		if p := Explain(err); p != nil {
-			seen.Finding = p.ID
-		}
-	}
-	if err := s.Ping(ctx); err != nil {
-		note(err)
-		if seen.Finding == "" { // no answer of any kind in time
-			seen.Finding = IDDown
-		}
-		return seen
-	}
-	seen.Answers = true
-	seen.Have, seen.Want = s.schema(ctx)
-	before := took()
-	err := s.write(ctx, func(ctx context.Context, q *session) error {
-		// The row is nobody's: no order is touched, and its table's locks are met all the same.
-		if _, err := q.exec(ctx, `UPDATE orders SET due_at = due_at WHERE subscription = '' AND due_at < 0`); err != nil {
-			return err
-		}
-		_, err := q.exec(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, healthKey, []byte(strconv.FormatInt(ms(s.now()), 10)))
+// CountFindings counts orders by their top finding, in one subscription and group or (where they are
+// empty) in all. It reads the rollup, not the orders.
+func (s *Store) CountFindings(ctx context.Context, subscription, group string) ([]order.FindingCount, error) {
+	var w where
+	w.eq("r.subscription", lower(subscription))
+	w.eq("r.resource_group", lower(group))
+	rows, err := s.reader.query(ctx, `SELECT r.subscription, COALESCE(g.shown, r.resource_group), r.finding, r.leg, r.severity,
+		CAST(SUM(r.n) AS BIGINT) FROM rollup r
+		LEFT JOIN resource_groups g ON g.subscription = r.subscription AND g.name = r.resource_group`+w.text()+`
+		GROUP BY 1, 2, 3, 4, 5 HAVING SUM(r.n) <> 0 ORDER BY 1, 2, 3, 4, 5`, w.args...)
+	var out []order.FindingCount
+	err = each(rows, err, func(r *sql.Rows) error {
+		var c order.FindingCount
+		err := r.Scan(&c.Subscription, &c.Group, &c.Finding, &c.Leg, &c.Severity, &c.N)
+		out = append(out, c)
 		return err
 	})
-	seen.Wait = took() - before
-	if err == nil {
-		seen.Writes = true
-		return seen
-	}
-	note(err)
-	if seen.Finding == "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		seen.Finding = IDLocked // it answers questions, and the write got no turn
-	}
-	if seen.Finding == IDLocked {
-		seen.Blocker = s.blocker(context.WithoutCancel(ctx))
-	}
-	return seen
+	return out, fail("count findings", err)
 }
 
-// schema gives the version that the database has and the one that this program needs; 0 = not read.
-func (s *Store) schema(ctx context.Context) (have, want int64) {
-	var v sql.NullInt64
-	if s.reader.one(ctx, `SELECT MAX(version_id) FROM goose_db_version WHERE is_applied`).Scan(&v) == nil {
-		have = v.Int64
-	}
-	files, err := fs.Glob(embedded, "migrations/*.sql")
-	if err != nil {
-		return have, 0
-	}
-	for _, f := range files {
-		number, _, _ := strings.Cut(strings.TrimPrefix(f, "migrations/"), "_")
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-			want = max(want, n)
+// DueExaminations lists up to limit orders (0 = all) that are to be examined at now, the longest due first.
+func (s *Store) DueExaminations(ctx context.Context, now time.Time, limit int) ([]order.ID, error) {
+	ids, err := s.idsWhere(ctx, `examine_at > 0 AND examine_at <= $1 ORDER BY examine_at LIMIT $2`, ms(now), capped(limit))
+	return ids, fail("find orders to be examined", err)
+}
+
+// OldestExamination is since when the order has been waiting that has waited longest to be examined; false
+// when none is due.
+func (s *Store) OldestExamination(ctx context.Context, now time.Time) (time.Time, bool, error) {
+	var due sql.NullInt64
+	err := s.reader.one(ctx, `SELECT MIN(examine_at) FROM orders WHERE examine_at > 0 AND examine_at <= $1`, ms(now)).Scan(&due)
+	return at(due.Int64), due.Valid, fail("find the order to be examined first", err)
+}
+
+// Expiring counts the orders whose current version ends up to each of the times, which ascend: the first
+// count is of those up to the first time, the next of those between it and the second, and so on. It reads the
+// index of the ends, and no order. The earliest end after now comes with it, zero where there is none.
+func (s *Store) Expiring(ctx context.Context, now time.Time, bounds []time.Time) (counts []int64, earliest time.Time, err error) {
+	last := int64(0)
+	for _, b := range bounds {
+		var n int64
+		if err := s.reader.one(ctx, `SELECT COUNT(*) FROM orders WHERE expires_at > 0 AND expires_at > $1 AND expires_at <= $2`,
+			last, ms(b)).Scan(&n); err != nil {
+			return nil, earliest, fail("count what expires", err)
 		}
+		counts, last = append(counts, n), ms(b)
 	}
-	return have, want
+	var first sql.NullInt64
+	err = s.reader.one(ctx, `SELECT MIN(expires_at) FROM orders WHERE expires_at > 0 AND expires_at > $1`, ms(now)).Scan(&first)
+	return counts, at(first.Int64), fail("find what expires first", err)
 }
 
-// blocker says who holds a lock that others wait for; empty where the database does not say (SQLite).
-func (s *Store) blocker(ctx context.Context) string {
-	if s.pg == nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	var pid int
-	var app, state string
-	var age float64
-	err := s.reader.one(ctx, `SELECT b.pid, b.application_name, b.state, COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - b.xact_start), 0)
-		FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS p(pid) JOIN pg_stat_activity b ON b.pid = p.pid
-		WHERE w.datname = current_database() ORDER BY b.xact_start LIMIT 1`).Scan(&pid, &app, &state, &age)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("session %d (%q, %s, in its transaction since %s)", pid, app, state, time.Duration(age*float64(time.Second)).Round(time.Second))
-}
-
-// Backlog counts the orders that are due at now and wait for a worker.
-func (s *Store) Backlog(ctx context.Context, now time.Time) (int64, error) {
+// Leased counts the orders that a worker holds at now.
+func (s *Store) Leased(ctx context.Context, now time.Time) (int64, error) {
 	var n int64
-	err := s.reader.one(ctx, `SELECT COUNT(*) FROM orders WHERE due_at > 0 AND due_at <= $1 AND (lease_owner = '' OR lease_until <= $2)`, ms(now), ms(now)).Scan(&n)
-	return n, fail("count the orders that are due", err)
+	err := s.reader.one(ctx, `SELECT COUNT(*) FROM orders WHERE lease_owner <> '' AND lease_owner > '' AND lease_until > $1`, ms(now)).Scan(&n)
+	return n, fail("count leases", err)
 }
 
-// Leader is who leads the periodic jobs by River's own table, and for how much longer; negative = that has
-// ended. Empty = nobody ever did.
-func (s *Store) Leader(ctx context.Context) (id string, left time.Duration, err error) {
-	text := `SELECT leader_id, (julianday(expires_at) - julianday('now')) * 86400.0 FROM river_leader ORDER BY expires_at DESC LIMIT 1`
-	if s.pg != nil {
-		text = `SELECT leader_id, EXTRACT(EPOCH FROM expires_at - now())::float8 FROM river_leader ORDER BY expires_at DESC LIMIT 1`
+// post puts a change of health into the outbox, in the transaction of its event.
+func (q *session) post(ctx context.Context, e *order.Event) error {
+	if !order.IsTransition(e) {
+		return nil
 	}
-	var seconds sql.NullFloat64
-	err = s.reader.one(ctx, text).Scan(&id, &seconds)
+	_, err := q.exec(ctx, `INSERT INTO outbox (event_id, order_key, seq, at) VALUES ($1, $2, $3, $4) ON CONFLICT (event_id) DO NOTHING`,
+		e.ID, e.Order.Key(), e.Seq, ms(e.At))
+	return err
+}
+
+// Outbox lists up to limit (0 = all) changes of health that were not handed on yet, oldest first. They go
+// with their events when those are pruned.
+func (s *Store) Outbox(ctx context.Context, limit int) ([]order.Event, error) {
+	var out []order.Event
+	rows, err := s.reader.query(ctx, `SELECT e.doc FROM outbox b JOIN events e ON e.order_key = b.order_key AND e.seq = b.seq
+		ORDER BY b.at, b.event_id LIMIT $1`, capped(limit))
+	err = each(rows, err, func(r *sql.Rows) error {
+		var doc string
+		if err := r.Scan(&doc); err != nil {
+			return err
+		}
+		var e order.Event
+		err := json.Unmarshal([]byte(doc), &e)
+		out = append(out, e)
+		return err
+	})
+	return out, fail("read the outbox", err)
+}
+
+// Handed takes changes of health out of the outbox: somebody else sees to them now.
+func (s *Store) Handed(ctx context.Context, events []order.Event) error {
+	return fail("clear the outbox", s.write(ctx, func(ctx context.Context, q *session) error {
+		for _, e := range events {
+			if _, err := q.exec(ctx, `DELETE FROM outbox WHERE event_id = $1`, e.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// EventOf reads one event of an order. fulfill.ErrNotFound once it is past its retention.
+func (s *Store) EventOf(ctx context.Context, id order.ID, seq int64) (order.Event, error) {
+	var doc string
+	var e order.Event
+	err := s.reader.one(ctx, `SELECT doc FROM events WHERE order_key = $1 AND seq = $2`, id.Key(), seq).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", 0, nil
+		return e, notFound("the event")
 	}
-	return id, time.Duration(seconds.Float64 * float64(time.Second)), fail("see who leads the periodic jobs", err)
+	if err == nil {
+		err = json.Unmarshal([]byte(doc), &e)
+	}
+	return e, fail("read an event of "+id.Name, err)
 }

@@ -1,101 +1,108 @@
 package store_test
 
 import (
-	"context"
-	"database/sql"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
 	"certwright/internal/store"
-	"certwright/internal/store/storetest"
 )
 
-func since() func() time.Duration {
-	began := time.Now()
-	return func() time.Duration { return time.Since(began) }
+func unwell(id string) order.Projection {
+	p := issued()
+	p.Finding, p.FindingLeg, p.FindingSeverity, p.FindingTitle, p.FindingSince = id, "endpoint", "critical", "What "+id+" is called", t0
+	p.Examine = t0.Add(time.Minute)
+	return p
 }
 
-// A database that is well says so on both kinds; one whose lock somebody holds is told apart from one that
-// may only be read and one that is gone.
-func TestHealth(t *testing.T) {
-	for _, kind := range storetest.Kinds(t) {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			dsn := storetest.DSN(t, kind)
-			s := storetest.OpenWith(t, store.Options{DSN: dsn})
-			if h := s.Health(t.Context(), since()); !h.Answers || !h.Writes || h.Finding != "" || h.Have != h.Want || h.Want == 0 {
-				t.Fatalf("well: %+v", h)
-			}
-			if _, left, err := s.Leader(t.Context()); err != nil && kind == "postgres" || left > 0 {
-				t.Logf("leader: %s, %v", left, err) // River's tables are made by work, not here
-			}
-			if n, err := s.Backlog(t.Context(), time.Now()); n != 0 || err != nil {
-				t.Errorf("backlog %d, %v", n, err)
-			}
-			release := hold(t, kind, dsn)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			h := s.Health(ctx, since())
-			if !h.Answers || h.Writes || h.Finding != store.IDLocked {
-				t.Errorf("locked: %+v", h)
-			}
-			if kind == "postgres" && !strings.Contains(h.Blocker, "session") {
-				t.Errorf("who holds the lock is not told: %+v", h)
-			}
-			release()
-			for range 50 { // the write that was given up may still be under way
-				if h = s.Health(t.Context(), since()); h.Writes {
-					break
-				}
-			}
-			if !h.Writes {
-				t.Errorf("after: %+v", h)
-			}
-			if kind == "postgres" {
-				readonly(t, s, dsn)
-			}
-		})
-	}
+func TestFindingsAreListedAndCounted(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		create(t, s, sample("a"), unwell("tls-expired"))
+		create(t, s, sample("b"), unwell("tls-expired"))
+		o := create(t, s, sample("c"), unwell("dns-nxdomain"))
+		create(t, s, sample("d"), issued())
+		page := get[order.Page](t)(s.ListOrders(t.Context(), order.Query{Finding: "tls-expired"}))
+		if len(page.Orders) != 2 || page.Orders[0].Projection != unwell("tls-expired") {
+			t.Errorf("listed %+v", page.Orders)
+		}
+		if n := names(t, s, order.Query{Finding: "any"}); !slices.Equal(n, []string{"a", "b", "c"}) {
+			t.Errorf("those that are not well: %v", n)
+		}
+		if n := names(t, s, order.Query{Leg: "dns"}); len(n) != 0 {
+			t.Errorf("in the DNS leg: %v", n)
+		}
+		must(t, s.SaveOrder(t.Context(), o, issued(), nil))
+		got := map[string]int64{}
+		for _, c := range get[[]order.FindingCount](t)(s.CountFindings(t.Context(), order.DefaultSubscription, "default")) {
+			got[c.Finding+"/"+c.Leg+"/"+c.Severity] = c.N
+		}
+		if got["tls-expired/endpoint/critical"] != 2 || got["//"] != 2 || len(got) != 2 {
+			t.Errorf("counted %v", got)
+		}
+	})
 }
 
-// hold takes the lock that writers need, until release.
-func hold(t *testing.T, kind, dsn string) (release func()) {
-	t.Helper()
-	driver, name, lock := "pgx", dsn, `LOCK TABLE orders IN ACCESS EXCLUSIVE MODE`
-	if kind == "sqlite" {
-		driver, name, lock = "sqlite", "file:"+strings.TrimPrefix(dsn, "sqlite:")+"?_txlock=immediate", `SELECT 1`
-	}
-	db, err := sql.Open(driver, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tx, err := db.Begin()
-	if err == nil {
-		_, err = tx.Exec(lock)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() { _ = tx.Rollback(); _ = db.Close() }
+func TestDueExaminations(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		create(t, s, sample("soon"), unwell("tls-expired"))
+		create(t, s, sample("never"), issued())
+		if _, waits, err := s.OldestExamination(t.Context(), t0); waits || err != nil {
+			t.Error("one is due too early", err)
+		}
+		due := get[[]order.ID](t)(s.DueExaminations(t.Context(), t0.Add(time.Minute), 0))
+		if len(due) != 1 || due[0].Name != "soon" {
+			t.Errorf("due: %v", due)
+		}
+		if since, waits, err := s.OldestExamination(t.Context(), t0.Add(time.Hour)); !waits || !since.Equal(t0.Add(time.Minute)) {
+			t.Errorf("waits since %s, %v, %v", since, waits, err)
+		}
+	})
 }
 
-func readonly(t *testing.T, s *store.Store, dsn string) {
-	t.Helper()
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	var name string
-	if err := db.QueryRow(`SELECT current_database()`).Scan(&name); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(`ALTER DATABASE "` + name + `" SET default_transaction_read_only = on`); err != nil {
-		t.Fatal(err)
-	}
-	s.RiverPgx().Reset()
-	if h := s.Health(t.Context(), since()); h.Writes || h.Finding != store.IDReadonly {
-		t.Errorf("read-only: %+v", h)
-	}
+func TestExpiring(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		day := 24 * time.Hour
+		for name, end := range map[string]time.Duration{"past": -day, "today": time.Hour, "edge": day, "later": 40 * day, "much": 400 * day} {
+			p := issued()
+			p.Expires = t0.Add(end)
+			create(t, s, sample(name), p)
+		}
+		none := issued()
+		none.Expires = time.Time{}
+		create(t, s, sample("none"), none)
+		counts, first, err := s.Expiring(t.Context(), t0, []time.Time{t0, t0.Add(day), t0.Add(90 * day)})
+		if must(t, err); !slices.Equal(counts, []int64{1, 2, 1}) || !first.Equal(t0.Add(time.Hour)) {
+			t.Errorf("counts %v, earliest %s", counts, first)
+		}
+	})
+}
+
+// What is to be told is written with the event: neither without the other, nothing else, and once.
+func TestOutbox(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		o := create(t, s, sample("www"), issued())
+		stale := o.Clone()
+		must(t, s.SaveOrder(t.Context(), o, unwell("tls-expired"), []order.Event{event("deployed"), event(order.FindingAppeared)}))
+		wantErr(t, s.SaveOrder(t.Context(), stale, issued(), []order.Event{event(order.FindingCleared)}), fulfill.ErrConflict)
+		out := get[[]order.Event](t)(s.Outbox(t.Context(), 0))
+		if len(out) != 1 || out[0].Name != order.FindingAppeared || out[0].Seq != 3 {
+			t.Fatalf("the outbox holds %+v", out)
+		}
+		e := get[order.Event](t)(s.EventOf(t.Context(), o.ID, out[0].Seq))
+		if e.ID != out[0].ID {
+			t.Errorf("the event is %+v", e)
+		}
+		must(t, s.Handed(t.Context(), out))
+		must(t, s.Handed(t.Context(), out))
+		if out := get[[]order.Event](t)(s.Outbox(t.Context(), 0)); len(out) != 0 {
+			t.Errorf("handed on, and there still: %v", out)
+		}
+		must(t, s.SaveOrder(t.Context(), o, issued(), []order.Event{event(order.FindingCleared)}))
+		get[int](t)(s.Prune(t.Context(), store.PruneLimits{EventsBefore: t0.Add(time.Hour)}))
+		if n := len(get[[]order.Event](t)(s.Outbox(t.Context(), 0))); n != 0 {
+			t.Errorf("%d are to be told whose event is gone", n)
+		}
+	})
 }
