@@ -14,6 +14,8 @@ func catalogue() []Row {
 		rowsConnection,
 		rowsStatus,
 		rowsDNS,
+		rowsSystem,
+		rowsRenew,
 		rowsCAReach,
 		rowsCAAccount,
 		rowsCA,
@@ -45,6 +47,10 @@ var additions = []Known{
 	// The resolver works for other names and fails for this one. The rows dnssec-*, dns-all-ns-down and
 	// dns-lame-delegation split it once each name server is asked by itself.
 	{"dns-lookup-failed", LegDNS},
+	// Every connection and file of the server needs a descriptor; at the limit everything fails at once.
+	{"sys-files-exhausted", LegSystem},
+	// The data directory's file system is full while the database still takes writes: sys-db-full comes next.
+	{"sys-disk-full", LegSystem},
 	// A rate limit in words that name none of the five buckets, such as new accounts from one address.
 	{"ca-rate-limit-other", LegOrder},
 	// What the walk through the DNS tells apart, and the list does not: a host's own circle of CNAMEs; a

@@ -28,6 +28,9 @@ type Options struct {
 	ExpectIssuer string `json:"expectIssuer,omitempty"`
 	// Order is the order whose path is given; nil for a bare host.
 	Order *order.Order `json:"order,omitempty"`
+	// Moved is by how much now was moved on purpose against the real time, to rehearse a later day; other
+	// clocks are compared with the real one then.
+	Moved time.Duration
 	// Took is written to the report as its duration.
 	Took time.Duration `json:"tookNs,omitempty"`
 }
@@ -77,6 +80,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).hostScopes,
 	(*judge).orderScopes,
 	(*judge).issuerScopes,
+	(*judge).systemScopes,
 	(*judge).challengeScopes,
 	(*judge).alpnScopes,
 	(*judge).targetScopes,

@@ -36,6 +36,7 @@ func (j *judge) orderScopes() []*scope {
 	j.serialSigns(s)
 	j.renewalSigns(s)
 	j.verifySigns(s)
+	j.renewSigns(s)
 	return []*scope{s}
 }
 

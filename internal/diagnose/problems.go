@@ -203,7 +203,7 @@ func follows(stage order.StageName) []string {
 	case order.StageOrder, order.StageVerify, order.StageIssue:
 		return append(end, "renew-verification-lapsed", "verify-lapsed", "ca-rate-limit-failed-authz", "ca-identifier-paused", "ca-order-sibling-failed")
 	case order.StageStore:
-		return append(end, "renew-stored-not-synced", "sync-*")
+		return append(end, "renew-issued-not-stored", "renew-stored-not-synced", "sync-*")
 	case order.StageDeploy:
 		return append(append([]string{}, stale...), "sync-needs-restart")
 	}

@@ -24,7 +24,7 @@ type refusal struct {
 func said(id string) sign { return sign("the-authority-said-" + id) }
 
 // lapse are the failures that follow when no new version comes in time.
-var lapse = []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-dual-key-one-stale", "renew-scheduler-stopped"}
+var lapse = []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-dual-key-one-stale"}
 
 // rows writes the refusals out. Clients whose certificate is still good have time: then it is a warning.
 func refusals(list []refusal) []Row {

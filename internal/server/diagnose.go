@@ -43,7 +43,7 @@ func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error
 	obs := inspect.Order(ctx, o, s.sources(ctx, o, roots), inspect.Clock{Now: s.Now, From: "server"})
 	now := s.Now()
 	return diagnose.Case{Target: o.ID.Name, Now: now, Observations: obs, Path: o.Path(now),
-		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Took: now.Sub(began)}}, nil
+		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Moved: s.moved(), Took: now.Sub(began)}}, nil
 }
 
 func firstName(o *order.Order) string {
@@ -61,11 +61,9 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 	add := func(probe, name string, f observe) {
 		list = append(list, inspect.Source{Probe: probe, Name: name, Observer: f})
 	}
-	if o.Spec.Issuer != "" {
-		if a, _, err := s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
-			add(evidence.ProbeCA, "issuer "+o.Spec.Issuer, a.Observe)
-		}
-	}
+	s.addHost(add)
+	s.addIssuer(ctx, o, add)
+	s.addPeers(ctx, o, add)
 	for _, k := range o.Spec.KeyTypes {
 		if v := o.Current(k); v != nil && o.Spec.Vault != "" && !o.Spec.ExternalKey {
 			name := o.SecretFor(k)

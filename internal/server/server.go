@@ -62,6 +62,7 @@ type Server struct {
 	verifier  *verify.Verifier
 	tls       *ownTLS
 	hints     hints
+	memo      memo
 
 	https    *http.Server
 	http01   *http.Server
