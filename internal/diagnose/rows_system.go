@@ -76,7 +76,7 @@ var rowsSystem = []Row{
 		Must:  []sign{yNoWrite, yLocked},
 		Title: "Another transaction holds the database's lock",
 		Cause: "The database answers questions, and a write got no turn within {wait}. {blocker}",
-		Fix:   Fix{Text: "Look for another program, a backup or a shell that has the database open in a transaction, and end it.", Command: "fuser -v /var/lib/certwright/certwright.db; psql -c 'SELECT pid, state, xact_start, query FROM pg_stat_activity'"},
+		Fix:   Fix{Text: "Look for another program, a backup or a shell that has the database open in a transaction, and end it.", Command: "fuser -v /var/lib/certwright/certwright.db; psql -c 'TABLE pg_stat_activity'"},
 		Twins: []Twin{
 			{ID: "sys-db-down", Because: "it answers questions"},
 			{ID: "sys-db-readonly", Because: "the write waited; it was not refused"},

@@ -32,7 +32,7 @@ const rehearsal = 24 * time.Hour
 
 // moved is by how much the clock that orders go by was moved on purpose against this machine's; 0 = it was not.
 func (s *Server) moved() time.Duration {
-	if by := s.Now().Sub(time.Now()).Round(time.Second); by.Abs() >= rehearsal {
+	if by := time.Until(s.Now()).Round(time.Second); by.Abs() >= rehearsal {
 		return by
 	}
 	return 0
