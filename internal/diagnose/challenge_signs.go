@@ -280,6 +280,9 @@ func (j *judge) bodySigns(s *scope, c *challenge, f *evidence.Fetched) {
 	s.set(hBOM, is && bom && holds, ref)
 	s.set(hMore, is && !bom && holds, ref)
 	s.set(hThumb, is && c.known() && auth && token == c.Token, ref)
+	if s.signs[hThumb].state == yes && c.Kind == evidence.KindCanary && c.Thumb == "" {
+		s.unknown(hThumb, "the thumbprint of the account that asks is not known here")
+	}
 	fresh := c.Busted != nil && c.well(c.Busted)
 	s.set(hOtherTok, is && c.known() && !holds && (auth && token != c.Token || fresh || !html(f) && last(f).Hit), ref)
 	s.set(hCache, is && (fresh || last(f).Hit), ref)

@@ -65,6 +65,7 @@ type ChallengeAsk struct {
 	Path     string   // whole path with its first slash, where it is not /.well-known/acme-challenge/<token>
 	Kind     string   // one of the kinds; empty = KindAbsent
 	Body     string   // what has to be there, empty for KindAbsent
+	Thumb    string   // thumbprint of the account (RFC 8555 section 8.1), empty = not known: a server may make up the answer from it
 	Kin      []string // other names that the same server may know; empty = with or without www
 	Thorough bool     // compare User-Agents even where the usual one is answered well: an authority says otherwise
 }
@@ -79,6 +80,7 @@ type Challenge struct {
 	Token   string    `json:"token"`
 	Path    string    `json:"path"`
 	Expect  string    `json:"expect,omitempty"` // the body that has to be there
+	Thumb   string    `json:"thumb,omitempty"`  // the account's thumbprint, with which a server may make up the answer
 	Address string    `json:"address"`          // ip:port
 	Family  string    `json:"family"`           // ip4 or ip6
 	Tries   []Fetched `json:"tries"`

@@ -199,3 +199,13 @@ func (a *ACME) bind(ctx context.Context, dir *directory, acct *acme.Account) err
 	}
 	return acct.SetExternalAccountBinding(ctx, dir.client, acme.EAB{KeyID: a.o.Issuer.EABKid, MACKey: text})
 }
+
+// Thumbprint is that of the account's key (RFC 8555 section 8.1, RFC 7638): the second half of every key
+// authorization. Empty if it cannot be computed.
+func (a *ACME) Thumbprint() string {
+	t, err := (&acme.Account{PrivateKey: a.o.Key}).Thumbprint()
+	if err != nil {
+		return ""
+	}
+	return t
+}

@@ -92,7 +92,7 @@ type challengeLook struct {
 func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *url.URL, a netip.Addr) evidence.Observation {
 	start := p.opt.Now()
 	l := &challengeLook{p: p, q: q, u: u, addr: a, out: evidence.Challenge{Name: q.Name, Method: q.Method, Kind: q.Kind, Token: q.Token, Path: q.Path,
-		Expect: q.Body, Address: net.JoinHostPort(a.String(), strconv.Itoa(q.Port)), Family: family(a)}}
+		Expect: q.Body, Thumb: q.Thumb, Address: net.JoinHostPort(a.String(), strconv.Itoa(q.Port)), Family: family(a)}}
 	err := l.tries(ctx)
 	if bad, good := l.count(); bad > 0 && answered(l.out.Tries[len(l.out.Tries)-1]) {
 		l.compare(ctx, good > 0)
@@ -147,7 +147,8 @@ func (l *challengeLook) well(f evidence.Fetched) bool {
 	if l.q.Kind == evidence.KindAbsent {
 		return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusOK && stateless(l.q.Token, body)
 	}
-	return status == http.StatusOK && !f.Longer && string(body) == l.q.Body
+	made := l.q.Thumb != "" && string(body) == l.q.Token+"."+l.q.Thumb // by a server that knows the account
+	return status == http.StatusOK && !f.Longer && (made || string(body) == l.q.Body)
 }
 
 // stateless says whether a body is a key authorization made up for whichever token is asked for: the

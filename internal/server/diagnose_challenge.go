@@ -106,6 +106,11 @@ func (s *Server) lookAtChallenge(ctx context.Context, o *order.Order, id *order.
 		defer done()
 	}
 	ask.Kin, ask.Thorough = kin, id.Problem != nil
+	if a, _, err := s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
+		if t, ok := a.(interface{ Thumbprint() string }); ok && m == order.MethodHTTP01 {
+			ask.Thumb = t.Thumbprint()
+		}
+	}
 	modes := s.verifier.Modes(sites, id.Value, ask.Path)
 	return append(s.Prober.LookChallenge(ctx, ask), modes...)
 }
