@@ -32,7 +32,7 @@ var may = map[string]string{
 	"order": nouns, "site": nouns, "evidence": nouns, "secret": nouns, "faq": "",
 	// 1: the steps know nouns and, for plain types of its seams, fulfill; never each other.
 	"verify": nouns + " fulfill probe", "issue": nouns + " fulfill", "vault": nouns + " fulfill", "deploy": nouns + " fulfill",
-	"store": nouns + " fulfill", "auth": nouns + " fulfill", "probe": nouns, "timeline": nouns, "diagnose": nouns,
+	"store": nouns + " fulfill", "auth": nouns + " fulfill", "probe": nouns, "timeline": nouns, "diagnose": nouns, "notify": nouns,
 	// 2: the mover and the gatherer declare what they need as interfaces.
 	"fulfill": nouns, "inspect": nouns, "arm": nouns,
 	// 3: the faces and the engine.
@@ -40,7 +40,7 @@ var may = map[string]string{
 	// 4 to 6: the client speaks the API's own types; cli diagnoses without a server; server may know all but cli.
 	"client":         nouns + " arm api",
 	"cli":            nouns + " server client api arm inspect diagnose probe timeline faq",
-	"server":         nouns + " " + faces + " verify issue vault deploy probe store api web work client testworld",
+	"server":         nouns + " " + faces + " verify issue vault deploy probe notify store api web work client testworld",
 	"cmd/certwright": "cli",
 	// The measuring tool drives the binary from outside, against the test world.
 	"cmd/certwright-bench": nouns + " testworld client api arm",

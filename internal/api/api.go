@@ -103,6 +103,8 @@ type Options struct {
 	Roots   func() []byte                                          // the built-in authority's roots, PEM
 	CRL     func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
 	Ready   func(ctx context.Context) error                        // nil = ready to serve
+	Metrics http.Handler                                           // answers Prometheus
+	Notes   func(ctx context.Context) []string                     // what a person should know of a service that is ready all the same
 	Commits func() int64                                           // of the database since the start: for measuring
 	Public  string                                                 // public base URL, without a slash at its end
 	Version string
@@ -156,7 +158,11 @@ func (a *API) guard(rt Route) http.HandlerFunc {
 			}
 		}
 		if rt.Action != "" {
-			caller, err := a.Auth.Authorize(r, rt.Action, scopeOf(q))
+			scope := scopeOf(q)
+			if rt.Action == metricsRead {
+				scope = "/"
+			}
+			caller, err := a.Auth.Authorize(r, rt.Action, scope)
 			if err != nil {
 				a.fail(w, r, err)
 				return

@@ -207,7 +207,20 @@ func (a *API) ready(w http.ResponseWriter, r *request) error {
 		write(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "because": err.Error()})
 		return nil
 	}
-	write(w, http.StatusOK, map[string]string{"status": "ready"})
+	out := struct {
+		Status string   `json:"status"`
+		Notes  []string `json:"notes,omitempty"` // worth knowing; it is ready all the same
+	}{Status: "ready"}
+	if a.Notes != nil {
+		out.Notes = a.Notes(r.Context())
+	}
+	write(w, http.StatusOK, out)
+	return nil
+}
+
+// metrics answers Prometheus.
+func (a *API) metrics(w http.ResponseWriter, r *request) error {
+	a.Metrics.ServeHTTP(w, r.Request)
 	return nil
 }
 

@@ -11,6 +11,9 @@ type Route struct {
 
 const cert = order.Type
 
+// metricsRead is needed on everything there is, for the figures are of all orders.
+const metricsRead = "Certwright/metrics/Read"
+
 // Routes are all of them.
 func (a *API) Routes() []Route {
 	return []Route{
@@ -18,6 +21,7 @@ func (a *API) Routes() []Route {
 		{"GET", "/readyz", "", a.ready},
 		{"GET", "/ca.pem", "", a.roots},
 		{"GET", "/crl/{file}", "", a.crl},
+		{"GET", "/metrics", metricsRead, a.metrics},
 
 		{"GET", "/v1/version", cert + "/Read", a.version},
 		{"GET", "/v1/counts", cert + "/Read", a.counts},

@@ -30,6 +30,7 @@ func catalogue() []Row {
 		rowsCAA,
 		rowsTXT,
 		rowsEgress,
+		rowsNotify,
 	} {
 		all = append(all, part...)
 	}

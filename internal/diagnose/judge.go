@@ -85,6 +85,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).alpnScopes,
 	(*judge).targetScopes,
 	(*judge).domainScopes,
+	(*judge).notifyScopes,
 }
 
 // judgeWith weighs the given rows; tests pass others.

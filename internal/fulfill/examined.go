@@ -35,17 +35,16 @@ func (m *Mover) Examined(ctx context.Context, id order.ID, saw int64, found orde
 	return events, nil
 }
 
-// watch tells the watcher of an order that fails, or that moves while it is not well.
-func (r *run) watch(results []order.Result) {
-	if r.Watcher == nil || len(results) == 0 {
+// watch tells the watcher what was recorded, and of an order that fails, or that moves while it is not well.
+func (r *run) watch(results []order.Result, events []order.Event) {
+	if r.Watcher == nil {
 		return
 	}
-	if r.o.Health.Finding != nil {
-		r.Watcher.Stir(r.o.ID)
-		return
+	if len(events) > 0 {
+		r.Watcher.Happened(r.o, events)
 	}
 	for _, res := range results {
-		if order.IsFailure(res) {
+		if r.o.Health.Finding != nil || order.IsFailure(res) {
 			r.Watcher.Stir(r.o.ID)
 			return
 		}

@@ -233,7 +233,7 @@ func (r *run) commit(ctx context.Context, results ...order.Result) error {
 		if err == nil {
 			r.o = next
 			r.recorded(next)
-			r.watch(results)
+			r.watch(results, events)
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {

@@ -220,6 +220,8 @@ type Watcher interface {
 	// Stir says that an order's finding may be another now: a step failed, or something moved in an order that
 	// is not well. It never blocks; what it loses, the periodic examination finds.
 	Stir(id order.ID)
+	// Happened says what was just recorded of an order, after the commit. It never blocks.
+	Happened(o *order.Order, events []order.Event)
 }
 
 // Hinter passes on that an order should be looked at soon. A lost hint loses nothing.

@@ -148,14 +148,14 @@ func (o *Order) tell(now time.Time) Event {
 	var e Event
 	switch {
 	case f == nil:
-		e = o.event(now, stageOf(was.Leg), FindingCleared, "Well again: %s is over.", lowerFirst(was.Title)).with("since", stamp(was.Since))
+		e = o.event(now, stageOf(was.Leg), FindingCleared, "Well again: %s is over.", lowerFirst(was.Title)).with("since", stamp(was.Since), "leg", was.Leg, "severity", was.Severity)
 	case was == nil:
 		e = o.finding(now, FindingAppeared, "Not well: %s.", f)
 	default:
 		e = o.finding(now, FindingChanged, "Not well for another cause: %s.", f)
 	}
 	if was != nil {
-		e = e.with("was", was.ID, "wasTitle", was.Title)
+		e = e.with("was", was.ID, "wasTitle", was.Title, "wasSeverity", was.Severity)
 	}
 	e.Correlation = "" // it is nobody's command
 	return e

@@ -33,6 +33,9 @@ type Config struct {
 	Network   Network            `yaml:"network" help:"Addresses that users or other servers name are dialled only when they are public ones, or allowed here. Link-local and metadata addresses never are."`
 	Limits    Limits             `yaml:"limits" help:"What is refused as too much."`
 	Retention Retention          `yaml:"retention" help:"How long what is over is kept."`
+	Watch     Watch              `yaml:"watch" help:"How orders are watched: each is examined as diagnose does it, after failures and from time to time."`
+	Notify    map[string]Notify  `yaml:"notify" help:"Who is told when an order is not well, and when it is well again, by the name that 'certwright notify test' uses. docs/monitoring.md has an example of each kind." example:"ops: {kind: webhook, url: 'https://alerts.example.test/in', secret-file: ops.secret, severity: warning}"`
+	Metrics   Metrics            `yaml:"metrics" help:"Figures for Prometheus. At the address above, /metrics answers whoever may read orders."`
 	Sweep     Sweep              `yaml:"sweep" help:"How often to look for what has come due."`
 	Workers   int                `yaml:"workers" help:"Orders that are worked on at a time."`
 	Log       Log                `yaml:"log" help:"The log, on standard error."`
@@ -116,6 +119,36 @@ type Retention struct {
 	Secrets Duration `yaml:"secrets" help:"Deleted secrets, until they are purged."`
 }
 
+// Watch is how orders are watched.
+type Watch struct {
+	Every  Duration `yaml:"every" help:"An order that is well is examined this often; one that is not, every minute at first and every half hour later."`
+	Hold   Duration `yaml:"hold" help:"A change is told once two examinations saw it, or once it has held for this long. 0s = at the first."`
+	AtOnce int      `yaml:"at-once" help:"Examinations at a time."`
+}
+
+// Notify is somebody to be told.
+type Notify struct {
+	Kind          string   `yaml:"kind" help:"webhook (signed), json, slack, teams or smtp."`
+	URL           Hidden   `yaml:"url" help:"Where to post to."`
+	URLFile       Path     `yaml:"url-file" help:"File that holds the URL, where it is itself a secret."`
+	SecretFile    Path     `yaml:"secret-file" help:"File with the secret that a webhook is signed with: whsec_ and base64 of 24 to 64 bytes."`
+	CAFile        Path     `yaml:"ca-file" help:"PEM file of the roots that are trusted there. Empty = the system's."`
+	Server        string   `yaml:"server" help:"Mail server, HOST or HOST:PORT."`
+	TLS           string   `yaml:"tls" help:"For mail: starttls (default), implicit or none."`
+	User          string   `yaml:"user" help:"Name at the mail server. Empty = without."`
+	PasswordFile  Path     `yaml:"password-file" help:"File with its password."`
+	From          string   `yaml:"from" help:"Sender of the mail."`
+	To            []string `yaml:"to" help:"Its receivers."`
+	Severity      string   `yaml:"severity" help:"Told from this severity on: warning (default) or critical."`
+	Groups        []string `yaml:"groups" help:"Resource groups whose orders are told of. Empty = all."`
+	Subscriptions []string `yaml:"subscriptions" help:"Subscriptions whose orders are told of. Empty = all."`
+}
+
+// Metrics are the figures for Prometheus.
+type Metrics struct {
+	Listen string `yaml:"listen" help:"An address of their own, such as 127.0.0.1:9465: plain HTTP, open to whoever reaches it. Empty = none."`
+}
+
 // Sweep is how often to look.
 type Sweep struct {
 	Due         Duration `yaml:"due" help:"For due orders: the longest that one waits for its turn."`
@@ -140,6 +173,7 @@ func DefaultConfig() Config {
 		},
 		ACME:      ACME{Poll: Duration(50 * time.Millisecond)},
 		Limits:    Limits{Body: 1 << 20, Names: 100},
+		Watch:     Watch{Every: day, Hold: Duration(10 * time.Minute), AtOnce: 2},
 		Retention: Retention{Events: 400 * day, Secrets: 90 * day},
 		Sweep:     Sweep{Due: Duration(5 * time.Second), Projections: Duration(time.Minute), Prune: Duration(time.Hour)},
 		Workers:   16,
@@ -224,6 +258,12 @@ func (c *Config) absolute(base string) {
 		for name, dir := range dirs {
 			dirs[name] = dir.under(base)
 		}
+	}
+	for name, n := range c.Notify {
+		for _, p := range []*Path{&n.URLFile, &n.SecretFile, &n.CAFile, &n.PasswordFile} {
+			*p = p.under(base)
+		}
+		c.Notify[name] = n
 	}
 	for name, cmd := range c.Commands {
 		cmd.Dir = cmd.Dir.under(base)

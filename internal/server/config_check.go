@@ -35,6 +35,7 @@ func (l *loader) check(c *Config) {
 	l.checkKEK(c.KEK)
 	l.checkAuthority(c.Authority)
 	l.checkNumbers(c)
+	l.checkWatch(c)
 	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, "text", "json")
 }

@@ -177,6 +177,17 @@ func TestConfigErrors(t *testing.T) {
 		"tiny body":           {"limits: {body: 1KiB}", "", "at least 64KiB"},
 		"rare sweep":          {"sweep: {due: 1h}", "", "100ms to 30s"},
 		"short keeping":       {"retention: {secrets: 1d}", "", "7d to 90d"},
+		"unknown kind":        {"notify: {a: {kind: hook}}", "", "'notify.a.kind' at line 1 is 'hook', which is none of"},
+		"webhook unsigned":    {"notify: {a: {kind: webhook, url: 'https://x/'}}", "", "'notify.a' at line 1 has no 'secret-file'"},
+		"nowhere":             {"notify: {a: {kind: slack}}", "", "needs one of 'url' and 'url-file'"},
+		"no scheme":           {"notify: {a: {kind: json, url: 'ftp://hunter2/'}}", "", "'notify.a.url' at line 1 must be https://"},
+		"mail to nobody":      {"notify: {a: {kind: smtp, server: m.test, from: a@b.test}}", "", "'notify.a' at line 1 has no 'to'"},
+		"no address":          {"notify: {a: {kind: smtp, server: m.test, from: a@b.test, to: [me]}}", "", "is no mail address"},
+		"password in clear":   {"notify: {a: {kind: smtp, server: m.test, tls: none, user: u, password-file: p, from: a@b.test, to: [a@b.test]}}", "", "a password is sent only behind TLS"},
+		"mail with a URL":     {"notify: {a: {kind: smtp, url: 'https://x/', server: m.test, from: a@b.test, to: [a@b.test]}}", "", "'notify.a.url' at line 1 means nothing to kind smtp"},
+		"unknown severity":    {"notify: {a: {kind: json, url: 'https://x/', severity: info}}", "", "none of warning, critical"},
+		"metrics address":     {"metrics: {listen: here}", "", "'metrics.listen' at line 1 is 'here': must be HOST:PORT"},
+		"rare examination":    {"watch: {every: 60d}", "", "must be 10m to 30d"},
 		"log level":           {"log: {level: warning}", "", "none of debug, info, warn, error: did you mean 'warn'?"},
 		"log format":          {"log: {format: xml}", "", "none of text, json"},
 		"variable misspelt":   {"", "CERTWRIGHT_LOG_LEVELL=info", "unknown environment variable CERTWRIGHT_LOG_LEVELL: did you mean CERTWRIGHT_LOG_LEVEL?"},
@@ -246,6 +257,7 @@ func TestExampleIsTheDefault(t *testing.T) {
 		t.Fatal(l.errs)
 	}
 	want := DefaultConfig()
+	want.Notify = map[string]Notify{}
 	want.Webroots, want.Roots, want.Commands, want.KEK.Older = map[string]Path{}, map[string]Path{}, map[string]Command{}, []KEKSource{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example reads as\n%+v\nexpected\n%+v", c, want)

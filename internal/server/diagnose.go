@@ -77,6 +77,9 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 			s.addTarget(ctx, o, d, add)
 		}
 	}
+	if len(s.channels) > 0 {
+		add(evidence.ProbeHost, "notifications", s.observeChannels)
+	}
 	for i := range o.Endpoints {
 		if e := &o.Endpoints[i]; !e.Gone {
 			add(evidence.ProbeTLS, "endpoint "+e.Address, s.lookAt(o, e, roots))

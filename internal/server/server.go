@@ -21,6 +21,7 @@ import (
 	"certwright/internal/deploy"
 	"certwright/internal/fulfill"
 	"certwright/internal/issue"
+	"certwright/internal/notify"
 	"certwright/internal/order"
 	"certwright/internal/probe"
 	"certwright/internal/store"
@@ -63,12 +64,19 @@ type Server struct {
 	tls       *ownTLS
 	hints     hints
 	memo      memo
+	examiner  *work.Examiner
+	channels  []notify.Channel
+	sender    *notify.Sender
+	book      *notify.Book
+	metrics   *metrics
 
 	https    *http.Server
 	http01   *http.Server
+	figures  *http.Server
 	stopped  sync.WaitGroup
 	cancel   context.CancelFunc
 	Address  string // where HTTPS listens, once started
+	Metrics  string // where the metrics' own listener listens, once started; empty = none
 	HTTP01   string // where the own http-01 listener listens, once started; empty = none
 	FirstRun string // the first token, if this start made it
 }
@@ -120,8 +128,9 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	s.verifier = verify.New(v)
 	s.deployer = deploy.New(deploy.Options{Now: s.Now, Roots: paths(c.Roots), Commands: commands(c.Commands), Logger: s.Logger})
+	s.buildWatch()
 	fo := fulfill.Options{Store: s.Store, Authorities: s.Issuers, Verifier: s.verifier, Vault: s.Vault, Sealer: kr, Deployer: s.deployer, Prober: s.Prober,
-		Hinter: &s.hints, Now: s.Now, Node: c.Node, Logger: s.Logger, MaxNames: c.Limits.Names}
+		Hinter: &s.hints, Watcher: watcher{s}, Now: s.Now, Node: c.Node, Logger: s.Logger, MaxNames: c.Limits.Names}
 	if s.Wrap != nil {
 		s.Wrap(&fo)
 	}
@@ -196,13 +205,15 @@ func (s *Server) buildWork(ctx context.Context) error {
 	c := s.Config
 	project := func(o *order.Order) order.Projection { return o.Project(s.Now()) }
 	w, err := work.New(ctx, work.Options{
-		SQLite: s.Store.RiverSQLite(), Pgx: s.Store.RiverPgx(), Mover: quiet{s.Mover}, Source: s.Store, Now: s.Now, Node: c.Node, Logger: s.Logger,
+		SQLite: s.Store.RiverSQLite(), Pgx: s.Store.RiverPgx(), Mover: quiet{s.Mover}, Source: s.Store, Send: s.send, Now: s.Now, Node: c.Node, Logger: s.Logger,
 		Busy: fulfill.ErrLeased, Workers: c.Workers, SweepEvery: time.Duration(c.Sweep.Due),
 		Chores: []work.Chore{
 			{Name: "projections", Every: time.Duration(c.Sweep.Projections), Run: func(ctx context.Context, now time.Time) (bool, error) {
 				n, err := s.Store.RefreshProjections(ctx, now, 500, project)
 				return n == 500, err
 			}},
+			{Name: "examine", Every: examineSweep, Run: s.examineDue},
+			{Name: "notify", Every: outboxSweep, Run: s.drainOutbox},
 			{Name: "prune", Every: time.Duration(c.Sweep.Prune), Run: func(ctx context.Context, now time.Time) (bool, error) {
 				_, err := s.Store.Prune(ctx, store.PruneLimits{EventsBefore: now.Add(-time.Duration(c.Retention.Events))})
 				return false, err
@@ -271,6 +282,10 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.startHTTP01(); err != nil {
 		return err
 	}
+	if err := s.startMetrics(); err != nil {
+		return err
+	}
+	s.examiner.Start(ctx)
 	if err := s.Work.Start(ctx); err != nil {
 		return fmt.Errorf("start the work: %w", err)
 	}
@@ -319,13 +334,16 @@ func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	var errs []error
+	if s.examiner != nil {
+		s.examiner.Stop()
+	}
 	if s.Work != nil {
 		errs = append(errs, s.Work.Stop(ctx))
 	}
 	if s.cancel != nil {
 		s.cancel()
 	}
-	for _, h := range []*http.Server{s.http01, s.https} {
+	for _, h := range []*http.Server{s.figures, s.http01, s.https} {
 		if h != nil {
 			soon, cancel := context.WithTimeout(ctx, 2*time.Second)
 			if h.Shutdown(soon) != nil { // followers hang on by design: they come back to another replica

@@ -54,6 +54,9 @@ type Options struct {
 	Mover  Mover
 	Source Source
 	Chores []Chore
+	// Send sends one notification, once; nil where none is ever posted. An error that says so by a method
+	// RetryAfter() time.Duration is not tried again before that.
+	Send   func(ctx context.Context, n Notice) error
 	Now    func() time.Time
 	Node   string // the name that this process leases under; not shared with a process that runs at the same time
 	Logger *slog.Logger

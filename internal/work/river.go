@@ -22,6 +22,7 @@ import (
 const (
 	queueOrders = "orders"
 	queueUpkeep = "upkeep"
+	queueNotice = "notices"
 )
 
 // Settings of River. Measured on two cores with BenchmarkJob and BenchmarkIdle: a cooldown of 20 ms gives the latency
@@ -89,10 +90,13 @@ func (w *Work) riverConfig() (*river.Config, error) {
 	if err := river.AddWorkerSafely(workers, &choreWorker{w: w}); err != nil {
 		return nil, err
 	}
+	if err := river.AddWorkerSafely(workers, &noticeWorker{w: w}); err != nil {
+		return nil, err
+	}
 	return &river.Config{
 		Logger:                      slog.New(riverLog{w.o.Logger.Handler()}),
 		Workers:                     workers,
-		Queues:                      map[string]river.QueueConfig{queueOrders: {MaxWorkers: w.o.Workers}, queueUpkeep: {MaxWorkers: 4}},
+		Queues:                      map[string]river.QueueConfig{queueOrders: {MaxWorkers: w.o.Workers}, queueUpkeep: {MaxWorkers: 4}, queueNotice: {MaxWorkers: 4}},
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		JobTimeout:                  rescueAfter, // each kind of job has its own besides
