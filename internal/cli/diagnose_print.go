@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"certwright/internal/diagnose"
@@ -60,33 +59,37 @@ func (e *Env) showReport(r diagnose.Report, lines []diagnose.ServedLine, p paint
 	return nil
 }
 
-// printReport is the report for a person: headline, what is served, findings, blind spots.
+// printReport is the report for a person: the verdict, each finding, what is served, what is ahead, notes, blind spots.
 func (e *Env) printReport(r diagnose.Report, lines []diagnose.ServedLine, p paint) {
-	e.printHeadline(r, lines, p)
-	e.printPath(r.Path, p)
-	e.printServed(lines, p)
+	scrub(&r) // names and greetings come from strangers
+	scrub(&lines)
+	t := e.text(p)
+	t.headline(r, lines)
 	for i, f := range r.Findings {
-		e.printFinding(i+1, len(r.Findings), f, p)
+		t.finding(i+1, len(r.Findings), f)
 	}
-	for _, n := range r.Notes {
-		e.printf("\n%s %s %s\n", p.dim("note"), n.Text, p.dim("["+n.ID+"]"))
+	t.path(r.Path)
+	t.served(lines)
+	t.ahead(r.Forecast)
+	for i, n := range r.Notes {
+		t.section(i == 0, "Notes")
+		t.para("  ", n.Text+" "+p.dim("["+n.ID+"]"))
 	}
-	if len(r.BlindSpots) > 0 {
-		e.printf("\n%s\n", p.bold("Not seen"))
-		for _, b := range r.BlindSpots {
-			e.printf("  %s: %s\n", b.What, b.Because)
-		}
+	for i, b := range r.BlindSpots {
+		t.section(i == 0, "Not seen")
+		t.para("  ", b.What+": "+b.Because)
 	}
 }
 
-// printHeadline is the answer in one sentence, and who has to act by when.
-func (e *Env) printHeadline(r diagnose.Report, lines []diagnose.ServedLine, p paint) {
+// headline is the answer in one sentence, and who has to act by when.
+func (t text) headline(r diagnose.Report, lines []diagnose.ServedLine) {
+	e, p := t.e, t.p
 	if len(r.Findings) == 0 {
 		word := p.good("HEALTHY")
 		if !r.Healthy {
 			word = p.bad(diagnose.Warning, "UNKNOWN")
 		}
-		e.printf("%s  %s%s\n", word, p.bold(r.Target), e.wellWords(r, lines))
+		t.para(word+"  ", p.bold(r.Target)+e.wellWords(r, lines))
 		return
 	}
 	f := r.Findings[0]
@@ -95,11 +98,10 @@ func (e *Env) printHeadline(r diagnose.Report, lines []diagnose.ServedLine, p pa
 	if f.Certainty == diagnose.Possible {
 		maybe = "probably: "
 	}
-	e.printf("%s  %s: %s%s\n", p.bad(f.Severity, word), p.bold(r.Target), maybe, f.Title)
-	if f.Severity == diagnose.Info {
-		return
+	t.para(p.bad(f.Severity, word)+"  ", p.bold(r.Target)+": "+maybe+f.Title)
+	if f.Severity != diagnose.Info {
+		e.printf("%s%s to act, %s\n", strings.Repeat(" ", len(word)+2), who(f), byWhen(f, r, lines, e.Now()))
 	}
-	e.printf("%s to act, %s\n", who(f), byWhen(f, r, lines, e.Now()))
 }
 
 // byWhen is how urgent the first finding is. Clients are refused only where the wire says so: a cause on the way to the
@@ -187,66 +189,6 @@ func who(f diagnose.Finding) string {
 	return "The owner of the order has"
 }
 
-// printPath is an order's path in one line a stage.
-func (e *Env) printPath(path []order.Stage, p paint) {
-	if len(path) == 0 {
-		return
-	}
-	e.printf("\n%s\n", p.bold("Path"))
-	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
-	for _, s := range path {
-		if s.State == order.Absent {
-			continue
-		}
-		text := s.Next
-		if s.Problem != nil {
-			text = s.Problem.Error()
-		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", s.Stage, s.State, tail(s.Serial), text)
-	}
-	w.Flush()
-}
-
-// printServed is the table of what each address serves to whom.
-func (e *Env) printServed(lines []diagnose.ServedLine, p paint) {
-	if len(lines) == 0 {
-		return
-	}
-	e.printf("\n%s\n", p.bold("Served"))
-	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  ADDRESS\tTO\tKEY\tSERIAL\tNAMES\tEXPIRES\tCHAIN")
-	last := ""
-	for _, l := range lines {
-		addr := l.Address
-		if addr == last {
-			addr = ""
-		}
-		last = l.Address
-		if l.Error != "" {
-			fmt.Fprintf(w, "  %s\t%s\t-\t-\t%s\t\t\n", addr, strings.Join(l.To, ", "), cut(l.Error, 70))
-			continue
-		}
-		chain := strings.Join(l.Chain[1:], " < ")
-		if len(l.Chain) == 1 {
-			chain = "leaf only, by " + l.Issuer
-		}
-		if !l.Trusted {
-			chain += " (not trusted)"
-		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", addr, strings.Join(l.To, ", "), l.Key, tail(l.Serial), cut(strings.Join(l.Names, " "), 40), e.ends(l.NotAfter), chain)
-	}
-	w.Flush()
-}
-
-// ends is a date with the days left to it.
-func (e *Env) ends(t time.Time) string {
-	d := t.Sub(e.Now())
-	if d < 0 {
-		return t.UTC().Format("2006-01-02") + " (" + diagnose.Span(d) + " ago)"
-	}
-	return t.UTC().Format("2006-01-02") + " (" + diagnose.Span(d) + ")"
-}
-
 // tail is enough of a serial to tell it from others.
 func tail(serial string) string {
 	const n = 8
@@ -261,53 +203,4 @@ func cut(s string, n int) string {
 		return string(r[:n-1]) + "…"
 	}
 	return s
-}
-
-// printFinding is one finding: cause, evidence with the command to repeat it, what it is not, the fix.
-func (e *Env) printFinding(i, n int, f diagnose.Finding, p paint) {
-	head := f.Title
-	if n > 1 {
-		head = fmt.Sprintf("%d. %s", i, head)
-	}
-	sure := ""
-	if f.Certainty == diagnose.Possible {
-		sure = ", possible"
-	}
-	e.printf("\n%s\n  %s\n", p.bad(f.Severity, head), p.dim("["+f.ID+", "+f.Leg+", "+f.Severity+sure+"]"))
-	e.printf("  %s  %s\n", p.bold("Cause"), f.Cause)
-	const most = 3
-	for k, ev := range f.Evidence {
-		if k == most {
-			e.printf("        %s\n", p.dim(fmt.Sprintf("and %d more (-o json)", len(f.Evidence)-most)))
-			break
-		}
-		label := "        "
-		if k == 0 {
-			label = p.bold("Seen") + "    "
-		}
-		e.printf("  %s%s: %s\n", label, ev.Subject, ev.Seen)
-		if ev.Expected != "" {
-			e.printf("          expected: %s\n", ev.Expected)
-		}
-		if ev.Command != "" {
-			e.printf("          %s\n", p.dim("$ "+ev.Command))
-		}
-	}
-	for k, x := range f.RuledOut {
-		label := "     "
-		if k == 0 {
-			label = p.bold("Not  ")
-		}
-		e.printf("  %s  %s: %s\n", label, x.ID, x.Because)
-	}
-	if len(f.Consequences) > 0 {
-		e.printf("  %s  it also explains %s\n", p.bold("Then "), strings.Join(f.Consequences, ", "))
-	}
-	e.printf("  %s    %s\n", p.bold("Fix"), f.Fix.Text)
-	if f.Fix.Command != "" {
-		e.printf("          %s\n", p.dim("$ "+f.Fix.Command))
-	}
-	if f.Rank != "" {
-		e.printf("  %s\n", p.dim("It stands before the next one because "+f.Rank+"."))
-	}
 }

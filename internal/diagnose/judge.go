@@ -105,7 +105,7 @@ func (j *judge) judgeWith(rows []Row) Report {
 		}
 		r.Findings = append(r.Findings, f)
 	}
-	r.Notes = notes
+	r.Notes, r.Forecast = notes, j.forecast()
 	r.BlindSpots = append(r.BlindSpots, j.blindSpots()...)
 	r.Healthy = healthy(r.Findings) && j.sawAnything()
 	return r

@@ -32,7 +32,8 @@ type Report struct {
 	Path       []order.Stage `json:"path"`
 	Findings   []Finding     `json:"findings"` // root cause first
 	BlindSpots []BlindSpot   `json:"blindSpots"`
-	Notes      []Note        `json:"notes,omitempty"` // harmless oddities and states that are no faults
+	Notes      []Note        `json:"notes,omitempty"`    // harmless oddities and states that are no faults
+	Forecast   []Forecast    `json:"forecast,omitempty"` // what will happen to what is served, the nearest first
 }
 
 // Finding is one root cause with all that follows from it.

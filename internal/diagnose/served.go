@@ -13,6 +13,7 @@ import (
 // several kinds of client is one line.
 type ServedLine struct {
 	Address  string
+	Via      string   // the protocol spoken before TLS, such as "SMTP"
 	To       []string // who gets it: "the name", "no name", "other names"
 	Key      string   // such as "ECDSA 256 bit"
 	Serial   string
@@ -34,7 +35,7 @@ func Served(obs []evidence.Observation, now time.Time, opts Options) []ServedLin
 		c := l.leaf()
 		if c == nil {
 			if l.usual() && l.name != "" {
-				out = append(out, ServedLine{Address: l.Address, To: []string{"the name"}, Error: l.Error})
+				out = append(out, ServedLine{Address: l.Address, Via: startNames[l.StartTLS], To: []string{"the name"}, Error: l.Error})
 			}
 			continue
 		}
@@ -71,7 +72,7 @@ func wordRank(to string) int {
 
 func servedLine(l *look, c *x509.Certificate, now time.Time, opts Options) ServedLine {
 	kind, bits := keyOf(c)
-	line := ServedLine{Address: l.Address, Key: kind + " " + itoa(bits), Serial: serialOf(c), Issuer: issuerOf(c), Names: named(c), NotAfter: c.NotAfter,
+	line := ServedLine{Address: l.Address, Via: startNames[l.StartTLS], Key: kind + " " + itoa(bits), Serial: serialOf(c), Issuer: issuerOf(c), Names: named(c), NotAfter: c.NotAfter,
 		Trusted: opts.Roots != nil && Leads(l.Chain, opts.Roots, now), Fits: opts.ServerName == "" || coversName(c, opts.ServerName)}
 	for _, x := range l.certs {
 		line.Chain = append(line.Chain, called(x))

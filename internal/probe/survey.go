@@ -86,7 +86,7 @@ func (p *Prober) surveyAddress(ctx context.Context, looks []tlsLook) []evidence.
 func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.Observation, evidence.Served) {
 	start := p.opt.Now()
 	s, err := p.handshake(ctx, l)
-	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "handshake", Subject: subject(s.Address, s.ServerName) + " offering " + l.offered,
+	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "handshake", Subject: subject(s.Address, s.ServerName) + offering(l.offered),
 		Outcome: evidence.Pass, From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s)}
 	switch {
 	case len(s.Chain) > 0:
@@ -102,6 +102,13 @@ func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.
 		o.Outcome, o.Reason = outcomeOf(ctx, err), s.Error
 	}
 	return o.With(s), s
+}
+
+func offering(what string) string {
+	if what == OfferAny {
+		return ""
+	}
+	return " offering " + what
 }
 
 // surveyNames are the server names to send, each once, ending with none at all.
