@@ -28,24 +28,18 @@ func (s *Server) pages() http.Handler {
 	}))
 }
 
-// buttons are the pages' two actions, for those whose role allows them.
+// buttons are the pages' actions, for those whose role allows them.
 type buttons struct{ s *Server }
 
 func by(caller string) order.By { return order.By{Caller: caller, Correlation: fulfill.NewID()} }
 
-func (b buttons) Sync(ctx context.Context, caller string, id order.ID) error {
-	if err := mayDo(ctx, order.Type+"/sync/Action", id); err != nil {
-		return err
+func (b buttons) Do(ctx context.Context, caller string, id order.ID, action string) error {
+	if a, ok := diagnose.ActionOf(action); ok {
+		if err := mayDo(ctx, a.RightOf(), id); err != nil {
+			return err
+		}
 	}
-	_, err := b.s.Mover.Sync(ctx, by(caller), id)
-	return err
-}
-
-func (b buttons) Verify(ctx context.Context, caller string, id order.ID) error {
-	if err := mayDo(ctx, order.Type+"/verifyDomainOwnership/Action", id); err != nil {
-		return err
-	}
-	_, err := b.s.Mover.Verify(ctx, by(caller), id)
+	_, err := b.s.Do(ctx, by(caller), id, action)
 	return err
 }
 
@@ -64,13 +58,22 @@ func (signIn) Who(ctx context.Context, _ *http.Request) (string, bool) {
 
 // report is a diagnosis in the pages' words.
 func (s *Server) report(ctx context.Context, id order.ID) (web.Report, error) {
-	r, err := s.Diagnose(ctx, id)
+	c, err := s.examine(ctx, id)
 	if err != nil {
 		return web.Report{}, err
 	}
+	r := c.Judge()
+	plan := diagnose.PlanOf(r, s.refused(ctx, c.Options.Order), true, nil) // whoever presses a button has mended what was theirs
 	out := web.Report{Healthy: r.Healthy, Took: time.Duration(r.DurationMs) * time.Millisecond}
-	for _, f := range r.Findings {
-		out.Roots = append(out.Roots, rootOf(f, r.Path))
+	for i, f := range r.Findings {
+		root := rootOf(f, r.Path)
+		if i < len(plan.Steps) && plan.Steps[i].Doable {
+			root.Action = plan.Steps[i].Action
+			if root.FixCommand == "" {
+				root.FixCommand = plan.Steps[i].Command
+			}
+		}
+		out.Roots = append(out.Roots, root)
 	}
 	for _, b := range r.BlindSpots {
 		out.BlindSpots = append(out.BlindSpots, b.What+": "+b.Because)
@@ -80,9 +83,6 @@ func (s *Server) report(ctx context.Context, id order.ID) (web.Report, error) {
 
 func rootOf(f diagnose.Finding, path []order.Stage) web.Root {
 	root := web.Root{ID: f.ID, Leg: f.Leg, Severity: f.Severity, Certainty: f.Certainty, Title: f.Title, Cause: f.Cause, FixText: f.Fix.Text, FixCommand: f.Fix.Command}
-	if f.Fix.Action == "sync" || f.Fix.Action == "verify" {
-		root.Action = f.Fix.Action
-	}
 	for _, e := range f.Evidence {
 		root.Evidence = append(root.Evidence, web.Evidence{Subject: e.Subject, Expected: e.Expected, Seen: e.Seen, From: e.From, Command: e.Command, At: e.At})
 	}

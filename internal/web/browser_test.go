@@ -296,7 +296,8 @@ func TestBrowserEveryPageFits(t *testing.T) {
 	}
 	s := serve(t, o)
 	b := open(t, s.URL)
-	paths := map[string]string{"list": "/", "none": "/?q=none-such", "timeline": "/orders/intranet/-/timeline", "resource": "/orders/mail/-/resource", "diagnosis": "/orders/shop/-/diagnosis", "missing": "/orders/nobody"}
+	paths := map[string]string{"list": "/", "none": "/?q=none-such", "timeline": "/orders/intranet/-/timeline", "resource": "/orders/mail/-/resource", "diagnosis": "/orders/shop/-/diagnosis", "missing": "/orders/nobody",
+		"faq": "/faq", "faq-search": "/faq?q=port+80+firewall", "faq-article": "/faq/dnssec-ds-mismatch"}
 	for _, f := range w.all {
 		paths["order-"+f.o.ID.Name] = orderPath(f.o.ID)
 	}
@@ -306,7 +307,7 @@ func TestBrowserEveryPageFits(t *testing.T) {
 			scheme string
 		}{{320, "light"}, {1280, "light"}, {320, "dark"}, {1280, "dark"}, {768, "light"}} {
 			// Narrow is where pages break; what is wider or dark differs by style alone, and three pages show all of it.
-			if (view.scheme == "dark" || view.width == 768 || view.width == 1280 && os.Getenv("CERTWRIGHT_SHOTS") == "") && name != "list" && name != "order-shop" && name != "resource" {
+			if (view.scheme == "dark" || view.width == 768 || view.width == 1280 && os.Getenv("CERTWRIGHT_SHOTS") == "") && name != "list" && name != "order-shop" && name != "resource" && !strings.HasPrefix(name, "faq") {
 				continue
 			}
 			call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: view.width, Height: 800, DeviceScaleFactor: 1})

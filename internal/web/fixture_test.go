@@ -113,12 +113,8 @@ func (w *world) Events(_ context.Context, q order.EventQuery) ([]order.Event, st
 	return out, "", nil
 }
 
-func (w *world) Sync(_ context.Context, caller string, id order.ID) error {
-	return w.act("sync", caller, id)
-}
-
-func (w *world) Verify(_ context.Context, caller string, id order.ID) error {
-	return w.act("verify", caller, id)
+func (w *world) Do(_ context.Context, caller string, id order.ID, action string) error {
+	return w.act(action, caller, id)
 }
 
 func (w *world) act(what, caller string, id order.ID) error {

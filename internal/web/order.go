@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"certwright/internal/diagnose"
 	"certwright/internal/evidence"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
@@ -65,7 +66,7 @@ func (p *pages) order(w http.ResponseWriter, r *http.Request, v visit) {
 		return
 	}
 	// After a button without JavaScript the browser comes back here with what was done.
-	if m, ok := doneWords[r.URL.Query().Get("did")]; ok {
+	if m, ok := doneWord(r.URL.Query().Get("did")); ok {
 		view.Message = &m
 	}
 	p.render(w, r, http.StatusOK, orderPage(view))
@@ -253,24 +254,29 @@ var doneWords = map[string]message{
 	"verify": {toneOK, "Verification was asked for.", "The proofs are being looked for now. What comes of it appears in the timeline below."},
 }
 
+// doneWord confirms an action.
+func doneWord(name string) (message, bool) {
+	if m, ok := doneWords[name]; ok {
+		return m, true
+	}
+	a, ok := diagnose.ActionOf(name)
+	return message{toneOK, actionWord(name) + ": asked for.", a.Changes + " What comes of it appears in the timeline below."}, ok && !a.Final
+}
+
 // act is a button: it gives the command and says so.
-func (p *pages) act(what string) func(http.ResponseWriter, *http.Request, visit) {
+func (p *pages) act(a diagnose.Action) func(http.ResponseWriter, *http.Request, visit) {
 	return func(w http.ResponseWriter, r *http.Request, v visit) {
 		id := orderID(r)
-		do := p.Actions.Sync
-		if what == "verify" {
-			do = p.Actions.Verify
-		}
-		if err := do(r.Context(), v.Who, id); err != nil {
-			p.refused(w, r, v, what, err)
+		if err := p.Actions.Do(r.Context(), v.Who, id, a.Name); err != nil {
+			p.refused(w, r, v, a.Name, err)
 			return
 		}
 		if partial(r) {
-			m := doneWords[what]
+			m, _ := doneWord(a.Name)
 			p.render(w, r, http.StatusOK, note(m.Tone, m.Title, m.Text))
 			return
 		}
-		http.Redirect(w, r, orderPath(id)+"?did="+what, http.StatusSeeOther)
+		http.Redirect(w, r, orderPath(id)+"?did="+a.Name, http.StatusSeeOther)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestEveryPageOfEveryFixture(t *testing.T) {
 	o := w.options()
 	o.Diagnose = w.diagnose
 	h := New(o)
-	paths := []string{"/", "/?q=shop", "/?state=failed", "/?status=Denied"}
+	paths := []string{"/", "/?q=shop", "/?state=failed", "/?status=Denied", "/faq", "/faq?q=expired+signature", "/faq?q=xyzzy", "/faq/sync-reload-not-run"}
 	for _, f := range w.all {
 		for _, sub := range []string{"timeline", "resource", "diagnosis"} {
 			paths = append(paths, under(f.o.ID, sub))

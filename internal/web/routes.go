@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"certwright/internal/diagnose"
 	"certwright/internal/order"
 )
 
@@ -20,6 +21,9 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("POST /sign-out", p.signOut)
 
 	mux.HandleFunc("GET /{$}", p.known(p.list))
+	mux.HandleFunc("GET /faq", p.known(p.articles))
+	mux.HandleFunc("GET /faq/{$}", p.known(p.articles))
+	mux.HandleFunc("GET /faq/{id}", p.known(p.article))
 	mux.HandleFunc("GET /live", p.known(p.listLive))
 	for _, base := range []string{"/orders/{name}", "/orders/{subscription}/{group}/{name}"} {
 		mux.HandleFunc("GET "+base, p.known(p.order))
@@ -27,8 +31,11 @@ func (p *pages) routes() http.Handler {
 		mux.HandleFunc("GET "+base+"/-/resource", p.known(p.resource))
 		mux.HandleFunc("GET "+base+"/-/diagnosis", p.known(p.diagnosis))
 		mux.HandleFunc("GET "+base+"/-/live", p.known(p.orderLive))
-		mux.HandleFunc("POST "+base+"/-/sync", p.known(p.act("sync")))
-		mux.HandleFunc("POST "+base+"/-/verify", p.known(p.act("verify")))
+		for _, a := range diagnose.Actions() {
+			if !a.Final {
+				mux.HandleFunc("POST "+base+"/-/"+a.Name, p.known(p.act(a)))
+			}
+		}
 	}
 	mux.HandleFunc("/", p.known(func(w http.ResponseWriter, r *http.Request, v visit) {
 		p.fail(w, r, v, http.StatusNotFound, "There is no such page", "Nothing is at "+r.URL.Path+". The list of all orders is a good place to go on.")

@@ -101,11 +101,16 @@ func severityTone(s string) string {
 	return toneWait
 }
 
+// actionWord is an action as a button says it.
 func actionWord(a string) string {
-	if a == "verify" {
-		return "Verify"
+	return upperFirst(strings.ReplaceAll(a, "-", " "))
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
 	}
-	return "Sync"
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // rowsSummary says how a stage's rows stand without opening them: "3 targets: 2 done, 1 failed".

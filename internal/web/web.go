@@ -26,8 +26,8 @@ type Reader interface {
 // Actions are the commands behind the buttons. They record a wish and return; what comes of it is
 // seen in the order. A no is an *order.Refusal, shown as it stands.
 type Actions interface {
-	Sync(ctx context.Context, caller string, id order.ID) error
-	Verify(ctx context.Context, caller string, id order.ID) error
+	// Do takes one of diagnose's actions for an order, if the caller may.
+	Do(ctx context.Context, caller string, id order.ID, action string) error
 }
 
 // Auth knows who is asking. SignIn exchanges a token for a session, which the pages keep in the
@@ -53,7 +53,7 @@ type Root struct {
 	RuledOut   []RuledOut
 	FixText    string
 	FixCommand string
-	Action     string // "sync" or "verify" when that button heals it, else empty
+	Action     string // one of diagnose's actions when a button with it heals the cause, else empty
 }
 
 // Evidence is one observation behind a finding.
