@@ -268,7 +268,7 @@ func (d *domain) transportSigns(s *scope, z evidence.Zone) {
 	elsewhere := false
 	var noTCP, noEDNS, lost []string
 	for _, srv := range z.Answering() {
-		if srv.TCP != "ok" && srv.TCP != "" {
+		if srv.TCP != "ok" && srv.TCP != "" && srv.Took < slowServer { // a slow one is slow over TCP too
 			tcp.state = yes
 			r := d.said(srv.Address, z.Name, "SOA", srv.Name+" over TCP: "+srv.TCP)
 			r.Command = strings.Replace(r.Command, "+norec", "+tcp +norec", 1)

@@ -59,7 +59,7 @@ func (p *Prober) askServer(ctx context.Context, addr netip.AddrPort, q question)
 	r := p.askUDP(ctx, addr, q, nsTry)
 	if r.msg != nil && r.msg.Truncated {
 		r.truncated = true
-		m, err := p.askTCP(ctx, addr, q)
+		m, err := p.askTCP(ctx, addr, q, true)
 		if err != nil {
 			r.tcpErr = err
 		} else {
@@ -71,7 +71,7 @@ func (p *Prober) askServer(ctx context.Context, addr netip.AddrPort, q question)
 }
 
 // askTCP asks over TCP.
-func (p *Prober) askTCP(ctx context.Context, addr netip.AddrPort, q question) (*dns.Msg, error) {
+func (p *Prober) askTCP(ctx context.Context, addr netip.AddrPort, q question, edns bool) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*nsTry)
 	defer cancel()
 	raw, err := p.dialer().DialContext(ctx, "tcp", addr.String())
@@ -83,7 +83,7 @@ func (p *Prober) askTCP(ctx context.Context, addr netip.AddrPort, q question) (*
 		_ = raw.SetDeadline(d)
 	}
 	c := &dns.Conn{Conn: raw}
-	m := q.message(true)
+	m := q.message(edns)
 	if err := c.WriteMsg(m); err != nil {
 		return nil, err
 	}

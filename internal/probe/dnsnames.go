@@ -250,6 +250,7 @@ func (w *walker) answerFact(v *visited, t uint16, s *nameServer, r reply) eviden
 			f.Error += ", and TCP failed: " + r.tcpErr.Error()
 		}
 		return f
+	case cnameOf(r.msg, v.name) != "" && f.AA: // an error is then about where it leads
 	case r.msg.Rcode != dns.RcodeSuccess && r.msg.Rcode != dns.RcodeNameError:
 		f.Error, f.Class = rcodeText(r.msg, f.Type, v.name), "rcode"
 		return f

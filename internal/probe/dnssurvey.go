@@ -28,7 +28,7 @@ func (w *walker) survey(ctx context.Context, z *zone) {
 }
 
 func (w *walker) lookTCP(ctx context.Context, s *nameServer, z *zone) {
-	_, err := w.p.askTCP(ctx, s.addr, question{name: z.name, qtype: dns.TypeSOA})
+	_, err := w.p.askTCP(ctx, s.addr, question{name: z.name, qtype: dns.TypeSOA}, false)
 	if err == nil {
 		w.tcpOK.Store(true)
 	}
@@ -91,7 +91,7 @@ func (w *walker) refusals(ctx context.Context, z *zone, soa *asking) {
 			continue
 		}
 		s := z.servers[i]
-		m, err := w.p.askTCP(ctx, s.addr, question{name: z.name, qtype: dns.TypeAXFR})
+		m, err := w.p.askTCP(ctx, s.addr, question{name: z.name, qtype: dns.TypeAXFR}, false)
 		word := ""
 		switch {
 		case err != nil:

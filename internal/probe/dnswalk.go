@@ -172,6 +172,9 @@ func (w *walker) one(ctx context.Context, s *nameServer, q question) reply {
 
 // serves says whether an answer is one to go on with: authoritative, or a delegation further down.
 func (w *walker) serves(z *zone, q question, r reply) bool {
+	if r.msg != nil && cnameOf(r.msg, q.name) != "" && (r.msg.Authoritative || w.via) {
+		return true // whatever the code says of where it leads
+	}
 	if r.msg == nil || r.msg.Rcode != dns.RcodeSuccess && r.msg.Rcode != dns.RcodeNameError || r.msg.Truncated {
 		return false
 	}
