@@ -11,10 +11,16 @@ import (
 // else uses them.
 
 // FirstFailing is what a list of checks says that stops at the first that fails: the rows in the order of the
-// certificate's road, each with all that it must see, without what excludes it and without the frontier. Empty
-// if none fails.
-func (c Case) FirstFailing() string {
-	all := c.matching()
+// certificate's road, each a check of its symptom alone, as checkers do. Empty if none fails.
+func (c Case) FirstFailing() string { return c.first(1) }
+
+// FirstMatching is the same with all that each row must see; still without what excludes a row and without the
+// frontier.
+func (c Case) FirstMatching() string { return c.first(100) }
+
+// first is the first row on the road whose first so many conditions hold.
+func (c Case) first(musts int) string {
+	all := c.matching(musts)
 	if len(all) == 0 {
 		return ""
 	}
@@ -68,12 +74,12 @@ func (c Case) judge() *judge {
 	return newJudge(c.Target, c.Observations, c.Path, c.Now, o)
 }
 
-// matching are the rows that hold somewhere when nothing excludes them.
-func (c Case) matching() []*candidate {
+// matching are the rows whose first so many conditions hold somewhere, when nothing excludes them.
+func (c Case) matching(musts int) []*candidate {
 	rows := slices.Clone(catalogue())
 	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.Note })
 	for i := range rows {
-		rows[i].MustNot = nil
+		rows[i].MustNot, rows[i].Must = nil, rows[i].Must[:min(musts, len(rows[i].Must))]
 	}
 	j := c.judge()
 	found, _ := weighAll(rows, j.scopes())

@@ -17,10 +17,11 @@ import (
 const (
 	baselineText      = "error text of the authority or client"
 	baselineFirstFail = "first failing check in list order"
+	baselineFirstRow  = "first matching rule, nothing ruled out"
 	baselineSeverity  = "all findings sorted by severity"
 )
 
-var baselineNames = []string{baselineText, baselineFirstFail, baselineSeverity}
+var baselineNames = []string{baselineText, baselineFirstFail, baselineFirstRow, baselineSeverity}
 
 // evidenceFile is where the product leaves what its judgement rested on.
 const evidenceFile = stateDir + "/evidence.json"
@@ -41,9 +42,9 @@ func (w *world) baselines(ctx context.Context, r *Result) {
 	if !ok {
 		return
 	}
-	first, severe := c.FirstFailing(), append(c.BySeverity(), "")[0]
-	r.Said[baselineFirstFail], r.Said[baselineSeverity] = first, severe
-	r.Baselines[baselineFirstFail], r.Baselines[baselineSeverity] = right(first), right(severe)
+	for name, id := range map[string]string{baselineFirstFail: c.FirstFailing(), baselineFirstRow: c.FirstMatching(), baselineSeverity: append(c.BySeverity(), "")[0]} {
+		r.Said[name], r.Baselines[name] = id, right(id)
+	}
 	shuffled := c.Shuffled(w.job.Seed)
 	hit := len(shuffled.Findings) > 0 && right(shuffled.Findings[0].ID)
 	r.Control = &hit
