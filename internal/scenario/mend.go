@@ -15,7 +15,7 @@ import (
 // fix says in words (and, for an order, has the product try again).
 func (w *world) mend(ctx context.Context, r *Result, rep diagnose.Report) {
 	s := w.spec
-	if s.Kind == KindHealthy || len(rep.Findings) == 0 || s.FixOptional && s.Fix == "" {
+	if s.Kind == KindHealthy || len(rep.Findings) == 0 || s.FixOptional {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)

@@ -107,9 +107,10 @@ func (r *Result) score(s *Spec, rep diagnose.Report) {
 	default:
 		r.Outcome = Hit
 	}
+	said := slices.Concat(r.Found, first.Consequences)
 	for _, want := range s.AllOf {
-		if !slices.ContainsFunc(r.Found, func(id string) bool { return is(id, []string{want}) }) {
-			r.miss(want + " is missing among the findings")
+		if !slices.ContainsFunc(said, func(id string) bool { return is(id, []string{want}) }) {
+			r.miss(want + " is neither a finding nor a consequence of the first")
 		}
 	}
 }
