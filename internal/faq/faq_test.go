@@ -12,6 +12,7 @@ import (
 	"certwright/internal/diagnose"
 	"certwright/internal/faq"
 	"certwright/internal/order"
+	"certwright/internal/scenario"
 )
 
 // statuses are the words that Certwright shows beside the findings.
@@ -195,9 +196,74 @@ func TestCommandsOfArticlesExist(t *testing.T) {
 			continue
 		}
 		for _, f := range flags {
-			if !regexp.MustCompile(`(?m)(^|[ ,])`+f+`\b`).Match(out) {
+			if !regexp.MustCompile(`(?m)(^|[ ,])` + f + `\b`).Match(out) {
 				t.Errorf("an article gives %s to `certwright %s`, which does not know it", f, cmd)
 			}
 		}
 	}
+}
+
+// Every row is shown by a scenario to name what was really broken; where none can be (yet), a test of the judgement
+// shows it on real or hand-built evidence.
+func TestRowsAreProven(t *testing.T) {
+	specs, err := scenario.Load([]string{"../../scenarios"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, s := range specs {
+		for _, id := range s.Expected {
+			shown[id] = true
+		}
+		for id := range strings.FieldsSeq(strings.Join(s.AlsoTrue, " ")) {
+			if _, ok := faq.Get(id); !ok && !strings.ContainsAny(id, "*") {
+				t.Errorf("%s: also_true names %s, which nobody knows", s.ID, id)
+			}
+		}
+	}
+	tests := testsOf(t, "../diagnose", "../probe", "../inspect", "../server", "../issue")
+	rows, byScenario := 0, 0
+	for _, id := range ids() {
+		row, ok := diagnose.Explain(id)
+		if !ok {
+			continue
+		}
+		rows++
+		switch {
+		case shown[id], row.Note:
+			byScenario++
+			if unproven[id] != "" {
+				t.Logf("%s has a scenario by now: take it out of unproven", id)
+			}
+		case strings.Contains(tests, `"`+id+`"`), strings.Contains(tests, id+" "), unproven[id] != "":
+		default:
+			t.Errorf("%s has a row, and neither a scenario nor a test expects it: add one, or a reason to unproven", id)
+		}
+	}
+	for id := range unproven {
+		if _, ok := diagnose.Explain(id); !ok {
+			t.Errorf("unproven names %s, which has no row", id)
+		}
+	}
+	t.Logf("%d of %d rows have a scenario or are notes", byScenario, rows)
+}
+
+// testsOf is the text of all tests of some rooms.
+func testsOf(t *testing.T, dirs ...string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range dirs {
+		names, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no tests in %s: %v", dir, err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	return all.String()
 }
