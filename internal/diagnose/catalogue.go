@@ -6,6 +6,7 @@ func catalogue() []Row {
 	var all []Row
 	for _, part := range [][]Row{
 		rowsOrder,
+		rowsVault,
 		rowsFiles,
 		rowsSync,
 		rowsSpread,

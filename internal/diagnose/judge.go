@@ -84,6 +84,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).challengeScopes,
 	(*judge).alpnScopes,
 	(*judge).targetScopes,
+	(*judge).vaultScopes,
 	(*judge).domainScopes,
 	(*judge).notifyScopes,
 }

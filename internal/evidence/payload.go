@@ -74,8 +74,25 @@ type Stored struct {
 	Purge       *time.Time `json:"purge,omitempty"`   // when it will be gone for good
 	Serials     []string   `json:"serials,omitempty"` // of the certificates in the value, leaf first
 	KeyMatch    int        `json:"keyMatch"`          // index of the certificate that the key in the value fits; -1 none, -2 not known
+	Object      bool       `json:"object"`            // it can be read as a certificate object too
+	Form        string     `json:"form,omitempty"`    // what the value's own bytes are: pem, pkcs12, der, pkcs12-twice (base64 of base64), empty, other
+	Locked      bool       `json:"locked,omitempty"`  // the value is a PKCS#12 with a password
+	Issues      bool       `json:"issues,omitempty"`  // every certificate in it was issued by the next one
 	Error       string     `json:"error,omitempty"`   // in Certwright's words
 	Finding     string     `json:"finding,omitempty"` // finding id that the error stands for, such as vault-dek-missing
+	// Versions are those that the vault keeps, the newest first, at most 100.
+	Versions []StoredVersion `json:"versions,omitempty"`
+	// Elsewhere are other secrets of the vault that hold the expected serial, where this one does not.
+	Elsewhere []string `json:"elsewhere,omitempty"`
+}
+
+// StoredVersion is one version of a secret: everything but its value.
+type StoredVersion struct {
+	ID      string    `json:"id"`
+	Author  string    `json:"author,omitempty"`
+	Serial  string    `json:"serial,omitempty"` // of its leaf, or as its tag says; empty = not known
+	Enabled bool      `json:"enabled"`
+	Created time.Time `json:"created"`
 }
 
 // Reload is the raw evidence of a reload command (ProbeReload).

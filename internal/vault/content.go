@@ -112,6 +112,9 @@ func decode(value secret.Bytes, contentType string) (pair, error) {
 	return pair{}, fmt.Errorf("content type %q is none of a certificate", contentType)
 }
 
+// errLocked is why a PKCS#12 with a password is not read.
+var errLocked = errors.New("the PKCS#12 is protected by a password: store it with an empty one")
+
 func decodePFX(value secret.Bytes) (pair, error) {
 	if bytes.HasPrefix(value, []byte("-----BEGIN")) {
 		return pair{}, errors.New("the value is PEM, but its content type says PKCS#12")
@@ -123,7 +126,7 @@ func decodePFX(value secret.Bytes) (pair, error) {
 	}
 	key, leaf, rest, err := pkcs12.DecodeChain(der[:n], "")
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-		return pair{}, errors.New("the PKCS#12 is protected by a password: store it with an empty one")
+		return pair{}, errLocked
 	}
 	if err != nil {
 		return pair{}, errors.New("the value is base64, but no PKCS#12 with one key and its certificates")

@@ -34,10 +34,11 @@ type looked struct {
 func (b *Builtin) ObserveSecret(ctx context.Context, vault, name, serial string) []evidence.Observation {
 	start := b.now()
 	l := b.look(ctx, vault, name)
+	b.around(ctx, &l, serial)
 	subject := place(vault, name, "")
 	obs := func(check string, o evidence.Outcome, expected, seen, reason string) evidence.Observation {
 		return evidence.Observation{Probe: evidence.ProbeVault, Check: check, Subject: subject, Outcome: o, Expected: expected, Seen: seen,
-			Reason: reason, From: "server", At: start, Took: b.now().Sub(start), Command: "certwright vault show " + vault + " " + name}.With(l.Stored)
+			Reason: reason, From: "server", At: start, Took: b.now().Sub(start), Command: "certwright vault list " + name}.With(l.Stored)
 	}
 	out := []evidence.Observation{b.deletedObs(l, obs)}
 	if l.Version == "" {
@@ -129,6 +130,7 @@ func (b *Builtin) look(ctx context.Context, vault, name string) looked {
 		l.deletion(b, ctx, err)
 		return l
 	}
+	l.Object = row.Certificate != nil
 	l.Version, l.Author, l.ContentType, l.Created = row.ID, row.Author, row.ContentType, row.Attributes.Created
 	l.Enabled, l.NotBefore, l.Expires = row.Attributes.Enabled, row.Attributes.NotBefore, row.Attributes.Expires
 	v, err := b.open(row)
@@ -137,14 +139,16 @@ func (b *Builtin) look(ctx context.Context, vault, name string) looked {
 		return l
 	}
 	defer v.Value.Wipe()
+	l.Form = formOf(v.Value)
 	p, err := decode(v.Value, v.ContentType)
+	l.Locked = errors.Is(err, errLocked)
 	if err != nil {
 		l.Kind, l.parse = "secret", err
 		l.failed(b.unreadable("read the secret as a certificate", place(vault, name, row.ID), v, err))
 		l.err = nil
 		return l
 	}
-	l.Kind, l.KeyMatch = "certificate", -1
+	l.Kind, l.KeyMatch, l.Issues = "certificate", -1, leads(p.chain)
 	for i, c := range p.chain {
 		l.Serials = append(l.Serials, order.SerialOf(c))
 		if l.KeyMatch == -1 && sameKey(p.key, c.PublicKey) {
