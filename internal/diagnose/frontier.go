@@ -19,6 +19,7 @@ type candidate struct {
 	covers     map[string]bool // scopes of handshakes that it is about; nil = all
 	orElse     []*candidate    // twins that the evidence cannot tell from it
 	prior      int             // place in the catalogue: the more frequent cause stands first
+	worst      string          // the gravest severity of what it explains
 	own        *Finding        // a finding made of a recorded problem, in its own words
 	node       node            // of a recorded problem
 	under      *candidate      // the cause that it was put under before the frontier is drawn
@@ -89,9 +90,29 @@ func frontier(found []*candidate) []*candidate {
 		} else if !slices.Contains(root.explains, c.id()) && c.id() != root.id() {
 			root.explains = append(root.explains, c.id())
 		}
+		if root != c && c.verdict == confirmed && graver(c.severity(), root.worst) {
+			root.worst = c.severity()
+		}
 	}
 	sort.SliceStable(roots, func(i, k int) bool { return before(roots[i], roots[k]) })
 	return undecided(roots)
+}
+
+// severity is how grave the candidate is by itself.
+func (c *candidate) severity() string {
+	switch {
+	case c.own != nil:
+		return c.own.Severity
+	case c.spared():
+		return Warning
+	}
+	return c.row.Severity
+}
+
+// graver says whether a severity is above another; the empty one is below all.
+func graver(a, b string) bool {
+	rank := map[string]int{Info: 1, Warning: 2, Critical: 3}
+	return rank[a] > rank[b]
 }
 
 // undecided folds a merely possible cause into the merely possible twin that stands before it: the
@@ -266,8 +287,8 @@ func (c *candidate) finding() Finding {
 		Consequences: append([]string{}, c.explains...),
 		Fix:          Fix{Text: c.text(c.row.Fix.Text), Command: c.text(c.row.Fix.Command), Action: c.row.Fix.Action},
 	}
-	if c.spared() {
-		f.Severity = Warning
+	if f.Severity = c.severity(); f.Severity == Info && c.worst != "" && graver(c.worst, Info) {
+		f.Severity = c.worst // a state that by itself is no fault hurts by what follows from it
 	}
 	if c.verdict == possible {
 		f.Certainty = Possible

@@ -80,13 +80,11 @@ func (j *judge) serialSigns(s *scope) {
 	var behind, switched, later, failed []order.Row
 	targets := rowsOf(j.stage(order.StageDeploy))
 	for _, r := range targets {
-		if !old(r.Serial) && r.State != order.Disabled {
-			continue
-		}
+		off := r.State == order.Disabled
 		switch {
-		case r.State == order.Disabled && old(r.Serial):
+		case off && j.switchedOff(r) && old(r.Serial):
 			switched = append(switched, r)
-		case r.State == order.Disabled:
+		case off, !old(r.Serial):
 		case r.Problem != nil:
 			failed = append(failed, r)
 		case r.State == order.StateWait && j.underWay(r):
@@ -103,8 +101,11 @@ func (j *judge) serialSigns(s *scope) {
 	s.set(oServedOld, len(served) > 0, served...)
 	stuck := len(behind)+len(switched)+len(later)+len(failed) > 0
 	s.set(oFilesNew, len(targets) > 0 && !stuck, j.rowRefs(order.StageDeploy, targets)...)
-	s.set(oBehind, stuck || len(served) > 0, append(j.rowRefs(order.StageDeploy, slices.Concat(behind, switched, later, failed)), served...)...)
-	s.set(oNoTarget, len(targets) == 0 && len(rowsOf(j.stage(order.StageServe))) == 0)
+	// What a person switched off is behind on purpose, and so is what it serves.
+	off := len(switched) > 0 && len(switched) == len(targets)
+	s.set(oBehind, len(behind)+len(later)+len(failed) > 0 || len(served) > 0 && !off, append(j.rowRefs(order.StageDeploy, slices.Concat(behind, later, failed)), served...)...)
+	bound := j.rowRefs(order.StageStore, rowsOf(j.stage(order.StageStore)))
+	s.set(oNoTarget, len(targets) == 0 && (len(rowsOf(j.stage(order.StageServe))) == 0 || len(served) > 0), append(bound, served...)...)
 	for k, rows := range map[string][]order.Row{"targets": behind, "switched": switched, "later": later} {
 		s.vars[k] = rowNames(rows)
 		if len(rows) > 0 && rows[0].NextAt != nil {
@@ -117,6 +118,19 @@ func (j *judge) serialSigns(s *scope) {
 	if len(served) > 0 {
 		s.vars["servedat"] = served[0].Subject
 	}
+}
+
+// switchedOff says whether a person switched a target off; a target that is for another kind of key is left alone
+// for a reason of its own.
+func (j *judge) switchedOff(r order.Row) bool {
+	if o := j.opts.Order; o != nil {
+		for i := range o.Deployments {
+			if d := &o.Deployments[i]; d.Key() == r.Name && !d.Gone {
+				return d.Disabled != ""
+			}
+		}
+	}
+	return true
 }
 
 // grace is how long a push may be under way before it counts as stuck.

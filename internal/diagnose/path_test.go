@@ -55,6 +55,7 @@ var pathCases = []struct {
 	under       []string
 	ruled       []string
 	note        string
+	well        bool // healthy in spite of the finding: it is a state
 	path        []order.Stage
 	order       *order.Order
 }{
@@ -72,8 +73,14 @@ var pathCases = []struct {
 		path: road(newFiles, oldWire), order: ordered(receipt(&evidence.Reload{Name: "nginx", Argv: []string{"nginx", "-s", "reload"}, Exit: 1, Output: "[emerg] key values mismatch"}))},
 	{title: "reload well, process old", want: "sync-needs-restart", leg: LegDeploy, ruled: []string{"sync-reload-not-run", "sync-reload-failed-own"},
 		path: road(newFiles, oldWire), order: ordered(receipt(&evidence.Reload{Name: "nginx", Argv: []string{"nginx", "-s", "reload"}}))},
-	{title: "switched off and old", want: "sync-disabled", leg: LegDeploy, under: []string{"renew-stored-not-synced"}, ruled: []string{"sync-pending"},
-		path: road(order.Row{State: order.Disabled, Serial: "A0", Text: "switched off by ann"}, oldWire), order: ordered(nil)},
+	{title: "switched off and old", want: "sync-disabled", leg: LegDeploy, ruled: []string{"sync-pending"}, well: true,
+		path:  road(order.Row{State: order.Disabled, Serial: "A0", Text: "switched off by ann"}, order.Row{State: order.Done, Serial: "A0"}),
+		order: ordered(func(o *order.Order) { o.Deployments[0].Disabled = "ann" })},
+	{title: "for another kind of key", path: road(order.Row{State: order.Disabled, Text: "takes RSA-2048 only, of which this order has none"}, newWire), order: ordered(nil)},
+	{title: "bound to nothing", want: "sync-no-binding", leg: LegDeploy, ruled: []string{"sync-pending", "sync-disabled"}, well: true,
+		order: ordered(func(o *order.Order) { o.Deployments = nil }), path: road(newFiles, newWire)[:4]},
+	{title: "bound to nothing, and something else is served", want: "sync-no-binding", leg: LegDeploy, under: []string{"renew-stored-not-synced"},
+		order: ordered(func(o *order.Order) { o.Deployments = nil }), path: append(road(newFiles, newWire)[:4], road(newFiles, oldWire)[5])},
 	{title: "renewal off and due", want: "renew-auto-off", leg: LegRenewal, ruled: []string{"renew-not-due"}, path: road(newFiles, newWire), order: ordered(func(o *order.Order) {
 		o.Spec.AutoRenew, o.Versions[0].NotBefore, o.Versions[0].NotAfter = false, noon.AddDate(0, 0, -85), noon.AddDate(0, 0, 5)
 	})},
@@ -120,7 +127,7 @@ func TestPathFaults(t *testing.T) {
 				t.Fatalf("first finding is not %s: %s", c.want, brief(r))
 			}
 			f := r.Findings[0]
-			if f.Leg != c.leg || len(r.Findings) != 1 || r.Healthy {
+			if f.Leg != c.leg || len(r.Findings) != 1 || r.Healthy != c.well {
 				t.Errorf("leg %s, healthy %v, all: %s", f.Leg, r.Healthy, brief(r))
 			}
 			for _, id := range c.under {

@@ -231,6 +231,9 @@ func (j *judge) targets() []*target {
 	}
 	var out []*target
 	for _, r := range j.stage(order.StageDeploy).Rows {
+		if r.State == order.Disabled {
+			continue // nobody wants it to be current
+		}
 		t := j.readTarget(r.Name)
 		t.row, t.want = &r, j.current()
 		if o := j.opts.Order; o != nil {
