@@ -112,3 +112,51 @@ make_crlf() {
     sed 's/$/\r/' "$CERT" >"$STATE/crlf"; cat "$STATE/crlf" >"$CERT"
     web_reload
 }
+
+# reads_elsewhere: the server's configuration names a copy in another place; the renewal goes to the target's files.
+reads_elsewhere() {
+    cat "$CERT" >"$TLSDIR/legacy.pem"
+    cat "$KEY" >"$TLSDIR/legacy.pem.key"
+    chmod 600 "$TLSDIR/legacy.pem.key"
+    sleep 0.3
+    two_versions
+    conf_reads "$CERT" "$TLSDIR/legacy.pem"
+    conf_reads "$KEY" "$TLSDIR/legacy.pem.key"
+    web_reload
+}
+
+# reads_by_link: the same, by a link that somebody made to the former version and forgot.
+reads_by_link() {
+    mkdir -p "$TLSDIR/2025" "$TLSDIR/live"
+    cat "$CERT" >"$TLSDIR/2025/site.pem"
+    cat "$KEY" >"$TLSDIR/2025/site.pem.key"
+    chmod 600 "$TLSDIR/2025/site.pem.key"
+    ln -s ../2025/site.pem "$TLSDIR/live/site.pem"
+    ln -s ../2025/site.pem.key "$TLSDIR/live/site.pem.key"
+    sleep 0.3
+    two_versions
+    conf_reads "$CERT" "$TLSDIR/live/site.pem"
+    conf_reads "$KEY" "$TLSDIR/live/site.pem.key"
+    web_reload
+}
+
+# conf_reads FROM TO: the server's configuration names another file.
+conf_reads() {
+    sed -i -E "s#$1(;|\$| )#$2\1#" /etc/nginx/conf.d/site.conf
+    [ ! -e /etc/haproxy/haproxy.cfg ] || sed -i -E "s#$1(\$| )#$2\1#" /etc/haproxy/haproxy.cfg
+}
+
+# reads_here: it names the target's files again.
+reads_here() {
+    for f in "$TLSDIR/legacy.pem" "$TLSDIR/live/site.pem"; do
+        conf_reads "$f" "$CERT"
+        conf_reads "$f.key" "$KEY"
+    done
+    web_reload
+    order_sync
+}
+
+old_elsewhere() {
+    expect "$(order_serial)" "$(serial_of "$CERT")" "the serial in the target's file"
+    expect "$(serial_of "$STATE/old/crt")" "$(served_serial)" "the serial on the wire"
+}
