@@ -29,7 +29,7 @@ type Master struct {
 	PID      int       `json:"pid"`
 	Name     string    `json:"name"`               // short name of the program, as the kernel has it
 	Exe      string    `json:"exe,omitempty"`      // path of the program; empty = may not be seen
-	Software string    `json:"software,omitempty"` // nginx, haproxy, postgresql; empty = another
+	Software string    `json:"software,omitempty"` // nginx, haproxy, apache, postgresql; empty = another
 	User     string    `json:"user"`               // that it runs as
 	Started  time.Time `json:"started"`
 	// Loaded is when it last read its configuration and certificates, as far as processes show: servers

@@ -173,7 +173,7 @@ func readConfig(m master, to netip.AddrPort, name string) (evidence.ServerConfig
 	case postgresName:
 		return postgresConfig(m), nil
 	}
-	return lineConfig(m), nil
+	return scanConfig(m, name), nil
 }
 
 // usesWords lists what a configuration names for the name.

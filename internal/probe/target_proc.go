@@ -317,6 +317,7 @@ const (
 	nginxName    = "nginx"
 	haproxyName  = "haproxy"
 	postgresName = "postgresql"
+	apacheName   = "apache"
 )
 
 // software names a server by its program; title is what nginx and its kin write over their arguments.
@@ -334,6 +335,8 @@ func software(p process) (name, title string) {
 		return nginxName, ""
 	case base == "haproxy":
 		return haproxyName, ""
+	case base == "apache2", base == "httpd":
+		return apacheName, ""
 	case base == "postgres", base == "postmaster":
 		return postgresName, ""
 	}
@@ -342,13 +345,22 @@ func software(p process) (name, title string) {
 
 // renews says whether a successful reload of the server starts new workers.
 func (m master) renews() bool {
-	return len(m.workers) > 0 && (m.software == nginxName || m.software == haproxyName)
+	return len(m.workers) > 0 && (m.software == nginxName || m.software == haproxyName || m.software == apacheName)
 }
 
 // loaded is when the server last read its files, as its processes show it.
 func (m master) loaded() time.Time {
 	at := m.started
 	if !m.renews() {
+		return at
+	}
+	if m.software == apacheName { // it adds workers under load, too: all were started by the last reload or after it
+		at = m.workers[0].started
+		for _, w := range m.workers {
+			if w.started.Before(at) {
+				at = w.started
+			}
+		}
 		return at
 	}
 	for _, w := range m.workers {
