@@ -81,6 +81,7 @@ type target struct {
 	dirs      []seenDirectory
 	looks     []*look  // fresh handshakes at its endpoints with the name
 	want      []string // serials that should be served
+	number    int      // of the version that should be served; 0 without an order
 }
 
 // readTarget gathers the observations of one target.
@@ -241,7 +242,7 @@ func (j *judge) targets() []*target {
 				if d := &o.Deployments[i]; d.Key() == r.Name && !d.Gone {
 					t.dep = d
 					if v := o.Current(d.KeyType); v != nil {
-						t.want = []string{v.Serial}
+						t.want, t.number = []string{v.Serial}, v.Number
 					}
 				}
 			}

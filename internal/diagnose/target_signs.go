@@ -18,6 +18,7 @@ const (
 	tFilesOld   sign = "the-files-that-the-server-reads-hold-an-older-certificate"
 	tOursNew    sign = "the-target's-own-files-hold-the-current-certificate"
 	tOursOld    sign = "the-target's-own-files-hold-another-certificate"
+	tArrived    sign = "the-target's-own-files-held-the-new-certificate-when-they-were-pushed"
 	tReadsOther sign = "the-server-reads-other-files-than-the-target-writes"
 	tNamed      sign = "the-server's-configuration-names-the-server-name"
 	tByLink     sign = "the-file-is-reached-by-a-link-that-leads-to-an-older-one"
@@ -127,6 +128,10 @@ func (j *judge) fileSigns(s *scope, t *target) {
 		s.unknown(tOursNew, "what the target's own files hold was not seen")
 		s.unknown(tOursOld, "what the target's own files hold was not seen")
 	}
+	s.signs[tArrived] = s.signs[tOursNew]
+	if t.tookBack() && t.row != nil && t.row.Problem != nil {
+		s.set(tArrived, true, j.problemRef(order.StageDeploy, *t.row))
+	}
 	j.readSigns(s, t)
 	late := s.signs[tOld].state == yes || s.signs[tOursOld].state == yes
 	s.set(tLate, late, append(slices.Clone(s.signs[tOld].ev), s.signs[tOursOld].ev...)...)
@@ -135,6 +140,9 @@ func (j *judge) fileSigns(s *scope, t *target) {
 	}
 	j.touchSigns(s, t, own)
 }
+
+// tookBack says whether the current version was pushed, and taken back because it did not appear on the wire.
+func (t *target) tookBack() bool { return t.dep != nil && t.dep.Bad != 0 && t.dep.Bad == t.number }
 
 // readSigns are about the files that the server's configuration names for the name.
 func (j *judge) readSigns(s *scope, t *target) {
@@ -215,7 +223,9 @@ func (j *judge) touchSigns(s *scope, t *target, own pair) {
 		s.unknown(tForeign, "whether somebody else wrote the files is not known without the receipt of a push")
 		return
 	}
-	touched := t.pushed() && t.changedAfterPush(own.cert)
+	// What holds another certificate than the push that stands put there was written since, however soon.
+	other := own.cert.leafSerial() != "" && !strings.EqualFold(own.cert.leafSerial(), t.dep.Receipt.Serial)
+	touched := t.pushed() && (other || t.changedAfterPush(own.cert))
 	ref := own.cert.ref
 	ref.Expected = "as pushed at " + day(t.dep.Receipt.At) + " UTC: serial " + t.dep.Receipt.Serial
 	s.vars["since"] = own.cert.Changed.UTC().Format("2006-01-02 15:04:05") + " UTC"
