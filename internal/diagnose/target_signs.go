@@ -78,14 +78,17 @@ func (t *target) listeners0() string {
 
 // wireSigns are what the target's endpoints serve: fresh handshakes, else the endpoints' last looks.
 func (j *judge) wireSigns(s *scope, t *target) {
-	var old, well []EvidenceRef
+	var old, well, foreign []EvidenceRef
 	for _, l := range t.looks {
 		serial := serialOf(l.leaf())
 		r := l.ref
 		r.Expected = "serial " + strings.Join(t.want, " or ")
-		if t.wanted(serial) {
+		switch {
+		case t.wanted(serial):
 			well = append(well, r)
-		} else {
+		case j.opts.Order != nil && j.versionOf(serial) == nil && !coversName(l.leaf(), l.name):
+			foreign = append(foreign, r) // neither a version of the order nor for the name: no reload brings it here
+		default:
 			old = append(old, r)
 			s.vars["servedat"], s.vars["oldserial"] = l.Address, serial
 		}
@@ -101,6 +104,11 @@ func (j *judge) wireSigns(s *scope, t *target) {
 				s.vars["servedat"], s.vars["oldserial"] = r.Name, r.Serial
 			}
 		}
+	}
+	if len(old)+len(well) == 0 && len(foreign) > 0 {
+		s.set(tOld, false, foreign...)
+		s.set(tWell, false, foreign...)
+		return
 	}
 	if len(old)+len(well) == 0 {
 		s.unknown(tOld, "what the target's endpoints serve was not seen")

@@ -67,7 +67,18 @@ func Order(ctx context.Context, o *order.Order, sources []Source, c Clock) []evi
 	for _, a := range answers {
 		out = append(out, a...)
 	}
-	return append(out, remembered(o, out)...)
+	return append(out, remembered(o, out, answered(sources, answers))...)
+}
+
+// answered names the sources that brought something.
+func answered(sources []Source, answers [][]evidence.Observation) map[string]bool {
+	names := map[string]bool{}
+	for i, s := range sources {
+		if a := answers[i]; len(a) > 1 || a[0].Check != checkSilent {
+			names[s.Name] = true
+		}
+	}
+	return names
 }
 
 // ask waits for one source no longer than its deadline. A source that ignores its context is left
@@ -93,14 +104,21 @@ func (c Clock) ask(ctx context.Context, s Source) []evidence.Observation {
 	}
 }
 
+// checkSilent is the check of what stands in for a source that brought nothing.
+const checkSilent = "observe"
+
+// EndpointSource names the source that looks at an order's endpoint.
+func EndpointSource(address string) string { return "endpoint " + address }
+
 // silent stands in for a source that brought nothing.
 func (c Clock) silent(s Source, start time.Time, why string) evidence.Observation {
-	return evidence.Observation{Probe: s.Probe, Check: "observe", Subject: s.Name, Outcome: evidence.Unknown, Reason: why,
+	return evidence.Observation{Probe: s.Probe, Check: checkSilent, Subject: s.Name, Outcome: evidence.Unknown, Reason: why,
 		From: c.From, At: start, Took: c.Now().Sub(start)}
 }
 
-// remembered are the order's own last looks at what no fresh observation is about.
-func remembered(o *order.Order, fresh []evidence.Observation) []evidence.Observation {
+// remembered are the order's own last looks at what no fresh observation is about. An endpoint that answered now has
+// only the addresses that its name has now: one that it had then is no part of it any more.
+func remembered(o *order.Order, fresh []evidence.Observation, answered map[string]bool) []evidence.Observation {
 	if o == nil {
 		return nil
 	}
@@ -123,7 +141,7 @@ func remembered(o *order.Order, fresh []evidence.Observation) []evidence.Observa
 		}
 	}
 	for i := range o.Endpoints {
-		if !o.Endpoints[i].Gone {
+		if !o.Endpoints[i].Gone && !answered[EndpointSource(o.Endpoints[i].Address)] {
 			add(o.Endpoints[i].Seen)
 		}
 	}

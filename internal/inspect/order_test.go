@@ -8,6 +8,7 @@ import (
 	"certwright/internal/evidence"
 	"certwright/internal/inspect"
 	"certwright/internal/order"
+	"certwright/internal/site"
 )
 
 type observer func(context.Context) []evidence.Observation
@@ -36,6 +37,25 @@ func TestOrderAsksAllAtOnce(t *testing.T) {
 	for i := range want {
 		if got[i].String() != want[i] {
 			t.Errorf("%d: %s, want %s", i, got[i], want[i])
+		}
+	}
+}
+
+// What an endpoint's name led to then is no part of it once it leads elsewhere; it counts while the endpoint cannot be looked at.
+func TestFormerAddressesAreForgotten(t *testing.T) {
+	then := evidence.Observation{Probe: evidence.ProbeTLS, Subject: "192.0.2.1:443", Outcome: evidence.Pass}
+	now := evidence.Observation{Probe: evidence.ProbeTLS, Subject: "192.0.2.2:443", Outcome: evidence.Fail}
+	o := &order.Order{Endpoints: []order.EndpointRow{{Endpoint: site.Endpoint{Address: "www.a.test:443"}, Seen: []evidence.Observation{then}}}}
+	for _, answers := range []bool{true, false} {
+		source := inspect.Source{Probe: evidence.ProbeTLS, Name: inspect.EndpointSource("www.a.test:443"), Observer: observer(func(context.Context) []evidence.Observation {
+			if answers {
+				return []evidence.Observation{now}
+			}
+			return nil
+		})}
+		got := inspect.Order(t.Context(), o, []inspect.Source{source}, inspect.Clock{Now: time.Now, From: "test", Deadline: 10 * time.Second})
+		if last := got[len(got)-1].Subject; answers != (len(got) == 1) || answers != (last == now.Subject) {
+			t.Errorf("answers %v: %v", answers, got)
 		}
 	}
 }

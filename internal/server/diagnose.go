@@ -82,7 +82,7 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 	}
 	for i := range o.Endpoints {
 		if e := &o.Endpoints[i]; !e.Gone {
-			add(evidence.ProbeTLS, "endpoint "+e.Address, s.lookAt(o, e, roots))
+			add(evidence.ProbeTLS, inspect.EndpointSource(e.Address), s.lookAt(o, e, roots))
 		}
 	}
 	s.addChallenges(ctx, o, add)
