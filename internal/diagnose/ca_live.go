@@ -188,9 +188,13 @@ func (j *judge) accountSigns(s *scope) {
 	}
 }
 
-// processLimit is how long an authority takes to sign at most before it counts as stuck: real ones take
-// seconds (RFC 8555 section 7.4 has the client wait in between).
-const processLimit = time.Minute
+// How long an authority takes to sign at most before it counts as stuck: real ones take seconds (RFC 8555 section 7.4
+// has the client look again in between). A run that has looked for all its time and let go has waited half a minute
+// before that.
+const (
+	processLimit = time.Minute
+	polledLimit  = 15 * time.Second
+)
 
 // orderSigns are how the attempt's order stands at the authority now.
 func (j *judge) orderSigns(s *scope) {
@@ -199,25 +203,27 @@ func (j *judge) orderSigns(s *scope) {
 		ref := refOf(from[i])
 		processing := a.Status == "processing"
 		s.set(cProcessing, processing, ref)
-		since := j.waitingSince(a.Attempt)
-		s.set(cLong, processing && !since.IsZero() && j.now.Sub(since) >= processLimit, ref)
+		since, limit := j.waitingSince(a.Attempt)
+		s.set(cLong, processing && !since.IsZero() && j.now.Sub(since) >= limit, ref)
 		if !since.IsZero() {
 			s.vars["since"] = day(since) + " UTC"
 		}
 	}
 }
 
-// waitingSince is when an attempt was last worked on with success: since then it waits.
-func (j *judge) waitingSince(id string) time.Time {
+// waitingSince is since when an attempt waits, and how long it may.
+func (j *judge) waitingSince(id string) (time.Time, time.Duration) {
 	if j.opts.Order == nil {
-		return time.Time{}
+		return time.Time{}, processLimit
 	}
 	a := j.opts.Order.Attempt(id)
-	if a == nil {
-		return time.Time{}
+	switch {
+	case a == nil:
+		return time.Time{}, processLimit
+	case a.Problem != nil && a.Problem.Class == order.Waiting && a.Waiting != order.OwnerOwner && !a.Since.IsZero():
+		return a.Since, polledLimit
+	case a.Since.IsZero():
+		return a.Started, processLimit
 	}
-	if a.Since.IsZero() {
-		return a.Started
-	}
-	return a.Since
+	return a.Since, processLimit
 }

@@ -151,7 +151,7 @@ func TestAccountClosedIsSeen(t *testing.T) {
 		t.Fatalf("%s", brief(r))
 	}
 	open := gaze(evidence.ProbeCA, evidence.CheckAccount, "https://ca.test/acct/1", evidence.Pass, evidence.Account{URL: "https://ca.test/acct/1", Status: "valid"})
-	path, o = asked(order.Problem{What: "new order", Detail: "Account has been deactivated", ID: "ca-account-deactivated"})
+	path, o = asked(order.Problem{What: "register the account", Detail: "Account has been deactivated", ID: "ca-account-deactivated"})
 	r = Judge("www", []evidence.Observation{directory(evidence.Authority{Directory: true}), open}, path, noon, Options{Order: o})
 	if len(r.Findings) != 1 || r.Findings[0].ID != nowFixed {
 		t.Fatalf("opened again: %s", brief(r))
@@ -160,12 +160,16 @@ func TestAccountClosedIsSeen(t *testing.T) {
 
 func TestStuckProcessing(t *testing.T) {
 	for _, c := range []struct {
-		since time.Duration
-		want  int
-	}{{10 * time.Second, 0}, {10 * time.Minute, 1}} {
+		since  time.Duration
+		polled bool // for as long as one run looks
+		want   int
+	}{{10 * time.Second, false, 0}, {5 * time.Second, true, 0}, {20 * time.Second, true, 1}, {10 * time.Minute, false, 1}} {
 		path, o := asked(order.Problem{})
 		path[2] = order.Stage{Stage: order.StageIssue, State: order.StateWait}
 		o.Attempts = []order.Attempt{{ID: "a1", Phase: order.Begun, Started: noon.Add(-time.Hour), Progress: order.Progress{Since: noon.Add(-c.since)}}}
+		if c.polled {
+			o.Attempts[0].Problem = &order.Problem{Class: order.Waiting, What: "read the order", Detail: "the order is processing"}
+		}
 		seen := gaze(evidence.ProbeCA, evidence.CheckOrder, "https://ca.test/o/1", evidence.Pass, evidence.AuthorityOrder{Attempt: "a1", Status: "processing"})
 		r := Judge("www", []evidence.Observation{seen}, path, noon, Options{Order: o})
 		if len(r.Findings) != c.want || c.want > 0 && r.Findings[0].ID != "ca-order-stuck-processing" {

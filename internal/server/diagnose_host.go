@@ -26,13 +26,13 @@ func (s *Server) addHost(add func(string, string, observe)) {
 	}
 }
 
-// rehearsal is from how much on a clock that was moved counts as moved on purpose: who rehearses a later day
+// rehearsal is from how far ahead a clock that was moved counts as moved on purpose: who rehearses a later day
 // moves it by days, and everybody else's clock stays.
 const rehearsal = 24 * time.Hour
 
-// moved is by how much the clock that orders go by was moved on purpose against this machine's; 0 = it was not.
+// moved is how far the clock that orders go by was moved ahead on purpose against this machine's; 0 = it was not.
 func (s *Server) moved() time.Duration {
-	if by := time.Until(s.Now()).Round(time.Second); by.Abs() >= rehearsal {
+	if by := time.Until(s.Now()).Round(time.Second); by >= rehearsal {
 		return by
 	}
 	return 0
