@@ -3,7 +3,7 @@ package diagnose
 // What follows when nothing works at all, and when times are read by a clock that is off.
 var (
 	idle    = append([]string{"renew-scheduler-stopped", "renew-issued-not-stored", "renew-stored-not-synced", "sync-pending", "sys-queue-backlog", "sys-no-leader", "sys-worker-crashed-mid-order"}, lapse...)
-	offTime = []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-not-yet-valid", "tls-intermediate-expired", "tls-root-expired-path", "tls-staple-expired", "dnssec-*",
+	offTime = []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-not-yet-valid", "tls-intermediate-expired", "tls-root-expired-path", "tls-untrusted-root", "tls-staple-expired", "dnssec-*",
 		"ca-directory-untrusted", "ca-order-expired", "ca-authz-expired", "renew-scheduler-stopped", "renew-ari-advanced", "renew-auto-off", "renew-verification-lapsed", "verify-lapsed"}
 )
 
