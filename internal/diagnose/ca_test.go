@@ -75,6 +75,7 @@ var reachCases = []struct {
 	{"proxy wants a password", "ca-proxy-auth", "ca-directory-not-json", "", []evidence.Observation{directory(evidence.Authority{Status: 407})}},
 	{"internal error", "ca-5xx", "ca-lb-throttle-503", "", []evidence.Observation{directory(evidence.Authority{Status: 500})}},
 	{"busy", "ca-lb-throttle-503", "ca-5xx", "", []evidence.Observation{directory(evidence.Authority{Status: 503, RetryAfter: "60"})}},
+	{"nothing is reached", "sys-egress-down", "ca-egress-blocked", "ca-unreachable", []evidence.Observation{directory(evidence.Authority{ErrorClass: "timeout", Error: "i/o timeout"}), peer("endpoint a", "192.0.2.1:443", "timeout")}},
 	{"up again", nowFixed, "ca-unreachable", "ca-unreachable", []evidence.Observation{directory(evidence.Authority{Directory: true, Status: 200})}},
 	{"the look then was of another kind", "ca-egress-blocked", "ca-unreachable", "ca-directory-untrusted", []evidence.Observation{directory(evidence.Authority{ErrorClass: "timeout", Error: "i/o timeout"}), peer("endpoint a", "192.0.2.1:443", "")}},
 }

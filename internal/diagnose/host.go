@@ -15,7 +15,7 @@ func (j *judge) hostScopes() []*scope {
 	var out []*scope
 	for _, n := range names {
 		s := newScope(perName, n, n)
-		s.vars["host"] = n
+		s.vars["host"], s.vars["others"] = n, ""
 		goals := j.survey.goals(n)
 		j.addressSigns(s, n, goals)
 		j.spreadSigns(s, goals)

@@ -15,7 +15,7 @@ var rowsDNS = []Row{
 			{ID: "dns-nxdomain-host", Because: "no answer came, so none that says that the name does not exist"},
 			{ID: "dns-all-ns-down", When: []sign{sResolverBad}, Because: "questions about other names fail in the same way"},
 		},
-		Predicts: []string{"dns-lookup-failed", "dns-local-resolver-broken"},
+		Predicts: []string{"dns-lookup-failed", "dns-local-resolver-broken", "ca-host-unresolvable", "renew-ari-unreadable"},
 	},
 	{
 		ID: "dns-domain-not-delegated", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow, NoteIf: sAnyway,

@@ -49,10 +49,31 @@ func (j *judge) systemScopes() []*scope {
 	j.databaseSigns(s)
 	j.workSigns(s)
 	j.leaseSigns(s)
-	if len(s.signs) == 0 {
-		return nil
+	out := j.egressScopes()
+	if len(s.signs) > 0 {
+		out = append(out, s)
 	}
-	return []*scope{s}
+	return out
+}
+
+// egressScopes make a scope of the way out, where the authority and every host that it was compared with are
+// silent: then it is not theirs.
+func (j *judge) egressScopes() []*scope {
+	seen, from := payloads[evidence.Authority](checked(j.obs, evidence.CheckDirectory), evidence.ProbeCA)
+	for i, a := range seen {
+		silent := a.ErrorClass == "timeout" || a.ErrorClass == "unreachable" || a.ErrorClass == "unresolvable" && !a.NXDomain
+		probe := newScope(perIssuer, "", "")
+		j.peerSigns(probe, a)
+		nobody := probe.signs[cNobody]
+		if !silent || nobody.state != yes {
+			continue
+		}
+		s := newScope(perName, "the way out", "the way out")
+		s.vars["host"], s.vars["others"] = a.Host, ", nor to any other host that was tried"
+		s.set(sAllNoRoute, true, append([]EvidenceRef{refOf(from[i])}, nobody.ev...)...)
+		return []*scope{s}
+	}
+	return nil
 }
 
 // clockOf is another clock as it was seen.
