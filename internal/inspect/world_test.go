@@ -44,7 +44,7 @@ type pki struct {
 func newPKI(t *testing.T) *pki {
 	p := &pki{t: t, now: time.Now()}
 	p.root = p.mint(nil, "Root", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-	p.inter = p.mint(&p.root, "Issuing", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	p.inter = p.mint(&p.root, "Issuing", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign })
 	p.pool = x509.NewCertPool()
 	p.pool.AddCert(p.root.Leaf)
 	return p
@@ -173,7 +173,7 @@ func first(t *testing.T, r diagnose.Report, want string) diagnose.Finding {
 		return diagnose.Finding{}
 	}
 	if len(ids) != 1 || r.Findings[0].ID != want {
-		t.Fatalf("findings %q, want %s alone", ids, want)
+		t.Fatalf("findings %q, want %s alone; not seen: %v", ids, want, r.BlindSpots)
 	}
 	return r.Findings[0]
 }
