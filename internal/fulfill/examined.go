@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"certwright/internal/order"
 )
@@ -35,7 +36,7 @@ func (m *Mover) Examined(ctx context.Context, id order.ID, saw int64, found orde
 	return events, nil
 }
 
-// watch tells the watcher what was recorded, and of an order that fails, or that moves while it is not well.
+// watch tells the watcher what was recorded, and of an order that fails, or in which something goes well while it is not.
 func (r *run) watch(results []order.Result, events []order.Event) {
 	if r.Watcher == nil {
 		return
@@ -43,10 +44,8 @@ func (r *run) watch(results []order.Result, events []order.Event) {
 	if len(events) > 0 {
 		r.Watcher.Happened(r.o, events)
 	}
-	for _, res := range results {
-		if r.o.Health.Finding != nil || order.IsFailure(res) {
-			r.Watcher.Stir(r.o.ID)
-			return
-		}
+	failed := slices.ContainsFunc(results, order.IsFailure)
+	if failed || len(results) > 0 && r.o.Health.Finding != nil {
+		r.Watcher.Stir(r.o.ID, failed)
 	}
 }

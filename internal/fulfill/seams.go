@@ -217,9 +217,9 @@ type Prober interface {
 
 // Watcher examines orders and keeps what it finds with Mover.Examined.
 type Watcher interface {
-	// Stir says that an order's finding may be another now: a step failed, or something moved in an order that
-	// is not well. It never blocks; what it loses, the periodic examination finds.
-	Stir(id order.ID)
+	// Stir says that an order's finding may be another now: a step failed, or something went well in an order that
+	// is not. It never blocks; what it loses, the periodic examination finds.
+	Stir(id order.ID, failed bool)
 	// Happened says what was just recorded of an order, after the commit. It never blocks.
 	Happened(o *order.Order, events []order.Event)
 }

@@ -33,7 +33,7 @@ func (s *Server) buildWatch() {
 type watcher struct{ s *Server }
 
 // Stir has an order examined in a moment.
-func (w watcher) Stir(id order.ID) { w.s.examiner.Stir(id) }
+func (w watcher) Stir(id order.ID, failed bool) { w.s.examiner.Stir(id, failed) }
 
 // Happened counts.
 func (w watcher) Happened(o *order.Order, events []order.Event) { w.s.metrics.happened(o, events) }

@@ -18,7 +18,8 @@ var ErrLater = errors.New("the order is being worked on")
 const (
 	settleTime  = 2 * time.Second        // after a failure, before looking: the run goes on for a moment
 	lookAgain   = 15 * time.Second       // after ErrLater; each time in a row it takes twice as long
-	lookRarely  = time.Minute            // no order is examined more often because of what happens to it
+	lookRarely  = time.Minute            // no order is examined more often because it fails ...
+	lookSoon    = 10 * time.Second       // ... or because something goes well
 	lookLimit   = 30 * time.Second       // of one examination
 	beatOfLooks = 250 * time.Millisecond // how exact all that is
 	mostWaiting = 20000                  // orders that wait to be examined; the periodic examination finds the others
@@ -81,8 +82,15 @@ func (e *Examiner) Stop() {
 	}
 }
 
-// Stir says that something happened to an order: it is examined in a moment, but no more often than once a minute.
-func (e *Examiner) Stir(id order.ID) { e.add(id, settleTime, lookRarely) }
+// Stir says that something happened to an order: it is examined in a moment, but for its failures no more often than
+// once a minute.
+func (e *Examiner) Stir(id order.ID, failed bool) {
+	apart := lookSoon
+	if failed {
+		apart = lookRarely
+	}
+	e.add(id, settleTime, apart)
+}
 
 // Offer has an order examined as soon as there is room: its time has come.
 func (e *Examiner) Offer(id order.ID) { e.add(id, 0, 0) }
