@@ -99,18 +99,20 @@ type Options struct {
 	Diagnose func(ctx context.Context, id order.ID) (any, error)
 	Bundle   func(ctx context.Context, id order.ID) ([]byte, error) // one redacted file of all that is known of an order
 	// Fix says what would heal an order and, when the body asks for it, does the first step, once allow has let it.
-	Fix     func(ctx context.Context, by order.By, id order.ID, b FixBody, allow func(right string) error) (FixAnswer, error)
-	Roots   func() []byte                                          // the built-in authority's roots, PEM
-	CRL     func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
-	Ready   func(ctx context.Context) error                        // nil = ready to serve
-	Metrics http.Handler                                           // answers Prometheus
-	Notes   func(ctx context.Context) []string                     // what a person should know of a service that is ready all the same
-	Commits func() int64                                           // of the database since the start: for measuring
-	Public  string                                                 // public base URL, without a slash at its end
-	Version string
-	Now     func() time.Time
-	Logger  *slog.Logger
-	MaxBody int64 // how large a request's body may be, in bytes; 0 = 1 MiB
+	Fix   func(ctx context.Context, by order.By, id order.ID, b FixBody, allow func(right string) error) (FixAnswer, error)
+	Roots func() []byte                                          // the built-in authority's roots, PEM
+	CRL   func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
+	Ready func(ctx context.Context) error                        // nil = ready to serve
+	// TestNotify sends a test over a notification of the configuration and says who took it. fulfill.ErrNotFound.
+	TestNotify func(ctx context.Context, name, caller string) (string, error)
+	Metrics    http.Handler                       // answers Prometheus
+	Notes      func(ctx context.Context) []string // what a person should know of a service that is ready all the same
+	Commits    func() int64                       // of the database since the start: for measuring
+	Public     string                             // public base URL, without a slash at its end
+	Version    string
+	Now        func() time.Time
+	Logger     *slog.Logger
+	MaxBody    int64 // how large a request's body may be, in bytes; 0 = 1 MiB
 }
 
 // API answers requests.
@@ -159,7 +161,7 @@ func (a *API) guard(rt Route) http.HandlerFunc {
 		}
 		if rt.Action != "" {
 			scope := scopeOf(q)
-			if rt.Action == metricsRead {
+			if rt.Action == metricsRead || rt.Action == notifyTest {
 				scope = "/"
 			}
 			caller, err := a.Auth.Authorize(r, rt.Action, scope)

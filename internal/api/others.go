@@ -218,6 +218,20 @@ func (a *API) ready(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// Told is the answer to a test of a notification: it arrived.
+type Told struct {
+	Said string `json:"said"`
+}
+
+func (a *API) testNotification(w http.ResponseWriter, r *request) error {
+	said, err := a.TestNotify(r.Context(), r.scope.Name, r.by.Caller)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, Told{said})
+	return nil
+}
+
 // metrics answers Prometheus.
 func (a *API) metrics(w http.ResponseWriter, r *request) error {
 	a.Metrics.ServeHTTP(w, r.Request)

@@ -11,8 +11,11 @@ type Route struct {
 
 const cert = order.Type
 
-// metricsRead is needed on everything there is, for the figures are of all orders.
-const metricsRead = "Certwright/metrics/Read"
+// These are needed on everything there is: figures and notifications are of all orders.
+const (
+	metricsRead = "Certwright/metrics/Read"
+	notifyTest  = "Certwright/notifications/test/Action"
+)
 
 // Routes are all of them.
 func (a *API) Routes() []Route {
@@ -22,6 +25,7 @@ func (a *API) Routes() []Route {
 		{"GET", "/ca.pem", "", a.roots},
 		{"GET", "/crl/{file}", "", a.crl},
 		{"GET", "/metrics", metricsRead, a.metrics},
+		{"POST", "/v1/notifications/{name}/test", notifyTest, a.testNotification},
 
 		{"GET", "/v1/version", cert + "/Read", a.version},
 		{"GET", "/v1/counts", cert + "/Read", a.counts},

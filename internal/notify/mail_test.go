@@ -13,7 +13,6 @@ import (
 	"math/big"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 
 // post is a real mail server that keeps what it is handed.
 type postOffice struct {
-	mu      sync.Mutex
 	from    string
 	to      []string
 	mail    string

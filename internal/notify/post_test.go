@@ -86,7 +86,9 @@ func TestAnswers(t *testing.T) {
 			w.Header().Set("Retry-After", "Sun, 01 Nov 2026 10:05:00 GMT")
 			w.WriteHeader(503)
 		}, false, 5 * time.Minute, "503"},
-		"redirect": {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "https://evil.test/", 302) }, true, 0, "302"},
+		"redirect": {func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, "https://evil.test/", http.StatusFound)
+		}, true, 0, "302"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

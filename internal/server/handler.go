@@ -20,7 +20,7 @@ func (s *Server) handler() http.Handler {
 	a := api.New(api.Options{
 		Service: s.Mover, Reader: s.Store, Issuers: s.Issuers, Secrets: s.Vault, Encoder: encoder{}, Auth: gate{s.Auth}, Now: s.Now, Logger: s.Logger, Version: s.Version,
 		MaxBody: int64(s.Config.Limits.Body),
-		Public:  strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, Commits: s.Store.Commits,
+		Public:  strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, TestNotify: s.testNotify, Commits: s.Store.Commits,
 		Diagnose: func(ctx context.Context, id order.ID) (any, error) { return s.Diagnose(ctx, id) },
 		Bundle:   s.Bundle, Fix: s.Fix,
 	})

@@ -129,7 +129,7 @@ func (s *Server) tell(ctx context.Context, c *notify.Channel, m notify.Message) 
 	}
 	if err != nil {
 		s.Logger.Warn("a notification did not arrive; it is tried again", "channel", c.Name, "order", m.Order, "error", err)
-		return fmt.Errorf("notification %s: %w", c.Name, err)
+		return err
 	}
 	s.Logger.Info("a notification was sent", "channel", c.Name, "order", m.Order, "type", m.Type, "id", m.ID)
 	return nil
@@ -181,37 +181,52 @@ func (s *Server) notes(ctx context.Context) []string {
 	return out
 }
 
-// TestNotify sends a test over a channel of a configuration, with no server. It says where it went.
+// TestNotify sends a test over a channel of a configuration, with no server. It says who took it.
 func TestNotify(ctx context.Context, c Config, name, by, version string, now func() time.Time) (string, error) {
-	all := channels(c)
+	sender := NewSender(c, version, now)
+	return tryChannel(channels(c), name, by, strings.TrimRight(c.URL, "/")+"/", now(), func(c *notify.Channel, m notify.Message) error {
+		return sender.Send(ctx, c, m)
+	})
+}
+
+// testNotify sends a test as this server sends all: what comes of it is noted.
+func (s *Server) testNotify(ctx context.Context, name, by string) (string, error) {
+	return tryChannel(s.channels, name, by, strings.TrimRight(s.Config.URL, "/")+"/", s.Now(), func(c *notify.Channel, m notify.Message) error {
+		return s.tell(ctx, c, m)
+	})
+}
+
+func tryChannel(all []notify.Channel, name, by, page string, now time.Time, send func(*notify.Channel, notify.Message) error) (string, error) {
 	i := slices.IndexFunc(all, func(c notify.Channel) bool { return c.Name == name })
 	if i < 0 {
+		none := &order.Refusal{Kind: order.NotFound, Code: "NotificationNotFound", Property: "name", Message: "there is no notification " + name,
+			Fix: "Add it below 'notify' in the configuration; docs/monitoring.md has an example of each kind"}
 		var known []string
 		for _, c := range all {
 			known = append(known, c.Name)
 		}
-		if len(known) == 0 {
-			return "", errors.New("the configuration names nobody to be told\n  → add one below 'notify'; docs/monitoring.md has an example of each kind")
+		if len(known) > 0 {
+			none.Fix = "Configured are " + strings.Join(known, ", ")
 		}
-		return "", fmt.Errorf("there is no notification %q\n  → configured are %s", name, strings.Join(known, ", "))
+		return "", none
 	}
-	m := notify.Test(fulfill.NewID(), by, strings.TrimRight(c.URL, "/")+"/", now())
-	if err := NewSender(c, version, now).Send(ctx, &all[i], m); err != nil {
-		return "", fmt.Errorf("notification %s did not arrive: %w%s", name, err, advice(err))
+	m := notify.Test(fulfill.NewID(), by, page, now)
+	if err := send(&all[i], m); err != nil {
+		return "", &order.Refusal{Kind: order.Unsuitable, Code: "NotificationFailed", Property: "name", Message: "notification " + name + " did not arrive: " + err.Error(), Fix: advice(err)}
 	}
 	return fmt.Sprintf("Sent: %s took the test as %s.", all[i].Where(), m.ID), nil
 }
 
-// advice is the next step after a failure that has an evident one.
+// advice is the next step after a failure.
 func advice(err error) string {
 	var f *notify.Failure
 	switch {
 	case errors.Is(err, probe.ErrForbidden):
-		return "\n  → allow such addresses with 'network' in the configuration, or write the address itself in place of the name"
+		return "Allow such addresses with 'network' in the configuration, or write the address itself in place of the name"
 	case errors.As(err, &f) && f.Permanent:
-		return "\n  → the other side refuses it: check the URL, the secret or the mail addresses"
+		return "The other side refuses it: check the URL, the secret or the mail addresses"
 	}
-	return ""
+	return "Look whether the other side runs and can be reached from here"
 }
 
 // pageOf is the address of an order's page.

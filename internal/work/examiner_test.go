@@ -47,9 +47,9 @@ func TestStirIsDebounced(t *testing.T) {
 	examining(t, 2, nil, func(e *Examiner, l *looks) {
 		for range 150 {
 			e.Stir(order.Short("www"), true)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if got := l.at["www"]; len(got) != 4 || got[0] > 3 || got[1]-got[0] < 60 || got[3] < 150 || e.Waiting() != 0 {
@@ -62,10 +62,10 @@ func TestStirIsDebounced(t *testing.T) {
 func TestRecoveryIsSeenSoon(t *testing.T) {
 	examining(t, 2, nil, func(e *Examiner, l *looks) {
 		e.Stir(order.Short("www"), true)
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		e.Stir(order.Short("www"), true)
 		e.Stir(order.Short("www"), false)
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if got := l.at["www"]; len(got) != 2 || got[1] > 15 {
@@ -81,7 +81,7 @@ func TestExaminerIsBounded(t *testing.T) {
 		if n := now.Add(1); n > most.Load() {
 			most.Store(n)
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		now.Add(-1)
 		return nil
 	}, func(e *Examiner, l *looks) {
@@ -89,7 +89,7 @@ func TestExaminerIsBounded(t *testing.T) {
 			e.Offer(order.Short(n))
 			e.Offer(order.Short(n))
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for n, at := range l.at {
@@ -107,7 +107,7 @@ func TestExaminerIsBounded(t *testing.T) {
 func TestLater(t *testing.T) {
 	examining(t, 2, func(context.Context, order.ID) error { return ErrLater }, func(e *Examiner, l *looks) {
 		e.Stir(order.Short("busy"), true)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if got := l.at["busy"]; len(got) != 5 || got[1]-got[0] != 15 || got[4]-got[3] != 120 || e.Waiting() != 0 {
@@ -118,11 +118,11 @@ func TestLater(t *testing.T) {
 
 // TestStirDuringLook: what happens while an order is looked at has it looked at once more.
 func TestStirDuringLook(t *testing.T) {
-	examining(t, 2, func(ctx context.Context, _ order.ID) error { time.Sleep(5 * time.Second); panic("a slip") }, func(e *Examiner, l *looks) {
+	examining(t, 2, func(ctx context.Context, _ order.ID) error { <-time.After(5 * time.Second); panic("a slip") }, func(e *Examiner, l *looks) {
 		e.Offer(order.Short("www"))
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		e.Stir(order.Short("www"), true)
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if got := l.at["www"]; len(got) != 2 {
