@@ -63,7 +63,6 @@ var unproven = map[string]string{
 	"tls-ct-missing":                   "it needs a public log; no scenario has one",
 	"tls-client-clock":                 "only the client that fails can be looked at",
 	"renew-verification-lapsed":        "no scenario breaks it yet",
-	"sys-notify-failed":                "shown by the tests of the room that sends; no scenario has a receiver of mail",
 	"ca-rate-limit-other":              "the words of a limit that nobody knows yet cannot be had from a real authority",
 	"dns-cname-loop":                   "no scenario breaks it yet",
 	"dns-zone-not-loaded":              "no scenario breaks it yet",
