@@ -116,7 +116,7 @@ func (d *domain) judgeCAA(set evidence.Resolved, ref EvidenceRef) {
 	for _, sg := range caaSign {
 		d.s.set(sg, false)
 	}
-	issuers := ask.Issuers
+	issuers := d.issuers()
 	if len(issuers) == 0 {
 		issuers = []string{""}
 	} else {
@@ -149,6 +149,20 @@ func (d *domain) judgeCAA(set evidence.Resolved, ref EvidenceRef) {
 			d.s.vars["methods"] = strings.Join(ms, ", ")
 		}
 	}
+}
+
+// issuers are the authority's names in CAA records: as asked for, or as its directory lists them.
+func (d *domain) issuers() []string {
+	if len(d.walk.Ask.Issuers) > 0 || d.j.opts.Order == nil {
+		return d.walk.Ask.Issuers
+	}
+	seen, _ := payloads[evidence.Authority](d.j.obs, evidence.ProbeCA)
+	for _, a := range seen {
+		if strings.EqualFold(a.Issuer, d.j.opts.Order.Spec.Issuer) && len(a.CAA) > 0 {
+			return a.CAA
+		}
+	}
+	return nil
 }
 
 // onlyOtherMethods says whether every authority of a set is held to methods that lack this one.

@@ -43,6 +43,7 @@ type Authority struct {
 	Date       *time.Time    `json:"date,omitempty"`       // the Date header
 	Skew       time.Duration `json:"skewNs,omitempty"`     // Date minus our clock, whole seconds
 	EAB        bool          `json:"eab,omitempty"`        // it takes only accounts bound to a customer account
+	CAA        []string      `json:"caa,omitempty"`        // the domains that CAA records name it by, as its directory lists them
 	Profiles   []string      `json:"profiles,omitempty"`   // that it lists
 	Renewal    bool          `json:"renewal,omitempty"`    // it has renewal information (RFC 9773)
 }

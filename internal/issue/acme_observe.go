@@ -127,6 +127,7 @@ func (a *ACME) fetch(ctx context.Context, where string, seen *evidence.Authority
 		seen.Directory, seen.Renewal = true, d.parsed.RenewalInfo != ""
 		if m := d.parsed.Meta; m != nil {
 			seen.EAB = m.ExternalAccountRequired
+			seen.CAA = m.CAAIdentities
 			for name := range m.Profiles {
 				seen.Profiles = append(seen.Profiles, name)
 			}

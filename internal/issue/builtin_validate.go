@@ -241,7 +241,7 @@ func (b *Builtin) checkCAA(ctx context.Context, n order.Name, m order.Method) *o
 	if !ok {
 		return b.caaUnknown(ctx, n, evidence.Observation{Reason: "the look gave no evidence"})
 	}
-	v := res.JudgeCAA(evidence.CAAQuery{Domain: b.opt.CAADomain, Wildcard: builtinWildcard(n), Account: b.opt.Account, Method: builtinCAAMethod(m)})
+	v := res.JudgeCAA(evidence.CAAQuery{Domain: b.opt.CAADomain, Wildcard: builtinWildcard(n), Account: b.opt.Account, Method: BuiltinCAAMethod(m)})
 	if v.ID == "" {
 		b.remember(key, now)
 		return nil
@@ -261,8 +261,8 @@ func builtinTag(n order.Name) string {
 	return "issue"
 }
 
-// builtinCAAMethod is a method's label in validationmethods: an authority's own begin with "ca-" (RFC 8657 section 4).
-func builtinCAAMethod(m order.Method) string {
+// BuiltinCAAMethod is a method's label in validationmethods: an authority's own begin with "ca-" (RFC 8657 section 4).
+func BuiltinCAAMethod(m order.Method) string {
 	if m == order.MethodNone {
 		return ""
 	}

@@ -51,6 +51,11 @@ func (w *walker) secure(ctx context.Context, z *zone) *zoneSec {
 		}
 	}
 	w.matchKeys(ctx, z, sec)
+	if z.parent == nil && (sec.fact.Why == evidence.KeyMismatch || sec.fact.Why == evidence.KeyNone) {
+		// Another root than the anchor is of: a private DNS, or an old anchor. That is no fault of any zone.
+		*sec = zoneSec{}
+		w.trustOnSight(ctx, z, sec)
+	}
 	return sec
 }
 
@@ -68,8 +73,8 @@ func (w *walker) anchors(name string) (out []evidence.DSFact) {
 	return out
 }
 
-// trustOnSight takes the root zone's own keys where no anchor is given for roots that are not the public
-// ones: what is below can then be checked for itself.
+// trustOnSight takes the root zone's own keys where no anchor fits it: what is below can then be checked for
+// itself.
 func (w *walker) trustOnSight(ctx context.Context, z *zone, sec *zoneSec) {
 	keys, _, _, ok := w.dnskeys(ctx, z)
 	switch {
@@ -78,7 +83,7 @@ func (w *walker) trustOnSight(ctx context.Context, z *zone, sec *zoneSec) {
 	case len(keys) == 0:
 		sec.fact.State, sec.fact.Why = evidence.SecInsecure, "unsigned"
 	default:
-		sec.fact.State, sec.fact.Text, sec.keys = evidence.SecSecure, "no trust anchor was given: the zone's keys are taken as they are", keys
+		sec.fact.State, sec.fact.Text, sec.keys = evidence.SecSecure, "no trust anchor fits this root zone: its keys are taken as they are", keys
 		sec.fact.Keys = keyFacts(keys)
 	}
 }

@@ -20,6 +20,8 @@ const serverConf = `data: {{state}}/data
 node: one
 listen: 127.0.0.1:{{api_port}}
 resolver: {{resolver}}
+root-hints: {{root_hints}}
+trust-anchor: {{trust_anchor}}
 network: {private: true, loopback: true}
 roots: {tls: {{tlsdir}}}
 webroots: {web: {{www}}}

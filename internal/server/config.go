@@ -30,6 +30,8 @@ type Config struct {
 	Authority Authority          `yaml:"authority" help:"The built-in authority."`
 	ACME      ACME               `yaml:"acme" help:"How ACME authorities are asked."`
 	Resolver  string             `yaml:"resolver" help:"DNS server to ask, ADDRESS or ADDRESS:PORT. Empty = the system's."`
+	RootHints Path               `yaml:"root-hints" help:"Zone file that names the root name servers at which a diagnosis begins to ask. Empty = the public ones."`
+	Anchor    Path               `yaml:"trust-anchor" help:"File of DS records against which a diagnosis holds DNSSEC. Empty = the public root zone's."`
 	Network   Network            `yaml:"network" help:"Addresses that users or other servers name are dialled only when they are public ones, or allowed here. Link-local and metadata addresses never are."`
 	Limits    Limits             `yaml:"limits" help:"What is refused as too much."`
 	Retention Retention          `yaml:"retention" help:"How long what is over is kept."`
@@ -247,7 +249,7 @@ func (c *Config) complete(base string, env []string) error {
 
 // absolute makes every path absolute.
 func (c *Config) absolute(base string) {
-	for _, p := range []*Path{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.KEK.File, &c.KEK.PassphraseFile} {
+	for _, p := range []*Path{&c.Data, &c.RootHints, &c.Anchor, &c.TLS.Certificate, &c.TLS.Key, &c.KEK.File, &c.KEK.PassphraseFile} {
 		*p = p.under(base)
 	}
 	for i := range c.KEK.Older {

@@ -86,6 +86,7 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 		}
 	}
 	s.addChallenges(ctx, o, add)
+	s.addNames(ctx, o, add)
 	return list
 }
 

@@ -115,7 +115,9 @@ func (s *Server) build(ctx context.Context) error {
 	s.keyring = kr
 	s.Keys = vault.NewSystemKeys(s.Store, kr)
 	s.Vault = vault.NewBuiltin(vault.BuiltinOptions{Rows: s.Store, Keyring: kr, Now: s.Now, Retention: time.Duration(c.Retention.Secrets)})
-	s.Prober = probe.New(probe.Options{Now: s.Now, From: "server", Guard: s.guard(), Resolver: c.Resolver, HTTPPorts: []int{c.Authority.HTTPPort}})
+	if s.Prober, err = s.newProber(); err != nil {
+		return err
+	}
 	if s.Builtin, err = issue.NewBuiltin(context.WithoutCancel(ctx), s.authority()); err != nil {
 		return err
 	}
