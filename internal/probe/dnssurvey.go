@@ -55,6 +55,7 @@ func (w *walker) lookCase(ctx context.Context, s *nameServer, z *zone) {
 // afterwards looks longer where it is needed to tell one cause from another: a zone whose servers
 // are all silent, and servers that refuse.
 func (w *walker) afterwards(ctx context.Context, z *zone, soa *asking) {
+	<-soa.all // each question ends by itself
 	if soa.first(ctx) != nil {
 		w.refusals(ctx, z, soa)
 		return

@@ -44,8 +44,9 @@ type zone struct {
 type asking struct {
 	zone    *zone
 	q       question
-	replies []reply // by the zone's servers
-	useful  chan struct{}
+	replies []reply       // by the zone's servers
+	useful  chan struct{} // closed with the first answer to go on with, or the last one
+	all     chan struct{} // closed with the last one
 	best    *reply
 	from    *nameServer
 	done    bool
@@ -129,12 +130,13 @@ func (w *walker) query(ctx context.Context, z *zone, name string, qtype uint16) 
 	if a := w.asked[key]; a != nil {
 		return a
 	}
-	a := &asking{zone: z, q: question{name: name, qtype: qtype, recursive: w.via}, replies: make([]reply, len(z.servers)), useful: make(chan struct{})}
+	a := &asking{zone: z, q: question{name: name, qtype: qtype, recursive: w.via}, replies: make([]reply, len(z.servers)), useful: make(chan struct{}), all: make(chan struct{})}
 	w.asked[key] = a
 	var left atomic.Int32
 	left.Store(int32(len(z.servers)))
 	if len(z.servers) == 0 {
 		close(a.useful)
+		close(a.all)
 		a.done = true
 	}
 	for i, s := range z.servers {
@@ -150,6 +152,9 @@ func (w *walker) query(ctx context.Context, z *zone, name string, qtype uint16) 
 			if !a.done && (a.best != nil || last) {
 				a.done = true
 				close(a.useful)
+			}
+			if last {
+				close(a.all)
 			}
 		})
 	}
