@@ -127,7 +127,7 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 	start := e.Now()
 	obs := inspect.Host(ctx, inspect.HostOptions{
 		Clock: inspect.Clock{Now: e.Now, From: "cli", Deadline: f.timeout},
-		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p, DNS: p, HTTP: p,
+		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p, DNS: p, HTTP: p, Local: p,
 		Method: f.method, ExpectIssuer: issuer,
 		Complete:     func(chain [][]byte) bool { return diagnose.Leads(chain, roots, e.Now()) },
 		Roots:        trusted,

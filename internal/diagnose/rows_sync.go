@@ -96,7 +96,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-wrong-path", Per: perTarget, Node: nodeFile, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tReadsOther, tFilesOld, tNamed, tArrived}, MustNot: []sign{tByLink},
+		Must: []sign{tReadsOther, tFilesOld, tNamed, tArrived, tOld}, MustNot: []sign{tByLink},
 		Title: "The server reads {other}, the new certificate was written elsewhere",
 		Cause: "Certwright writes serial {current} to the target's files. The server's configuration names {other} for the name ({from}), which holds serial {fileserial}.",
 		Fix:   Fix{Text: "Name the same path on both sides: change the server's configuration to the target's files, or the target to the path that the server reads; then sync.", Command: "certwright order sync {order}"},

@@ -134,9 +134,6 @@ func (t *target) take(key string, o evidence.Observation) {
 	}
 }
 
-// seen says whether anything was looked at on its machine.
-func (t *target) seen() bool { return len(t.listeners)+len(t.configs)+len(t.ours)+len(t.read) > 0 }
-
 // fileAt finds a file that was looked at, by its path.
 func (t *target) fileAt(path string) *readFile {
 	for _, list := range [][]*readFile{t.read, t.ours} {
@@ -220,15 +217,7 @@ func (j *judge) versionOf(serial string) *order.Version {
 // targets are all scopes to be: each deployment of the order, or, without one, what serves on this machine.
 func (j *judge) targets() []*target {
 	if len(j.path) == 0 {
-		t := j.readTarget("")
-		if !t.seen() {
-			return nil
-		}
-		for _, l := range t.listeners {
-			t.looks = append(t.looks, j.looksAt(l.Address)...)
-		}
-		t.want = j.newest(t)
-		return []*target{t}
+		return j.localTargets()
 	}
 	var out []*target
 	for _, r := range j.stage(order.StageDeploy).Rows {
@@ -242,7 +231,7 @@ func (j *judge) targets() []*target {
 				if d := &o.Deployments[i]; d.Key() == r.Name && !d.Gone {
 					t.dep = d
 					if v := o.Current(d.KeyType); v != nil {
-						t.want, t.number = []string{v.Serial}, v.Number
+						t.number = v.Number
 					}
 				}
 			}
@@ -301,29 +290,61 @@ func (j *judge) endpointOf(t *target, address string) bool {
 	return false
 }
 
-// newest is what should be served where no order says so: the certificate that begins last among those that the
-// server's files, its memory and the wire hold for the name.
+// localTargets are the addresses of this machine where no order says what should be served: one each.
+func (j *judge) localTargets() []*target {
+	all := j.readTarget("")
+	var out []*target
+	for _, l := range all.listeners {
+		t := &target{read: all.read, listeners: []seenListener{l}, looks: j.looksAt(l.Address)}
+		for _, c := range all.configs {
+			if c.Address == l.Address {
+				t.configs = append(t.configs, c)
+			}
+		}
+		for _, x := range all.tests {
+			if x.Address == l.Address {
+				t.tests = append(t.tests, x)
+			}
+		}
+		for _, m := range all.memories {
+			if m.Address == l.Address {
+				t.memories = append(t.memories, m)
+			}
+		}
+		t.want = j.newest(t)
+		out = append(out, t)
+	}
+	return out
+}
+
+// newest is what should be served where no order says so: what files and wire agree on, and the certificate that begins
+// last among those that they hold for the name.
 func (j *judge) newest(t *target) []string {
 	best, at := "", time.Time{}
+	var out []string
+	served := map[string]bool{}
 	take := func(serial string, from time.Time) {
 		if serial != "" && from.After(at) {
 			best, at = serial, from
 		}
 	}
-	names := map[string]bool{}
 	for _, l := range t.looks {
-		names[l.name] = true
+		served[serialOf(l.leaf())] = true
 		if coversName(l.leaf(), l.name) {
 			take(serialOf(l.leaf()), l.leaf().NotBefore)
 		}
 	}
 	for _, p := range t.chosen() {
-		if len(p.cert.Certs) > 0 && p.use.Named {
-			take(p.cert.leaf().Serial, p.cert.leaf().NotBefore)
+		if p.cert.leaf() == nil || !p.use.Named {
+			continue
+		}
+		take(p.cert.leaf().Serial, p.cert.leaf().NotBefore)
+		if served[p.cert.leaf().Serial] {
+			out = append(out, p.cert.leaf().Serial)
 		}
 	}
-	if best == "" {
-		return nil
+	if best != "" && !slices.Contains(out, best) {
+		out = append(out, best)
 	}
-	return []string{best}
+	return out
 }

@@ -50,11 +50,14 @@ func (j *judge) targetScopes() []*scope {
 		if where == "" {
 			where = t.listeners0()
 		}
-		s := newScope(perTarget, "target "+t.key, where)
+		s := newScope(perTarget, "target "+t.key+" "+where, where)
 		for _, name := range []string{"file", "key", "other", "from", "line", "process", "user", "reload", "reloadsaid", "fault", "link", "dir", "list", "open", "oldserial", "since", "what", "heals", "half", "fileserial"} {
 			s.vars[name] = "(not seen)"
 		}
 		s.vars["order"], s.vars["target"], s.vars["current"], s.vars["servedat"] = j.target, where, strings.Join(t.want, " and "), where
+		if len(j.path) == 0 {
+			s.vars["order"] = "<ORDER>" // which order it is of nobody knows here
+		}
 		if len(t.want) > 0 {
 			j.wireSigns(s, t)
 			j.fileSigns(s, t)
@@ -185,8 +188,10 @@ func (j *judge) readSigns(s *scope, t *target) {
 		}
 		if len(t.ours) > 0 && !t.isOurs(p.cert) {
 			other = append(other, t.configRef(p.use))
-			s.vars["other"] = p.use.Certificate
 		}
+	}
+	if len(other) < len(chosen) {
+		other = nil // the target's file is one of several, such as one for each kind of key
 	}
 	s.set(tNamed, named, t.configs[0].ref)
 	s.set(tFilesNew, len(fresh) > 0 && len(stale) == 0, fresh...)

@@ -31,6 +31,7 @@ type HostOptions struct {
 	Prober Prober          // TLS
 	DNS    DNSProber       // DNS, DNSSEC, CAA
 	HTTP   ChallengeProber // challenge paths and acme-tls/1, where Method intends them
+	Local  LocalProber     // what serves the host's addresses, where they are this machine's
 
 	HTTPPort, ALPNPort int // where names answer plain HTTP and TLS to authorities; 0 = 80 and 443
 
@@ -47,6 +48,21 @@ type HostOptions struct {
 	ControlLocal Control
 }
 
+// LocalProber looks at what serves on this machine; package probe has one.
+type LocalProber interface {
+	// LookLocal looks at the processes, configuration and files behind those addresses of the host that are this
+	// machine's; nothing where none is. Data is one of evidence's payloads of ProbeTarget.
+	LookLocal(ctx context.Context, host, port, name string) []evidence.Observation
+}
+
+// lookLocal looks at this machine where the host is it.
+func (o HostOptions) lookLocal(ctx context.Context) []evidence.Observation {
+	if o.Local == nil {
+		return nil
+	}
+	return o.Local.LookLocal(ctx, o.Host, o.Port, o.ServerName)
+}
+
 // Control is a net.Dialer.Control: it refuses an address by an error.
 type Control func(network, address string, c syscall.RawConn) error
 
@@ -57,7 +73,7 @@ func Host(ctx context.Context, o HostOptions) []evidence.Observation {
 	if o.ServerName == "" {
 		o.ServerName = o.Host
 	}
-	legs := []func(context.Context) []evidence.Observation{o.lookTLS, o.lookDNS, o.lookChallenge}
+	legs := []func(context.Context) []evidence.Observation{o.lookTLS, o.lookDNS, o.lookChallenge, o.lookLocal}
 	out := make([][]evidence.Observation, len(legs))
 	var wg sync.WaitGroup
 	for i, leg := range legs {

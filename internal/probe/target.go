@@ -390,5 +390,18 @@ func (p *Prober) LocalAddresses(ctx context.Context, endpoint string) ([]netip.A
 	return out, nil
 }
 
+// LookLocal is LookTarget for a host that no target is known of: at those of its addresses that are this machine's. What
+// serves them in a way that cannot be read is passed over: there is no target that ought to be readable.
+func (p *Prober) LookLocal(ctx context.Context, host, port, name string) []evidence.Observation {
+	addrs, err := p.LocalAddresses(ctx, net.JoinHostPort(host, port))
+	if err != nil {
+		return nil
+	}
+	all := p.LookTarget(ctx, TargetAsk{Addresses: addrs, ServerName: name})
+	return slices.DeleteFunc(all, func(o evidence.Observation) bool {
+		return o.Outcome == evidence.Unknown && (o.Check == evidence.CheckConfig || o.Check == evidence.CheckMemory)
+	})
+}
+
 // errNotHere is why an endpoint's processes cannot be seen.
 var errNotHere = errors.New("it is not an address of this machine")
