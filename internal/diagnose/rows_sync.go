@@ -181,7 +181,7 @@ var rowsSync = []Row{
 		Predicts: append([]string{"tls-dual-key-one-stale", "tls-no-sni-client", "tls-sni-default-served"}, append(reloads, late...)...),
 	},
 	{
-		ID: "sync-old-workers", Per: perTarget, Node: nodeProcess, Severity: Info, Impact: hygiene,
+		ID: "sync-old-workers", Per: perTarget, Node: nodeTrust, Severity: Info, Impact: hygiene,
 		Must:  []sign{tLeaving},
 		Title: "A former worker of the server still serves connections that were open before the last reload",
 		Cause: "It takes no new connections; these get the new certificate. It ends when the last of its connections does.",
