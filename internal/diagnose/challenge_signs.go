@@ -20,6 +20,7 @@ const (
 	hTwinWell  sign = "another-address-of-the-same-family-answers-well"
 	hOneOf     sign = "only-some-nodes-answer-well"
 	hV6Differs sign = "IPv6-answers-otherwise-than-IPv4"
+	hMachine   sign = "the-IPv6-address-is-another-machine's"
 	hSpared    sign = "an-authority-goes-on-to-an-address-that-answers-or-clients-are-still-served"
 
 	hRefused sign = "the-port-refuses-the-request"
@@ -168,6 +169,7 @@ func (j *judge) siblingSigns(s *scope, c *challenge, all []*challenge) {
 // sameMachine says in words whether the IPv6 and the IPv4 address look like one machine: by the certificate
 // at the HTTPS port.
 func (j *judge) sameMachine(s *scope, six, four *challenge) {
+	s.set(hMachine, false)
 	s.vars["machine"] = "Whether the IPv6 address is this server's own (then its listener for IPv6 lacks the site) or an old one that was forgotten in the DNS was not seen."
 	if four == nil {
 		return
@@ -181,12 +183,17 @@ func (j *judge) sameMachine(s *scope, six, four *challenge) {
 		return nil
 	}
 	a, b := leaf(six), leaf(four)
+	pages := six.Root != nil && len(six.Root.Hops) > 0 && four.Root != nil && four.Nobody != nil && len(four.Nobody.Hops) > 0
 	switch {
+	case a != nil && b != nil && !a.Equal(b) && (!pages || !alikePage(six.Root, four.Root) && !alikePage(six.Root, four.Nobody)):
+		s.vars["machine"] = "With TLS the two addresses serve different certificates, and the pages are none of the IPv4 server's."
+		s.set(hMachine, true, six.ref(), four.ref())
+	case a == nil && b == nil && pages && !alikePage(six.Root, four.Root) && !alikePage(six.Root, four.Nobody):
+		s.vars["machine"] = "Its pages are none of the IPv4 server's: neither those of the name nor those that the IPv4 server gives to unknown names."
+		s.set(hMachine, true, six.quoteFetch("home page over IPv6", six.Root), four.quoteFetch("home page over IPv4", four.Root))
 	case a == nil || b == nil:
 	case a.Equal(b):
 		s.vars["machine"] = "With TLS both addresses serve the same certificate, so it is the same server: its listener for IPv6 lacks the site, rather than the AAAA record being an old one."
-	default:
-		s.vars["machine"] = "With TLS the two addresses serve different certificates, so the AAAA record leads to another machine, perhaps an old one."
 	}
 }
 

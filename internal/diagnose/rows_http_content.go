@@ -69,6 +69,18 @@ var rowsHTTPContent = []Row{
 // rowsHTTPNode are answers that differ by node or address family.
 var rowsHTTPNode = []Row{
 	{
+		ID: "dns-aaaa-stale", Per: perChallenge, Node: nodeDNS, Severity: Critical, Impact: blocksNow,
+		Must:  []sign{hV6Differs, hMachine},
+		Title: "The AAAA record of {name} leads to another machine than its A record",
+		Cause: "At {address} the answer is: {answer}. At {otheraddress} it is as it should be. {machine} The IPv6 address is an old or a foreign host's, and authorities and most clients prefer it.",
+		Fix:   Fix{Text: "Correct the AAAA record of {name} or take it out of the DNS; then verify again.", Command: "dig {name} AAAA; curl -sSik -6 {url}; curl -sSik -4 {url}"},
+		Twins: []Twin{
+			{ID: "http-404-webroot", When: []sign{hV6Differs}, Because: "the same path is answered well over IPv4"},
+			{ID: "http-ipv6-elsewhere", When: []sign{hMachine}, Because: "it is not this server's own listener for IPv6: another machine answers"},
+		},
+		Predicts: append([]string{"http-*", "html-*", "tls-v4-v6-differ", "tls-name-mismatch", "tls-sni-default-served", "tls-self-signed-default", Unnamed}, unproven...),
+	},
+	{
 		ID: "http-ipv6-elsewhere", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow,
 		Must:  []sign{hV6Differs},
 		Title: "Over IPv6 {name} answers otherwise than over IPv4, and authorities prefer IPv6",
@@ -76,6 +88,7 @@ var rowsHTTPNode = []Row{
 		Fix:   Fix{Text: "Let the server for {name} listen on its IPv6 address with the same site (nginx: \"listen [::]:80\" in that server block), or correct or remove the AAAA record; then verify again.", Command: "dig {name} AAAA; curl -sSik -6 {url}; curl -sSik -4 {url}", Action: ActionVerify},
 		Twins: []Twin{
 			{ID: "http-404-webroot", When: []sign{hV6Differs}, Because: "the same path is answered well over IPv4"},
+			{ID: "dns-aaaa-stale", WhenNot: []sign{hMachine}, Because: "nothing shows that the IPv6 address is another machine's"},
 			{ID: "http-one-node-lacks-token", WhenNot: []sign{hPartly}, Because: "each family answers the same every time; it is the family that makes the difference"},
 		},
 		Predicts: append([]string{"http-*", "html-*", "tls-v4-v6-differ", Unnamed}, unproven...),

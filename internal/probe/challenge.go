@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,9 +75,26 @@ func (p *Prober) LookChallenge(ctx context.Context, q evidence.ChallengeAsk, pin
 			return []evidence.Observation{o}
 		}
 	}
+	looks := make([]*challengeLook, len(addrs))
+	each(len(addrs), func(i int) { looks[i] = p.challengeAt(ctx, q, u, addrs[i]) })
+	p.compareFamilies(ctx, looks)
 	out := make([]evidence.Observation, len(addrs))
-	each(len(addrs), func(i int) { out[i] = p.challengeAt(ctx, q, u, addrs[i]) })
+	for i, l := range looks {
+		out[i] = l.observation(ctx)
+	}
 	return out
+}
+
+// compareFamilies looks at the home pages of an IPv4 address that is well where an IPv6 one is not: whether
+// the two are one machine shows in them.
+func (p *Prober) compareFamilies(ctx context.Context, looks []*challengeLook) {
+	six := slices.ContainsFunc(looks, func(l *challengeLook) bool { return l.addr.Is6() && l.out.Root != nil })
+	for _, l := range looks {
+		if bad, _ := l.count(); six && l.addr.Is4() && bad == 0 && l.out.Root == nil {
+			l.homes(ctx)
+			return
+		}
+	}
 }
 
 // challengeLook is the look at one address.
@@ -86,14 +104,17 @@ type challengeLook struct {
 	u    *url.URL
 	addr netip.Addr
 	out  evidence.Challenge
+
+	start time.Time
+	took  time.Duration
+	err   error // the first of the tries
 }
 
 // challengeAt looks at one address.
-func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *url.URL, a netip.Addr) evidence.Observation {
-	start := p.opt.Now()
-	l := &challengeLook{p: p, q: q, u: u, addr: a, out: evidence.Challenge{Name: q.Name, Method: q.Method, Kind: q.Kind, Token: q.Token, Path: q.Path,
+func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *url.URL, a netip.Addr) *challengeLook {
+	l := &challengeLook{p: p, start: p.opt.Now(), q: q, u: u, addr: a, out: evidence.Challenge{Name: q.Name, Method: q.Method, Kind: q.Kind, Token: q.Token, Path: q.Path,
 		Expect: q.Body, Thumb: q.Thumb, Address: net.JoinHostPort(a.String(), strconv.Itoa(q.Port)), Family: family(a)}}
-	err := l.tries(ctx)
+	l.err = l.tries(ctx)
 	if bad, good := l.count(); bad > 0 && answered(l.out.Tries[len(l.out.Tries)-1]) {
 		l.compare(ctx, good > 0)
 	} else if bad == 0 && q.Thorough {
@@ -104,7 +125,8 @@ func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *ur
 			l.agents(ctx) // a server may hang up on programs only
 		}
 	}
-	return l.observation(ctx, start, err)
+	l.took = p.opt.Now().Sub(l.start)
+	return l
 }
 
 // tries makes the same request several times; once where no connection comes about. It returns the first error.
@@ -203,10 +225,10 @@ func (p *Prober) mayFollowAuthority(u *url.URL, name string) error {
 }
 
 // observation puts the look into words.
-func (l *challengeLook) observation(ctx context.Context, start time.Time, err error) evidence.Observation {
-	p := l.p
+func (l *challengeLook) observation(ctx context.Context) evidence.Observation {
+	p, err := l.p, l.err
 	o := evidence.Observation{Probe: evidence.ProbeHTTP, Check: CheckChallenge, Subject: l.u.String() + " at " + l.addr.String(), Outcome: evidence.Pass,
-		Expected: l.expected(), Seen: l.seen(), From: p.opt.From, At: start, Took: p.opt.Now().Sub(start), Command: l.command()}
+		Expected: l.expected(), Seen: l.seen(), From: p.opt.From, At: l.start, Took: l.took, Command: l.command()}
 	bad, good := l.count()
 	switch {
 	case len(l.out.Tries) == 0:

@@ -69,6 +69,18 @@ func (l *challengeLook) agents(ctx context.Context) {
 	l.out.Agents = out
 }
 
+// homes compares the home pages of the name and of one that nobody has.
+func (l *challengeLook) homes(ctx context.Context) {
+	l.out.Root, l.out.Nobody = new(evidence.Fetched), new(evidence.Fetched)
+	each(2, func(i int) {
+		if i == 0 {
+			*l.out.Root, _ = l.fetch(ctx, l.home(l.q.Name, "/"))
+		} else {
+			*l.out.Nobody, _ = l.fetch(ctx, l.home(nobody, "/"))
+		}
+	})
+}
+
 // maxKin bounds the neighbouring names asked for.
 const maxKin = 3
 
