@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func (w *world) stackUp() error {
 		case "openssl":
 			err = w.start(name, "openssl", "s_server", "-accept", address, "-cert", v["CERT"], "-cert_chain", v["CERT"], "-key", v["KEY"], "-www", "-quiet")
 		case "go":
-			err = w.start(name, "certwright-scenario", "serve-tls", "-listen", address, "-cert", v["CERT"], "-key", v["KEY"])
+			err = w.start(name, "certwright-scenario", "serve-tls", "-listen", address, "-cert", v["CERT"], "-key", v["KEY"], "-alpn", cmp.Or(w.spec.Options["alpn"], "http/1.1"))
 		}
 		if err != nil {
 			return err

@@ -3,19 +3,21 @@ package scenario
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // tlsFlags are the ways in which serve-tls can be odd.
 type tlsFlags struct {
-	listen, cert, key, versions, clientCA, alpn, sni, body string
-	clientCert, proxy, noDefault                           bool
+	listen, cert, key, versions, clientCA, alpn, sni, body, acme string
+	clientCert, proxy, noDefault                                 bool
 }
 
 // serveTLS is a web server on TLS: certwright-scenario serve-tls -h.
@@ -28,6 +30,7 @@ func serveTLS(args []string) error {
 	s.StringVar(&f.versions, "versions", "1.2-1.3", "lowest-highest")
 	s.StringVar(&f.sni, "sni", "", "further certificates: NAME=CERT:KEY, with commas")
 	s.StringVar(&f.alpn, "alpn", "http/1.1", "protocols, with commas")
+	s.StringVar(&f.acme, "acme", "", "CERT:KEY for clients that offer acme-tls/1; they get an alert without it, where -alpn has it")
 	s.StringVar(&f.body, "body", "Welcome.\n", "what is answered")
 	s.StringVar(&f.clientCA, "client-ca", "", "accept only clients with a certificate of these roots")
 	s.BoolVar(&f.clientCert, "client-cert", false, "ask for a client certificate and refuse without one")
@@ -88,6 +91,11 @@ func (f tlsFlags) config() (*tls.Config, error) {
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 		c.ClientCAs.AppendCertsFromPEM(text)
 	}
+	if strings.Contains(f.alpn, "acme-tls/1") {
+		if err := f.validation(c); err != nil {
+			return nil, err
+		}
+	}
 	if f.noDefault {
 		all := c.Certificates
 		c.Certificates = nil
@@ -101,6 +109,28 @@ func (f tlsFlags) config() (*tls.Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// validation answers clients that offer acme-tls/1, as a server does that can validate (RFC 8737).
+func (f tlsFlags) validation(c *tls.Config) error {
+	var own *tls.Certificate
+	if cert, key, ok := strings.Cut(f.acme, ":"); ok {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return err
+		}
+		own = &pair
+	}
+	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		switch {
+		case !slices.Contains(h.SupportedProtos, "acme-tls/1"):
+			return nil, nil // the usual one
+		case own == nil:
+			return nil, errors.New("no validation is under way")
+		}
+		return own, nil
+	}
+	return nil
 }
 
 // each listens on every address and serves until one fails.
