@@ -76,6 +76,7 @@ func (j *judge) challengeScopes() []*scope {
 		s.set(hPublished, c.known())
 		s.set(hHTML, c.Method == string(order.MethodHTML))
 		s.set(hByHand, c.Kind == evidence.KindProof && j.byHand(c.Name))
+		s.set(hAway, false)
 		if len(c.bad) > 0 {
 			j.reachSigns(s, c, f)
 			j.redirectSigns(s, c, f)

@@ -150,7 +150,7 @@ var rowsHTTPRedirect = []Row{
 		ID: "http-redirect-bad-host", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hBadHost}, MustNot: []sign{hBadSlash},
 		Title: "The challenge path of {name} redirects to a host that authorities cannot go to",
-		Cause: "{end} redirects to {location}. That is an address, a name of a single label, or a name that does not exist.",
+		Cause: "The hops are {hops}. The last of them is an address, a name of a single label, or a name that does not exist.",
 		Fix:   Fix{Text: "Redirect to a public name that exists, or answer /.well-known/acme-challenge/ before the redirect; then verify again.", Command: "curl -sSik {url}", Action: ActionVerify},
 		Twins: []Twin{
 			{ID: "http-redirect-missing-slash", Because: "the host of the redirect does not end in the path's beginning"},
@@ -162,7 +162,7 @@ var rowsHTTPRedirect = []Row{
 	{
 		ID: "http-redirect-other-host-missing", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hAway}, MustNot: []sign{hPartly},
-		Title: "{name} redirects to {endhost}, which does not have the proof",
+		Title: "The challenge path of {name} redirects to {endhost}, which does not have the proof",
 		Cause: "The hops are {hops}. There the answer is: {answer}. The proof was published for {name}, and the redirect takes the authority to another host.",
 		Fix:   Fix{Text: "Answer /.well-known/acme-challenge/ at {name} before the redirect, or publish the proof at {endhost} too; then verify again.", Command: "curl -sSikL --max-redirs 10 {url}", Action: ActionVerify},
 		Twins: []Twin{

@@ -33,7 +33,7 @@ var rowsHTTPAnswer = []Row{
 	{
 		ID: "html-https-only", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
 		Must: []sign{hHTML, hToHTTPS, h404}, MustNot: []sign{hPartly, hV6Differs, hAway},
-		Title: "{name} redirects everything to HTTPS, where the verification page is not",
+		Title: "Everything at {name} is redirected to HTTPS, where the verification page is not",
 		Cause: "The hops are {hops}; there the answer is {status}. The authority asks in plain HTTP and follows the redirect (the switch \"HTTPS only\" of a web app).",
 		Fix:   Fix{Text: "Switch HTTPS only off until the name is verified, or serve /.well-known/pki-validation/ before the redirect, or with TLS as well; then verify again.", Command: "curl -sSikL --max-redirs 10 {url}", Action: ActionVerify},
 		Twins: []Twin{
