@@ -75,7 +75,7 @@ func (j *judge) challengeScopes() []*scope {
 		s.set(hBad, len(c.bad) > 0, c.ref())
 		s.set(hPublished, c.known())
 		s.set(hHTML, c.Method == string(order.MethodHTML))
-		s.set(hByHand, c.Kind == evidence.KindProof && j.byHand(c.Name))
+		s.set(hByHand, c.ByHand)
 		s.set(hAway, false)
 		if len(c.bad) > 0 {
 			j.reachSigns(s, c, f)
@@ -113,19 +113,6 @@ func beginning(body []byte) string {
 		s = s[:80] + " ..."
 	}
 	return s
-}
-
-// byHand says whether the name's owner has to publish its proof.
-func (j *judge) byHand(name string) bool {
-	if j.opts.Order == nil {
-		return false
-	}
-	for _, id := range j.opts.Order.Identifiers {
-		if id.Value == name && id.Instruct != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // siblingSigns compare the address with the name's others.

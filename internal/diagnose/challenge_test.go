@@ -140,6 +140,7 @@ var challengeCases = []struct {
 	{"404 of the default site", "http-wrong-vhost", Confirmed, []evidence.Challenge{lookAt("proof", three(got(404, "")), sites("default", "default", "www"))}},
 	{"page of the default site", "http-wrong-vhost", Confirmed, []evidence.Challenge{lookAt("proof", three(got(200, spa)), sites("default", "default", "www"))}},
 	{"page missing", "html-token-404", Confirmed, []evidence.Challenge{lookAt("proof", three(got(404, "")), both(known200, byPage))}},
+	{"page that its owner has to publish", "", "", []evidence.Challenge{lookAt("proof", three(got(404, "")), both(known200, byPage, func(c *evidence.Challenge) { c.ByHand = true }))}},
 	{"HTTPS only", "html-https-only", Confirmed, []evidence.Challenge{lookAt("proof", three(led("https://"+host+"/", got(404, ""))), both(known200, byPage))}},
 	{"rule for dots", "http-403-deny-dotfiles", Confirmed, []evidence.Challenge{lookAt("proof", three(got(403, "")), compared(403, 404, 403, 403))}},
 	{"file closed", "http-403-perms", Confirmed, []evidence.Challenge{lookAt("proof", three(got(403, "")), compared(404, 404, 404, 404))}},

@@ -67,6 +67,7 @@ type ChallengeAsk struct {
 	Body     string   // what has to be there, empty for KindAbsent
 	Thumb    string   // thumbprint of the account (RFC 8555 section 8.1), empty = not known: a server may make up the answer from it
 	Kin      []string // other names that the same server may know; empty = with or without www
+	ByHand   bool     // its owner has to publish it: that nothing is there is a state, no fault
 	Thorough bool     // compare User-Agents even where the usual one is answered well: an authority says otherwise
 }
 
@@ -81,6 +82,7 @@ type Challenge struct {
 	Path    string    `json:"path"`
 	Expect  string    `json:"expect,omitempty"` // the body that has to be there
 	Thumb   string    `json:"thumb,omitempty"`  // the account's thumbprint, with which a server may make up the answer
+	ByHand  bool      `json:"byHand,omitempty"` // its owner has to publish it
 	Address string    `json:"address"`          // ip:port
 	Family  string    `json:"family"`           // ip4 or ip6
 	Tries   []Fetched `json:"tries"`

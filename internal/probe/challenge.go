@@ -113,7 +113,7 @@ type challengeLook struct {
 // challengeAt looks at one address.
 func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *url.URL, a netip.Addr) *challengeLook {
 	l := &challengeLook{p: p, start: p.opt.Now(), q: q, u: u, addr: a, out: evidence.Challenge{Name: q.Name, Method: q.Method, Kind: q.Kind, Token: q.Token, Path: q.Path,
-		Expect: q.Body, Thumb: q.Thumb, Address: net.JoinHostPort(a.String(), strconv.Itoa(q.Port)), Family: family(a)}}
+		Expect: q.Body, Thumb: q.Thumb, ByHand: q.ByHand, Address: net.JoinHostPort(a.String(), strconv.Itoa(q.Port)), Family: family(a)}}
 	l.err = l.tries(ctx)
 	if bad, good := l.count(); bad > 0 && answered(l.out.Tries[len(l.out.Tries)-1]) {
 		l.compare(ctx, good > 0)
