@@ -59,8 +59,9 @@ func TestStoreAgainAsksNoAuthority(t *testing.T) {
 	if _, err := l.StoreAgain(l.ctx(), by, id); err != nil {
 		t.Fatal(err)
 	}
-	if o = l.advance(id); o.First() == nil || l.issuer.calls["begin"] != begun {
-		t.Errorf("stored %v, asked %d times before and %d after", o.First(), begun, l.issuer.calls["begin"])
+	l.until(id, 3, func(o *order.Order) bool { return o.First() != nil })
+	if l.issuer.calls["begin"] != begun {
+		t.Errorf("asked %d times before and %d after", begun, l.issuer.calls["begin"])
 	}
 }
 
@@ -68,7 +69,7 @@ func TestStoreAgainAsksNoAuthority(t *testing.T) {
 func TestResumeTargets(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	id := l.order("www", "a", "b")
+	id := l.order("www", "a")
 	l.advance(id)
 	_, err := l.ResumeTargets(l.ctx(), by, id)
 	refusal(t, err, "NothingSwitchedOff")
@@ -83,16 +84,14 @@ func TestResumeTargets(t *testing.T) {
 	if _, err := l.Renew(l.ctx(), by, id); err != nil {
 		t.Fatal(err)
 	}
-	o := l.advance(id)
-	if got := SwitchedOff(o); len(got) != 1 || got[0] != "www/a" || o.Deployment("www/a").Version != 1 || o.Deployment("www/b").Version != 2 {
-		t.Fatalf("off %v, a holds %d, b %d", got, o.Deployment("www/a").Version, o.Deployment("www/b").Version)
+	o := l.until(id, 5, func(o *order.Order) bool { return o.First().Number == 2 })
+	if got := SwitchedOff(o); len(got) != 1 || got[0] != "www/a" || o.Deployment("www/a").Version != 1 {
+		t.Fatalf("off %v, a holds %d", got, o.Deployment("www/a").Version)
 	}
 	if _, err := l.ResumeTargets(l.ctx(), by, id); err != nil {
 		t.Fatal(err)
 	}
-	if o = l.advance(id); len(SwitchedOff(o)) != 0 || o.Deployment("www/a").Version != 2 {
-		t.Errorf("off %v, a holds %d", SwitchedOff(o), o.Deployment("www/a").Version)
-	}
+	l.until(id, 5, func(o *order.Order) bool { return len(SwitchedOff(o)) == 0 && o.Deployment("www/a").Version == 2 })
 }
 
 // Automatic renewal comes back on, and a renewal that is due begins.
@@ -111,9 +110,7 @@ func TestResumeRenewal(t *testing.T) {
 	if _, err := l.ResumeRenewal(l.ctx(), by, id); err != nil {
 		t.Fatal(err)
 	}
-	if o := l.advance(id); len(o.Versions) != 2 || !o.Spec.AutoRenew {
-		t.Errorf("%d versions, automatic %v", len(o.Versions), o.Spec.AutoRenew)
-	}
+	l.until(id, 5, func(o *order.Order) bool { return len(o.Versions) == 2 && o.Spec.AutoRenew })
 }
 
 // Another method is one that the issuer takes for these names; where there is none, that is said.
@@ -152,7 +149,9 @@ func TestRetryIsNow(t *testing.T) {
 	if _, err := l.Retry(l.ctx(), by, id); err != nil {
 		t.Fatal(err)
 	}
-	if o := l.advance(id); o.First() == nil || o.Deployments[0].Version != 1 {
-		t.Errorf("after a retry: %+v", o.Deployments[0])
+	at := l.clock.now()
+	l.until(id, 3, func(o *order.Order) bool { return o.First() != nil && o.Deployments[0].Version == 1 })
+	if waited := l.clock.now().Sub(at); waited > time.Second {
+		t.Errorf("it waited for %s all the same", waited)
 	}
 }
