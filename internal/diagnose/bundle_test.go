@@ -34,6 +34,16 @@ func allCases(t *testing.T) map[string]Case {
 	for _, c := range pathCases {
 		all["path "+c.title] = Case{Target: "www", Now: noon, Path: c.path, Options: Options{Order: c.order}}
 	}
+	for _, c := range reachCases {
+		path, o := asked(order.Problem{})
+		if c.said != "" {
+			path, o = asked(order.Problem{Class: order.Retry, What: "read the directory", Where: "https://ca.test/dir", Detail: "dial tcp: it failed", ID: c.said, Owner: order.OwnerAdmin})
+		}
+		all["authority "+c.title] = Case{Target: "www", Now: noon, Observations: c.obs, Path: path, Options: Options{Order: o}}
+	}
+	for _, c := range systemCases {
+		all["system "+c.title] = Case{Target: "www", Now: noon, Observations: c.obs, Path: road(newFiles, newWire), Options: Options{Order: ordered(nil), Moved: c.moved}}
+	}
 	return all
 }
 

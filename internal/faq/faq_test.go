@@ -241,8 +241,8 @@ func TestRowsAreProven(t *testing.T) {
 		}
 	}
 	for id := range unproven {
-		if _, ok := diagnose.Explain(id); !ok {
-			t.Errorf("unproven names %s, which has no row", id)
+		if !slices.Contains(ids(), id) {
+			t.Errorf("unproven names %s, which nobody knows", id)
 		}
 	}
 	t.Logf("%d of %d rows have a scenario or are notes", byScenario, rows)
