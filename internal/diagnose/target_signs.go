@@ -89,8 +89,8 @@ func (j *judge) wireSigns(s *scope, t *target) {
 		switch {
 		case t.wanted(serial):
 			well = append(well, r)
-		case j.opts.Order != nil && j.versionOf(serial) == nil && !coversName(l.leaf(), l.name):
-			foreign = append(foreign, r) // neither a version of the order nor for the name: no reload brings it here
+		case j.foreign(l):
+			foreign = append(foreign, r)
 		default:
 			old = append(old, r)
 			s.vars["servedat"], s.vars["oldserial"] = l.Address, serial
@@ -120,6 +120,12 @@ func (j *judge) wireSigns(s *scope, t *target) {
 	}
 	s.set(tOld, len(old) > 0, old...)
 	s.set(tWell, len(well) > 0, well...)
+}
+
+// foreign says whether what is served is neither a version of the order nor for the name: another server answers, or another
+// site of this one, and no sync or reload brings the order's certificate there.
+func (j *judge) foreign(l *look) bool {
+	return j.opts.Order != nil && j.versionOf(serialOf(l.leaf())) == nil && !coversName(l.leaf(), l.name)
 }
 
 // fileSigns compare the target's files, and those that the server reads, with the serial that should be there.
