@@ -10,6 +10,7 @@ func catalogue() []Row {
 		rowsFiles,
 		rowsSync,
 		rowsSpread,
+		rowsElsewhere,
 		rowsCertificate,
 		rowsChain,
 		rowsConnection,

@@ -19,6 +19,7 @@ func (j *judge) hostScopes() []*scope {
 		goals := j.survey.goals(n)
 		j.addressSigns(s, n, goals)
 		j.spreadSigns(s, goals)
+		j.elsewhereSigns(s, goals)
 		j.dualSigns(s, goals)
 		j.noNameSigns(s, goals)
 		out = append(out, s)

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"slices"
 	"time"
 
 	"certwright/internal/evidence"
@@ -86,6 +87,17 @@ type Looked struct {
 	Problem *Problem // what is wrong, in words; nil = it serves what it should
 }
 
+// addressesOf are the addresses that were looked at.
+func addressesOf(seen []evidence.Observation) []string {
+	var out []string
+	for _, s := range seen {
+		if l, ok := evidence.Decode[evidence.Served](s); ok && l.Address != "" && !slices.Contains(out, l.Address) {
+			out = append(out, l.Address)
+		}
+	}
+	return out
+}
+
 func (r Looked) apply(o *Order, now time.Time) []Event {
 	e := o.Endpoint(r.Key)
 	if e == nil {
@@ -94,6 +106,9 @@ func (r Looked) apply(o *Order, now time.Time) []Event {
 	was, served := e.State, e.Served
 	e.Seen, e.Looked, e.At = r.Seen, now, now
 	e.State = lookState(r.Seen)
+	if e.State == Done {
+		e.Home = addressesOf(r.Seen)
+	}
 	o.readServed(e)
 	if r.Problem == nil && e.State != Done {
 		r.Problem = unexplained(e, now)

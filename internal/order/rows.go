@@ -169,6 +169,7 @@ type EndpointRow struct {
 	From     *time.Time             `json:"from,omitempty"`     // validity of what was seen last: from ...
 	NotAfter *time.Time             `json:"notAfter,omitempty"` // ... to
 	Seen     []evidence.Observation `json:"seen,omitempty"`     // the latest look
+	Home     []string               `json:"home,omitempty"`     // ip:port of every address at which all was well last
 	Looked   time.Time              `json:"looked"`
 }
 
