@@ -19,7 +19,6 @@ type rig struct {
 	memory   *evidence.Memory
 	place    evidence.Directory
 	served   string // serial on the wire
-	edit     func(o *order.Order)
 }
 
 func newRig() *rig {
@@ -44,8 +43,8 @@ func (r *rig) report(t *testing.T) Report {
 		o.Versions = append([]order.Version{{Number: 1, State: order.VersionStored, Serial: "A0", KeyHash: "KA", NotBefore: noon.AddDate(0, 0, -90), NotAfter: noon.AddDate(0, 0, 5)}}, o.Versions...)
 		o.Versions[1].KeyHash = "KB"
 		o.Deployments[0].Receipt = &order.Receipt{Serial: "B0", At: noon.Add(-time.Hour), Reload: &evidence.Reload{Name: "nginx", Argv: []string{"nginx", "-s", "reload"}}}
-		if r.edit != nil {
-			r.edit(o)
+		if len(r.crt.Certs) > 0 && r.crt.Certs[0].Serial == "A0" && r.crt.Changed.Before(noon.Add(-time.Hour)) {
+			o.Deployments[0].Receipt.Serial = "A0" // the new one never came through
 		}
 	})
 	see := func(check string, v any) evidence.Observation {
