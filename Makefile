@@ -72,7 +72,8 @@ bench: build
 SEED ?= 1
 JOBS ?= 2
 # Every scenario, or a folder of them, with the scoreboard at the end.
-scenarios: build
+scenarios:
+	@mkdir -p bin
 	@CGO_ENABLED=0 go build -tags $(TAGS) -o bin/certwright-scenario ./cmd/certwright-scenario
 	@bin/certwright-scenario -seed $(SEED) -jobs $(JOBS) $(SCENARIOFLAGS) scenarios$(if $(SET),/$(SET))
 

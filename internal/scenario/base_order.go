@@ -65,8 +65,15 @@ func (w *world) serverUp() error {
 			return err
 		}
 	}
-	if err := w.write(stateDir+"/certwright.yaml", serverConf); err != nil {
-		return err
+	var env strings.Builder // for reload commands, whose environment is the server's choice
+	for _, kv := range w.environment() {
+		name, value, _ := strings.Cut(kv, "=")
+		fmt.Fprintf(&env, "export %s=%s\n", name, quote(value))
+	}
+	for file, text := range map[string]string{"/certwright.yaml": serverConf, "/env": env.String()} {
+		if err := w.write(stateDir+file, text); err != nil {
+			return err
+		}
 	}
 	if err := w.start("certwright", "certwright", "serve", "-c", stateDir+"/certwright.yaml"); err != nil {
 		return err

@@ -16,7 +16,7 @@ type Board struct {
 	Quick, Slow                                      []int64 // milliseconds of a diagnosis, without and with a time-out in the fault
 	Baselines                                        map[string]int
 	Control, ControlOf                               int
-	Bad                                              []*Result
+	Bad, Uncheckable                                 []*Result
 }
 
 // Tally adds the results up. A broken scenario counts as broken, not as a miss.
@@ -59,6 +59,9 @@ func (b *Board) fault(r *Result) {
 	b.Cited += one(r.Cited)
 	if r.Rechecked != "" {
 		b.RecheckAsked++
+		if r.Rechecked != "ok" {
+			b.Uncheckable = append(b.Uncheckable, r)
+		}
 		b.Recheck += one(r.Rechecked == "ok")
 	}
 	if r.FixAsked {
@@ -169,6 +172,12 @@ func (b *Board) Print(w io.Writer) {
 		for _, name := range baselineNames {
 			fmt.Fprintf(w, "  %-40s %5.1f %%  %d of %d\n", name, 100*share(b.Baselines[name], b.Faults), b.Baselines[name], b.Faults)
 		}
+	}
+	for i, r := range b.Uncheckable {
+		if i == 0 {
+			fmt.Fprintln(w, "\ncommands of the evidence that a shell does not run:")
+		}
+		fmt.Fprintf(w, "  %s/%s: %.200s\n", r.Set, r.ID, r.Rechecked)
 	}
 	if len(b.Bad) > 0 {
 		fmt.Fprintln(w, "\nto be mended:")

@@ -120,6 +120,7 @@ func (w *world) once() *Result {
 		r.miss(fmt.Sprintf("it took %.1f s, allowed are %d", float64(r.Millis)/1000, s.MaxSeconds))
 	}
 	w.baselines(ctx, r)
+	w.recheck(ctx, r, rep)
 	w.mend(ctx, r, rep)
 	return r
 }
