@@ -123,7 +123,7 @@ func splitAddress(e site.Endpoint) (host, port string) {
 type trustedRoots struct {
 	pool    *x509.CertPool
 	own     []*x509.Certificate // the built-in authority's, and what the order's owner chose
-	private []string            // fingerprints of those of own that the public does not trust
+	private []string            // fingerprints of those that the public does not trust
 }
 
 // trusted are the roots that a client of the order is taken to have: the system's, the built-in authority's, and
@@ -134,7 +134,7 @@ func (s *Server) trusted(o *order.Order) trustedRoots {
 		pool = x509.NewCertPool()
 	}
 	public := pool.Clone()
-	t := trustedRoots{pool: pool}
+	t := trustedRoots{pool: pool, private: addedRoots(systemRootFiles)}
 	add := func(c *x509.Certificate) {
 		pool.AddCert(c)
 		t.own = append(t.own, c)
