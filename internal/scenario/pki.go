@@ -58,7 +58,7 @@ func (a authority) create(organization string) error {
 	if err != nil {
 		return err
 	}
-	mid.MaxPathLenZero, mid.ExtKeyUsage = true, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	mid.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	mid.IssuingCertificateURL, mid.CRLDistributionPoints = []string{a.url("root.crt")}, []string{a.url("root.crl")}
 	midKey, err := newKey("EC-P256")
 	if err != nil {
