@@ -25,7 +25,7 @@ func own(c *exec.Cmd) {
 
 // private are folders that get an empty file system of their own, so that servers find their usual paths and the
 // machine's own stay untouched.
-var private = []string{"/etc/nginx", "/etc/bind", "/etc/unbound", "/etc/haproxy", "/run", "/var/log", "/var/lib/nginx", "/var/cache/bind", "/srv", "/opt", "/var/www", "/var/lib/haproxy", "/var/lib/unbound"}
+var private = []string{"/etc/nginx", "/etc/bind", "/etc/unbound", "/etc/haproxy", "/etc/pki", "/var/lib/web", "/run", "/var/log", "/var/lib/nginx", "/var/cache/bind", "/srv", "/opt", "/var/www", "/var/lib/haproxy", "/var/lib/unbound"}
 
 // furnish makes the namespaces usable: /proc, loopback, private folders and the files of /etc that name
 // resolvers, hosts and trusted roots. It must only run inside namespaces that apart made.
