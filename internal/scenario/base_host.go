@@ -123,13 +123,11 @@ func (w *world) leaf() error {
 
 // webUp starts what serves the site: nginx for plain HTTP and the authority's files, the stack for HTTPS.
 func (w *world) webUp(ctx context.Context) error {
-	w.vars["HTTP_LISTEN4"], w.vars["HTTP_LISTEN6"] = w.vars["ADDR4"]+":80", "["+w.vars["ADDR6"]+"]:80"
 	site := nginxHTTP
 	switch w.vars["STACK"] {
 	case "nginx":
 		site += nginxHTTPS
 	case "haproxy":
-		w.vars["HTTP_LISTEN4"], w.vars["HTTP_LISTEN6"] = "127.0.0.1:8080", "[::1]:8080"
 		if err := w.write("/etc/haproxy/haproxy.cfg", haproxyConf); err != nil {
 			return err
 		}

@@ -60,6 +60,11 @@ func (w *world) settle() {
 	if v["STACK"] == "haproxy" {
 		v["KEY"] = v["CERT"] + ".key" // where haproxy looks by itself
 	}
+	// All variables stand before the base comes up: its parts start side by side and read them.
+	v["HTTP_LISTEN4"], v["HTTP_LISTEN6"] = v["ADDR4"]+":80", "["+v["ADDR6"]+"]:80"
+	if v["STACK"] == "haproxy" {
+		v["HTTP_LISTEN4"], v["HTTP_LISTEN6"] = "127.0.0.1:8080", "[::1]:8080"
+	}
 	v["ORDER"] = strings.ReplaceAll(v["ZONE"], ".", "-")
 	v["SITE"] = v["HOSTLABEL"] + "-site"
 	if o := w.job.Spec.Goal.Order; o != "" && !strings.Contains(o, "\u27e6") {
