@@ -12,7 +12,7 @@ func TestSyncReloadsWhatIsOld(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	id := l.order("shop", "files")
-	o := l.advance(id)
+	l.advance(id)
 	sync := func() *order.Order {
 		t.Helper()
 		if _, err := l.Sync(l.ctx(), by, id); err != nil {
@@ -26,7 +26,7 @@ func TestSyncReloadsWhatIsOld(t *testing.T) {
 	l.target.mu.Lock()
 	l.target.stale = map[string]string{"shop/files": "0A"}
 	l.target.mu.Unlock()
-	o = sync()
+	o := sync()
 	if l.target.again != 1 || o.Endpoints[0].Served != o.First().Serial || o.Endpoints[0].State != order.Done {
 		t.Fatalf("reloaded %d times, served %s (%s), want %s", l.target.again, o.Endpoints[0].Served, o.Endpoints[0].State, o.First().Serial)
 	}

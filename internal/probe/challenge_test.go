@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 
 	"certwright/internal/evidence"
 )
@@ -184,15 +183,29 @@ func TestChallengeRedirects(t *testing.T) {
 	}
 }
 
+// serveH2C serves HTTP/2 without TLS and nothing else; it gives the port.
+func serveH2C(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	s := &http.Server{Handler: http.NotFoundHandler(), Protocols: &only}
+	go func() { _ = s.Serve(ln) }()
+	t.Cleanup(func() { s.Close() })
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
 func TestChallengeWhatThePortSpeaks(t *testing.T) {
 	t.Parallel()
 	ec, _ := pair(t)
 	_, tlsPort := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ec}})
 	_, cutPort := serve(t, func(c net.Conn) { c.Read(make([]byte, 10)); c.(*net.TCPConn).SetLinger(0) })
 	_, slowPort := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	_, h2Port := serve(t, func(c net.Conn) {
-		(&http2.Server{}).ServeConn(c, &http2.ServeConnOpts{Handler: http.NotFoundHandler()})
-	})
+	h2Port := serveH2C(t)
 	_, trickle := serve(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntok")
 		io.Copy(io.Discard, c)

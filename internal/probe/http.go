@@ -93,12 +93,10 @@ func (p *Prober) fetchAt(ctx context.Context, u *url.URL, a netip.Addr) evidence
 
 // visit is one page to be got from one address.
 type visit struct {
-	url     *url.URL
-	addr    netip.Addr
-	agent   string               // User-Agent
-	host    string               // Host header of the first request, where it is not the URL's
-	cookies map[string]string    // sent with every request
-	follow  func(*url.URL) error // says whether a redirect may be followed; nil = Prober.mayFollow
+	url    *url.URL
+	addr   netip.Addr
+	agent  string               // User-Agent
+	follow func(*url.URL) error // says whether a redirect may be followed; nil = Prober.mayFollow
 }
 
 // walk requests a page and what it redirects to, recording every hop.
