@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-
 	"certwright/internal/evidence"
 )
 
@@ -205,7 +204,11 @@ func TestChallengeWhatThePortSpeaks(t *testing.T) {
 	_, tlsPort := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ec}})
 	_, cutPort := serve(t, func(c net.Conn) { c.Read(make([]byte, 10)); c.(*net.TCPConn).SetLinger(0) })
 	_, slowPort := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	h2Port := serveH2C(t)
+	_, h2Port := serve(t, func(c net.Conn) { // it greets with a SETTINGS frame, as most do
+		c.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})
+		c.Read(make([]byte, 4096))
+	})
+	h2Only := serveH2C(t) // it cuts whoever does not begin with the preface
 	_, trickle := serve(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntok")
 		io.Copy(io.Discard, c)
@@ -215,7 +218,7 @@ func TestChallengeWhatThePortSpeaks(t *testing.T) {
 		tries                      int
 	}{
 		{tlsPort, ClassReset, evidence.PhaseAnswer, "tls", challengeTries}, {cutPort, ClassReset, evidence.PhaseAnswer, "", challengeTries},
-		{h2Port, ClassNotHTTP, evidence.PhaseAnswer, "h2c", challengeTries}, {freePort(t), ClassRefused, evidence.PhaseConnect, "", 1},
+		{h2Port, ClassNotHTTP, evidence.PhaseAnswer, "h2c", challengeTries}, {h2Only, ClassReset, evidence.PhaseAnswer, "h2c", challengeTries}, {freePort(t), ClassRefused, evidence.PhaseConnect, "", 1},
 		{slowPort, ClassTimeout, evidence.PhaseAnswer, "", 1}, {trickle, ClassTimeout, evidence.PhaseBody, "", 0},
 	} {
 		t.Run(tt.class+" "+tt.speaks, func(t *testing.T) {
