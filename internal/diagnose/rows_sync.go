@@ -193,7 +193,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-reload-not-run", Per: perTarget, Node: nodeReload, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tFilesNew, tOld}, MustNot: []sign{tLoaded},
+		Must: []sign{tOld, tFilesNew}, MustNot: []sign{tLoaded},
 		Title: "The files are new, but {servedat} still serves the old certificate: the server was not reloaded",
 		Cause: "Vault and files hold serial {current}, written at {since}. The server has not read them since, so it goes on with what it read before.",
 		Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "certwright order sync {order}", Action: ActionSync},

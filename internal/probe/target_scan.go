@@ -79,16 +79,8 @@ func (s *scanner) mains(m master) []string {
 			out = append(out, p)
 		}
 	}
-	for _, a := range m.argv[min(1, len(m.argv)):] {
-		if _, value, ok := strings.Cut(a, "="); ok {
-			a = value
-		}
-		if len(a) > 2 && a[0] == '-' && a[1] != '-' {
-			a = a[2:] // -f/path
-		}
-		if a != "" && a[0] != '-' && len(a) < 4096 {
-			add(a)
-		}
+	for _, a := range configArgs(m.argv) {
+		add(a)
 	}
 	if len(out) > 0 {
 		return out
@@ -107,6 +99,33 @@ func (s *scanner) mains(m master) []string {
 	if len(out) == 0 {
 		for _, p := range s.view.glob("/etc/" + strings.TrimRight(base, "0123456789") + "/*.conf") {
 			add(p)
+		}
+	}
+	return out
+}
+
+// configFlag is an option whose value is a configuration: other options name logs, sockets and data.
+var configFlag = regexp.MustCompile(`(?i)^-{1,2}(c|f|[a-z.]*conf[a-z.-]*)$`)
+
+// configArgs are the arguments that may name a configuration: values of options for it, and words that belong to no option.
+func configArgs(argv []string) []string {
+	var out []string
+	for i := 1; i < len(argv); i++ {
+		a := argv[i]
+		flag, value, joined := strings.Cut(a, "=")
+		switch {
+		case a == "" || len(a) > 4096:
+		case a[0] != '-':
+			if i == 1 || !strings.HasPrefix(argv[i-1], "-") || strings.Contains(argv[i-1], "=") {
+				out = append(out, a)
+			}
+		case joined && configFlag.MatchString(flag):
+			out = append(out, value)
+		case configFlag.MatchString(a) && i+1 < len(argv):
+			i++
+			out = append(out, argv[i])
+		case len(a) > 2 && (strings.HasPrefix(a, "-f") || strings.HasPrefix(a, "-c")) && !joined:
+			out = append(out, a[2:]) // -f/path
 		}
 	}
 	return out
@@ -236,20 +255,23 @@ func (s *scanner) holds(path string) string {
 	return kind
 }
 
-// uses are the pairs of all blocks.
+// uses are the pairs of all blocks. What goes with what is certain where a block names one of each, or where they fit; all
+// else is left out, for a wrong pair would be taken for a fault.
 func (s *scanner) uses() []evidence.Use {
 	var out []evidence.Use
 	for _, b := range s.blocks {
+		keys := distinct(b.keys)
 		for i, c := range b.certs {
-			u := evidence.Use{Certificate: c, Key: c, From: b.from[i], Names: b.names}
+			u := evidence.Use{Certificate: c, From: b.from[i], Names: b.names}
 			switch {
 			case s.kinds[c] == "both":
-			case i < len(b.keys):
-				u.Key = b.keys[i]
-			case len(b.keys) > 0:
-				u.Key = b.keys[len(b.keys)-1]
+				u.Key = c
+			case len(keys) == 1 && len(distinct(b.certs)) == 1:
+				u.Key = keys[0]
+			default:
+				u.Key = s.keyOf(c, keys)
 			}
-			if !slices.ContainsFunc(out, func(o evidence.Use) bool {
+			if u.Key != "" && !slices.ContainsFunc(out, func(o evidence.Use) bool {
 				return o.Certificate == u.Certificate && o.Key == u.Key && slices.Equal(o.Names, u.Names)
 			}) {
 				out = append(out, u)
@@ -257,6 +279,24 @@ func (s *scanner) uses() []evidence.Use {
 		}
 	}
 	return out
+}
+
+func distinct(list []string) []string {
+	out := slices.Clone(list)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// keyOf finds the key that fits a file's certificate; empty if none does.
+func (s *scanner) keyOf(cert string, keys []string) string {
+	c := inspectFile(s.view, evidence.TargetFile{Path: cert}, nil)
+	for _, k := range keys {
+		f := inspectFile(s.view, evidence.TargetFile{Path: k}, nil)
+		if f.KeyHash != "" && slices.ContainsFunc(c.Certs, func(x evidence.FileCert) bool { return x.KeyHash == f.KeyHash }) {
+			return k
+		}
+	}
+	return ""
 }
 
 // choose marks what a client that asks for the name gets: the block bound to the name, else the certificate for it, else the

@@ -29,7 +29,15 @@ func (s *Server) addIssuer(ctx context.Context, o *order.Order, add func(string,
 	if name == "" || o.Ended() {
 		return
 	}
-	a, _, err := s.Issuers.Authority(ctx, name)
+	a, traits, err := s.Issuers.Authority(ctx, name)
+	if until := askedUntil(o, traits); err == nil && s.Now().Before(until) {
+		// It asked to be left alone: a look is a request like any other, and what it said last is on the path.
+		add(evidence.ProbeCA, "issuer "+name, func(context.Context) []evidence.Observation {
+			return []evidence.Observation{{Probe: evidence.ProbeCA, Check: evidence.CheckDirectory, Subject: "issuer " + name, Outcome: evidence.Unknown,
+				Reason: "it asked not to be asked before " + until.UTC().Format(time.RFC3339) + ", so it is not looked at until then", From: "server", At: s.Now()}}
+		})
+		return
+	}
 	if err != nil {
 		add(evidence.ProbeCA, "issuer "+name, func(context.Context) []evidence.Observation {
 			return []evidence.Observation{{Probe: evidence.ProbeCA, Check: evidence.CheckDirectory, Subject: "issuer " + name, Outcome: evidence.Unknown, Reason: err.Error(), From: "server", At: s.Now()}}
@@ -47,6 +55,20 @@ func (s *Server) addIssuer(ctx context.Context, o *order.Order, add func(string,
 		}
 	}
 	s.addWindows(o, a, add)
+}
+
+// askedUntil is when the authority may be asked again, of the whole account or of this order; zero = at once.
+func askedUntil(o *order.Order, t fulfill.Traits) time.Time {
+	var until time.Time
+	if t.Hold != nil {
+		until = t.Hold.Until
+	}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Phase == order.Begun && a.Problem != nil && a.Problem.Until.After(until) {
+			until = a.Problem.Until
+		}
+	}
+	return until
 }
 
 // addWindows asks for the renewal information of the current versions.
