@@ -210,6 +210,7 @@ func TestChallengeWhatThePortSpeaks(t *testing.T) {
 	})
 	h2Only := serveH2C(t) // it cuts whoever does not begin with the preface
 	_, trickle := serve(t, func(c net.Conn) {
+		c.Read(make([]byte, 4096)) // no answer comes before its question
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntok")
 		io.Copy(io.Discard, c)
 	})

@@ -52,7 +52,8 @@ func (p *Prober) hop(ctx context.Context, v visit, u *url.URL, addrs []netip.Add
 	resp, err := tr.RoundTrip(req)
 	f.Phase, h.Address = phase.Load().(string), at.Load().(string)
 	if err != nil {
-		if strings.Contains(err.Error(), "malformed HTTP") { // the library has no type for it
+		// The library has no type for either: what comes is no HTTP, or it comes before anything was asked.
+		if strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "readLoopPeekFail") {
 			f.ErrorClass = ClassNotHTTP
 		}
 		return h, fmt.Errorf("get %s from %s: %w", u, h.Address, err)
