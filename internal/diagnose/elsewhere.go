@@ -48,6 +48,12 @@ func (j *judge) elsewhereSigns(s *scope, goals []*look) {
 	s.set(sWasOurs, len(before) > 0, before...)
 }
 
+// foreign says whether what is served is neither a version of the order nor for the name: another server answers, or another
+// site of this one.
+func (j *judge) foreign(l *look) bool {
+	return j.opts.Order != nil && j.versionOf(serialOf(l.leaf())) == nil && !coversName(l.leaf(), l.name)
+}
+
 func unique(list []string) []string {
 	slices.Sort(list)
 	return slices.Compact(list)

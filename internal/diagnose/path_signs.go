@@ -149,7 +149,7 @@ func (j *judge) servedOld(old func(string) bool) []EvidenceRef {
 	for _, l := range j.survey.looks {
 		if c := l.leaf(); c != nil && l.name != "" {
 			fresh = true
-			if old(serialOf(c)) && !j.foreign(l) {
+			if old(serialOf(c)) {
 				r := l.ref
 				r.Expected = "serial " + strings.Join(j.current(), " or ")
 				out = append(out, r)

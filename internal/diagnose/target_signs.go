@@ -81,17 +81,14 @@ func (t *target) listeners0() string {
 
 // wireSigns are what the target's endpoints serve: fresh handshakes, else the endpoints' last looks.
 func (j *judge) wireSigns(s *scope, t *target) {
-	var old, well, foreign []EvidenceRef
+	var old, well []EvidenceRef
 	for _, l := range t.looks {
 		serial := serialOf(l.leaf())
 		r := l.ref
 		r.Expected = "serial " + strings.Join(t.want, " or ")
-		switch {
-		case t.wanted(serial):
+		if t.wanted(serial) {
 			well = append(well, r)
-		case j.foreign(l):
-			foreign = append(foreign, r)
-		default:
+		} else {
 			old = append(old, r)
 			s.vars["servedat"], s.vars["oldserial"] = l.Address, serial
 		}
@@ -108,11 +105,6 @@ func (j *judge) wireSigns(s *scope, t *target) {
 			}
 		}
 	}
-	if len(old)+len(well) == 0 && len(foreign) > 0 {
-		s.set(tOld, false, foreign...)
-		s.set(tWell, false, foreign...)
-		return
-	}
 	if len(old)+len(well) == 0 {
 		s.unknown(tOld, "what the target's endpoints serve was not seen")
 		s.unknown(tWell, "what the target's endpoints serve was not seen")
@@ -120,12 +112,6 @@ func (j *judge) wireSigns(s *scope, t *target) {
 	}
 	s.set(tOld, len(old) > 0, old...)
 	s.set(tWell, len(well) > 0, well...)
-}
-
-// foreign says whether what is served is neither a version of the order nor for the name: another server answers, or another
-// site of this one, and no sync or reload brings the order's certificate there.
-func (j *judge) foreign(l *look) bool {
-	return j.opts.Order != nil && j.versionOf(serialOf(l.leaf())) == nil && !coversName(l.leaf(), l.name)
 }
 
 // fileSigns compare the target's files, and those that the server reads, with the serial that should be there.
