@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/secret"
@@ -80,12 +83,18 @@ type Encoder interface {
 	PFX(c fulfill.Certificate, password string) ([]byte, error)
 }
 
-// ErrNoToken is what Auth gives for a request without a token that is known: 401.
-var ErrNoToken = errors.New("no valid token")
-
-// Auth says who asks and whether they may: ErrNoToken, or a *order.Refusal of kind Forbidden.
+// Auth says who shows a token: auth.Auth. What they may do is for auth.Allow to say.
 type Auth interface {
-	Authorize(r *http.Request, action, scope string) (caller string, err error)
+	Authenticate(ctx context.Context, plain string) (auth.Principal, error)
+	Exchange(ctx context.Context, client, plain string) (bearer string, life time.Duration, err error)
+	Issue(ctx context.Context, name string, role auth.Role, scope string, ttl time.Duration) (plain string, t order.Token, err error)
+	Tokens(ctx context.Context) ([]order.Token, error)
+	Delete(ctx context.Context, name string) error
+}
+
+// Vaults are the rows of the built-in vaults: the store.
+type Vaults interface {
+	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
 }
 
 // Options are what the API is made of.
@@ -94,6 +103,7 @@ type Options struct {
 	Reader   Reader
 	Issuers  Issuers
 	Secrets  Secrets
+	Vaults   Vaults
 	Encoder  Encoder
 	Auth     Auth
 	Diagnose func(ctx context.Context, id order.ID) (any, error)
@@ -116,74 +126,40 @@ type Options struct {
 }
 
 // API answers requests.
-type API struct{ Options }
+type API struct {
+	Options
+	routes  arm.Router[Route]
+	strange auth.Limiter // tokens that are not known, by address
+	clients auth.Limiter // wrong secrets at the token endpoint, by address and client
+}
 
 // New is the handler of every route.
-func New(o Options) http.Handler {
+func New(o Options) *API {
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
-	a := &API{o}
-	mux := http.NewServeMux()
+	a := &API{Options: o, strange: auth.Limiter{Most: 100, Per: time.Minute}, clients: auth.Limiter{Most: 10, Per: time.Minute}}
 	for _, r := range a.Routes() {
-		mux.HandleFunc(r.Method+" "+r.Pattern, a.guard(r))
+		a.routes.Add(r.Method, r.Pattern, r)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, &order.Refusal{Kind: order.NotFound, Code: "RouteNotFound", Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
-	})
-	return mux
+	return a
+}
+
+// Serves says whether a path is one of the API's, whatever the method.
+func (a *API) Serves(r *http.Request) bool {
+	f, ok := a.routes.Find(r.Method, r.URL.EscapedPath())
+	return ok || len(f.Allowed) > 0
 }
 
 // request is one call: who asks, of which scope.
 type request struct {
 	*http.Request
 	by    order.By
-	scope order.ID // subscription and group; Name where the route names an order or site
+	who   auth.Principal
+	scope order.ID // subscription and group; Name where the route names a resource
 }
 
 type handler func(w http.ResponseWriter, r *request) error
-
-// guard authorises a call, bounds its body and turns its error into an answer.
-func (a *API) guard(rt Route) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
-		q := &request{Request: r, scope: order.ID{Subscription: or(r.URL.Query().Get("subscription"), order.DefaultSubscription), Group: or(r.URL.Query().Get("group"), order.DefaultGroup), Name: r.PathValue("name")}}
-		correlation := or(r.Header.Get("X-Ms-Correlation-Request-Id"), fulfill.NewID())
-		w.Header().Set("X-Ms-Correlation-Request-Id", correlation)
-		if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" {
-			w.Header().Set("X-Ms-Client-Request-Id", id)
-		}
-		if q.scope.Name != "" { // before anything is made of it: a scope, a path
-			if err := order.ValidName(q.scope.Name); err != nil {
-				a.fail(w, r, &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "name", Message: err.Error()})
-				return
-			}
-		}
-		if rt.Action != "" {
-			scope := scopeOf(q)
-			if rt.Action == metricsRead || rt.Action == notifyTest {
-				scope = "/"
-			}
-			caller, err := a.Auth.Authorize(r, rt.Action, scope)
-			if err != nil {
-				a.fail(w, r, err)
-				return
-			}
-			q.by = order.By{Caller: caller, Correlation: correlation}
-		}
-		if err := rt.handle(w, q); err != nil {
-			a.fail(w, r, err)
-		}
-	}
-}
-
-func scopeOf(q *request) string {
-	s := "/subscriptions/" + q.scope.Subscription + "/resourceGroups/" + q.scope.Group
-	if q.scope.Name != "" {
-		s += "/" + q.scope.Name
-	}
-	return s
-}
 
 func or(s, other string) string {
 	if s == "" {
@@ -193,7 +169,7 @@ func or(s, other string) string {
 }
 
 var statusOf = map[order.RefusalKind]int{
-	order.BadInput: 400, order.NotFound: 404, order.Conflict: 409, order.Stale: 412, order.Forbidden: 403, order.TooMany: 429, order.Unsuitable: 422,
+	order.BadInput: 400, order.NotFound: 404, order.Conflict: 409, order.Stale: 412, order.Forbidden: 403, order.TooMany: 429, order.Unsuitable: 422, order.NoMethod: 405,
 }
 
 // fail writes an error in ARM's envelope. What is no refusal is ours: it is logged whole and told in short.
@@ -205,11 +181,14 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case isRefusal:
 		status = statusOf[refusal.Kind]
+		if refusal.After > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.After.Seconds()))))
+		}
 		body.Error = arm.ErrorInfo{Code: refusal.Code, Message: refusal.Message, Target: refusal.Property, Fix: refusal.Fix}
-	case errors.Is(err, ErrNoToken):
+	case strange(err):
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer realm="certwright"`)
-		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: "the request carries no valid token", Fix: "Sign in with: certwright login " + a.Public}
+		w.Header().Set("WWW-Authenticate", `Bearer authorization="`+a.Public+"/"+auth.Tenant+`", authorization_uri="`+a.Public+"/"+auth.Tenant+`", error="invalid_token"`)
+		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: err.Error(), Fix: "Sign in with: certwright login " + a.Public}
 	case errors.As(err, &tooLarge):
 		status = http.StatusRequestEntityTooLarge
 		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}

@@ -1,11 +1,15 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
+	"certwright/internal/fulfill"
 	"certwright/internal/order"
 )
 
@@ -38,12 +42,32 @@ func (a *API) bundle(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) counts(w http.ResponseWriter, r *request) error {
-	counts, err := a.Reader.CountOrders(r.Context(), r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
+	counts, err := a.counted(r)
 	if err != nil {
 		return err
 	}
 	write(w, http.StatusOK, arm.List[order.Count]{Value: counts})
 	return nil
+}
+
+// counted counts what the caller's scope leaves.
+func (a *API) counted(r *request) ([]order.Count, error) {
+	in, ok := auth.Within(r.who.Scope, r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
+	if !ok || in.Type != "" && !strings.EqualFold(in.Type, order.Type) {
+		return []order.Count{}, nil
+	}
+	if in.Name == "" {
+		return a.Reader.CountOrders(r.Context(), in.Subscription, in.Group)
+	}
+	o, err := a.Reader.LoadOrder(r.Context(), order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name})
+	if errors.Is(err, fulfill.ErrNotFound) {
+		return []order.Count{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := o.Project(a.Now())
+	return []order.Count{{Subscription: in.Subscription, Group: in.Group, Status: p.Status, Stage: p.Stage, State: p.State, N: 1}}, nil
 }
 
 // orderEvents gives the events of one order, newest first.
@@ -56,7 +80,16 @@ func (a *API) orderEvents(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) allEvents(w http.ResponseWriter, r *request) error {
-	return a.events(w, r, order.EventQuery{Subscription: r.URL.Query().Get("subscription"), Group: r.URL.Query().Get("group"), Cursor: r.URL.Query().Get("after")})
+	in, ok := auth.Within(r.who.Scope, r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
+	if !ok || in.Type != "" && !strings.EqualFold(in.Type, order.Type) {
+		write(w, http.StatusOK, arm.List[order.Event]{Value: []order.Event{}})
+		return nil
+	}
+	q := order.EventQuery{Subscription: in.Subscription, Group: in.Group, Cursor: r.URL.Query().Get("after")}
+	if in.Name != "" {
+		q.Order = &order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name}
+	}
+	return a.events(w, r, q)
 }
 
 func (a *API) events(w http.ResponseWriter, r *request, q order.EventQuery) error {

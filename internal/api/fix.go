@@ -38,8 +38,7 @@ func (a *API) fix(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	answer, err := a.Fix(r.Context(), r.by, r.scope, body, func(right string) error {
-		_, err := a.Auth.Authorize(r.Request, right, scopeOf(r))
-		return err
+		return allow(r, right, r.scope.String())
 	})
 	if err != nil {
 		return err

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/secret"
@@ -47,7 +50,7 @@ func (a *API) listOrders(w http.ResponseWriter, r *request) error {
 	if q.Limit, err = number(v, "top", 0, 1000); err != nil {
 		return err
 	}
-	page, err := a.Reader.ListOrders(r.Context(), q)
+	page, err := a.listed(r, q)
 	if err != nil {
 		return err
 	}
@@ -61,6 +64,22 @@ func (a *API) listOrders(w http.ResponseWriter, r *request) error {
 	}
 	write(w, http.StatusOK, list)
 	return nil
+}
+
+// listed gives what the caller's scope leaves of a page of orders.
+func (a *API) listed(r *request, q order.Query) (order.Page, error) {
+	in, ok := auth.Within(r.who.Scope, q.Subscription, q.Group)
+	if !ok || in.Type != "" && !strings.EqualFold(in.Type, order.Type) {
+		return order.Page{}, nil
+	}
+	q.Subscription, q.Group = in.Subscription, in.Group
+	if in.Name == "" {
+		return a.Reader.ListOrders(r.Context(), q)
+	}
+	q.Text = in.Name // the page holds what has the name in its own; the rest goes below
+	page, err := a.Reader.ListOrders(r.Context(), q)
+	page.Orders = slices.DeleteFunc(page.Orders, func(s order.Summary) bool { return !strings.EqualFold(s.ID.Name, in.Name) })
+	return page, err
 }
 
 func number(v url.Values, name string, def, most int) (int, error) {

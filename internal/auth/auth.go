@@ -24,6 +24,9 @@ import (
 // Prefix starts every token, so that one that leaked into a log or a repository is recognised.
 const Prefix = "cw_"
 
+// Tenant is the one directory that there is. Azure's clients must name one; any is accepted.
+const Tenant = "00000000-0000-0000-0000-000000000002"
+
 // SessionLife is how long a sign-in to the pages lasts.
 const SessionLife = 12 * time.Hour
 
@@ -83,10 +86,10 @@ func New(rows Rows, now func() time.Time) *Auth {
 // ttl 0 = it never expires. fulfill.ErrExists if the name is taken.
 func (a *Auth) Issue(ctx context.Context, name string, role Role, scope string, ttl time.Duration) (plain string, t order.Token, err error) {
 	if err := order.ValidName(name); err != nil {
-		return "", t, fmt.Errorf("token name: %w", err)
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "InvalidTokenName", Property: "name", Message: err.Error()}
 	}
 	if ttl < 0 {
-		return "", t, fmt.Errorf("token %s: a life of %s has ended before it began", name, ttl)
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "ttl", Message: fmt.Sprintf("a life of %s has ended before it began", ttl)}
 	}
 	return a.issue(ctx, name, role, scope, ttl)
 }
@@ -94,10 +97,11 @@ func (a *Auth) Issue(ctx context.Context, name string, role Role, scope string, 
 // issue is Issue for any name; sessions have names that no user can give.
 func (a *Auth) issue(ctx context.Context, name string, role Role, scope string, ttl time.Duration) (plain string, t order.Token, err error) {
 	if _, ok := grants[role]; !ok {
-		return "", t, fmt.Errorf("token %s: role %q is none of %s, %s and %s", name, role, Reader, Contributor, Owner)
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "UnknownRole", Property: "role", Message: fmt.Sprintf("role %q is not known", role), Fix: "Use one of " + roleList()}
 	}
-	if _, ok := segments(scope); !ok {
-		return "", t, fmt.Errorf("token %s: scope %q must be \"/\" or a path such as /subscriptions/ID/resourceGroups/NAME", name, scope)
+	if _, ok := Within(scope, "", ""); !ok {
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "InvalidScope", Property: "scope", Message: fmt.Sprintf("%q is no scope", scope),
+			Fix: "Use /, /subscriptions/ID, /subscriptions/ID/resourceGroups/NAME, or the id of a resource"}
 	}
 	var raw [32]byte
 	if _, err := rand.Read(raw[:]); err != nil {
@@ -232,15 +236,7 @@ func (a *Auth) SignIn(ctx context.Context, plain string) (session, who string, e
 	if err != nil {
 		return "", "", err
 	}
-	life := SessionLife
-	if !t.Expires.IsZero() {
-		life = min(life, t.Expires.Sub(a.now())) // a session does not outlive its token
-	}
-	var n [8]byte
-	if _, err := rand.Read(n[:]); err != nil {
-		return "", "", fmt.Errorf("open a session: %w", err)
-	}
-	session, _, err = a.issue(ctx, p.Name+sessionMark+hex.EncodeToString(n[:]), p.Role, p.Scope, life)
+	session, _, err = a.open(ctx, t, SessionLife)
 	return session, p.Name, err
 }
 
@@ -262,6 +258,23 @@ func (a *Auth) SignOut(ctx context.Context, session string) error {
 		return fmt.Errorf("end the session: %w", err)
 	}
 	return nil
+}
+
+// randomName tells sessions of one token apart.
+func randomName() (string, error) {
+	var n [8]byte
+	if _, err := rand.Read(n[:]); err != nil {
+		return "", fmt.Errorf("open a session: %w", err)
+	}
+	return hex.EncodeToString(n[:]), nil
+}
+
+func roleList() string {
+	var words []string
+	for _, r := range Roles {
+		words = append(words, string(r))
+	}
+	return strings.Join(words, ", ")
 }
 
 // sessionMark is between a token's name and the rest of the name of its session; order.ValidName has no '/'.

@@ -10,7 +10,14 @@ const (
 	Reader      Role = "Reader"      // sees everything but the values of secrets
 	Contributor Role = "Contributor" // and orders, renews, syncs, revokes, deletes, reads secrets; hands out no access
 	Owner       Role = "Owner"       // and hands out access
+
+	// Of the vault's data plane alone.
+	SecretsUser         Role = "Key Vault Secrets User"         // reads the values of secrets
+	CertificatesOfficer Role = "Key Vault Certificates Officer" // does anything with certificate objects, their issuers and contacts
 )
+
+// Roles are all of them, in the order in which they are shown.
+var Roles = []Role{Reader, Contributor, Owner, SecretsUser, CertificatesOfficer}
 
 // grant lists patterns of actions, '*' for any text, without case (Azure: actions and notActions).
 type grant struct{ actions, except []string }
@@ -27,6 +34,40 @@ var grants = map[Role]grant{
 	},
 	Contributor: {actions: []string{"*"}, except: access},
 	Owner:       {actions: []string{"*"}},
+	SecretsUser: {actions: []string{"Microsoft.KeyVault/vaults/secrets/getSecret/action", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"}},
+	CertificatesOfficer: {actions: []string{"Microsoft.KeyVault/vaults/read", "Microsoft.KeyVault/vaults/certificates/*", "Microsoft.KeyVault/vaults/certificatecas/*",
+		"Microsoft.KeyVault/vaults/certificatecontacts/*"}},
+}
+
+// Part is the part of what there is that a scope leaves of a question about a subscription and group; empty fields
+// are not bounded. Below the group a scope names one resource by its type and name.
+type Part struct{ Subscription, Group, Type, Name string }
+
+// Within narrows a question to a scope. False: nothing of what was asked for lies within it.
+func Within(scope, subscription, group string) (Part, bool) {
+	parts, ok := segments(scope)
+	in := Part{Subscription: subscription, Group: group}
+	if !ok {
+		return in, false
+	}
+	for i, want := range []struct { // of a scope: a word that is always the same, then a part of the id
+		word string
+		part *string
+	}{{"subscriptions", &in.Subscription}, {"resourceGroups", &in.Group}} {
+		if len(parts) < 2*i+1 {
+			return in, true
+		}
+		if len(parts) < 2*i+2 || !strings.EqualFold(parts[2*i], want.word) || *want.part != "" && !strings.EqualFold(*want.part, parts[2*i+1]) {
+			return in, false
+		}
+		*want.part = parts[2*i+1]
+	}
+	if rest := parts[min(4, len(parts)):]; len(rest) >= 4 && strings.EqualFold(rest[0], "providers") { // a scope below the resource is within it
+		in.Type, in.Name = rest[1]+"/"+rest[2], rest[3]
+	} else if len(rest) > 0 {
+		return in, false
+	}
+	return in, true
 }
 
 // Allow says whether the principal may do the action (such as

@@ -24,6 +24,14 @@ func NewID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// NewUUID makes a random UUID (version 4, RFC 9562): the form of ids that go with a request.
+func NewUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // as above
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
 // sealPlace binds a sealed key to its attempt.
 func sealPlace(attempt string) string { return "attempt/" + attempt }
 

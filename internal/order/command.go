@@ -161,12 +161,20 @@ func in(c Command, list ...Command) bool {
 type By struct {
 	Caller      string
 	Correlation string
+	Client      string // the id that the client gave its request; empty where there was none
+	Address     string // where the request came from
+	Request     string // method and path
 }
 
 func (by By) event(o *Order, now time.Time, stage StageName, name, text string, args ...any) Event {
 	o.Caller, o.Correlation = by.Caller, by.Correlation
 	e := o.event(now, stage, name, text, args...)
 	e.Caller = by.Caller
+	for k, v := range map[string]string{"clientRequestId": by.Client, "clientIpAddress": by.Address, "request": by.Request} {
+		if v != "" {
+			e = e.with(k, v)
+		}
+	}
 	return e
 }
 

@@ -1,6 +1,9 @@
 package order
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // RefusalKind says what sort of no it is; the API maps it to an HTTP status.
 type RefusalKind string
@@ -14,6 +17,7 @@ const (
 	Forbidden  RefusalKind = "forbidden" // 403
 	TooMany    RefusalKind = "too-many"  // 429
 	Unsuitable RefusalKind = "cannot"    // 422: well formed, but not with this issuer, vault, site
+	NoMethod   RefusalKind = "method"    // 405: the path is there, the method is not
 )
 
 // Refusal is a no to a command: nothing was changed. It says which property or state is the cause
@@ -24,6 +28,8 @@ type Refusal struct {
 	Property string      `json:"target,omitempty"` // which property of the wish
 	Message  string      `json:"message"`
 	Fix      string      `json:"fix,omitempty"`
+
+	After time.Duration `json:"-"` // how long to wait before trying again; 0 = nothing to wait for
 }
 
 // Error is the message with its fix.

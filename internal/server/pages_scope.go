@@ -36,19 +36,14 @@ func principal(ctx context.Context) auth.Principal {
 	return p
 }
 
-// scopeOfOrder is an order as the API's scopes name it.
-func scopeOfOrder(id order.ID) string {
-	return "/subscriptions/" + id.Subscription + "/resourceGroups/" + id.Group + "/" + id.Name
-}
-
 func maySee(ctx context.Context, id order.ID) bool {
-	return auth.Allow(principal(ctx), order.Type+"/Read", scopeOfOrder(id))
+	return auth.Allow(principal(ctx), order.Type+"/Read", id.String())
 }
 
 // mayDo refuses what the role of who is signed in does not allow on this order.
 func mayDo(ctx context.Context, action string, id order.ID) error {
 	p := principal(ctx)
-	if auth.Allow(p, action, scopeOfOrder(id)) {
+	if auth.Allow(p, action, id.String()) {
 		return nil
 	}
 	return &order.Refusal{Kind: order.Forbidden, Code: "AuthorizationFailed", Message: fmt.Sprintf("the token %s (%s) may not do %s on order %s", p.Name, p.Role, action, id.Name), Fix: "Sign in with a token of a role that may"}
@@ -63,29 +58,10 @@ type scoped struct {
 // narrow is the part of the orders that a scope leaves of a list: subscription, group, and name where the scope goes down
 // to one order. False: nothing is left of what was asked for.
 func narrow(ctx context.Context, subscription, group string) (in order.ID, ok bool) {
-	in = order.ID{Subscription: subscription, Group: group}
 	p := principal(ctx)
-	parts := strings.Split(strings.Trim(p.Scope, "/"), "/")
-	if p.Scope == "/" {
-		parts = nil
-	}
-	shape := []struct { // of a scope: a word that is always the same, or a part of the id
-		word string
-		part *string
-	}{{"subscriptions", nil}, {"", &in.Subscription}, {"resourceGroups", nil}, {"", &in.Group}, {"", &in.Name}}
-	if !auth.Allow(p, order.Type+"/Read", p.Scope) || len(parts) > len(shape) {
-		return in, false
-	}
-	for i, part := range parts {
-		switch want := shape[i]; {
-		case want.part == nil && strings.EqualFold(want.word, part):
-		case want.part == nil, *want.part != "" && !strings.EqualFold(*want.part, part):
-			return in, false
-		default:
-			*want.part = part
-		}
-	}
-	return in, true
+	part, ok := auth.Within(p.Scope, subscription, group)
+	in = order.ID{Subscription: part.Subscription, Group: part.Group, Name: part.Name}
+	return in, ok && auth.Allow(p, order.Type+"/Read", p.Scope) && (part.Type == "" || strings.EqualFold(part.Type, order.Type))
 }
 
 // ListOrders lists what the scope covers.

@@ -45,10 +45,11 @@ func TestPagesKeepToRoleAndScope(t *testing.T) {
 		{auth.Contributor, sub, true, true, http.StatusSeeOther},
 		{auth.Contributor, strings.ToUpper(group), true, true, http.StatusSeeOther},
 		{auth.Reader, "/", true, true, http.StatusForbidden},
-		{auth.Owner, group + "/alpha", true, false, http.StatusSeeOther},
+		{auth.Owner, order.Short("alpha").String(), true, false, http.StatusSeeOther},
 		{auth.Owner, sub + "/resourceGroups/other", false, false, http.StatusForbidden},
 		{auth.Owner, "/subscriptions/00000000-0000-0000-0000-00000000ffff", false, false, http.StatusForbidden},
-		{auth.Owner, "/providers/x", false, false, http.StatusForbidden},
+		{auth.Owner, group + "/providers/Microsoft.Web/sites/alpha", false, false, http.StatusForbidden},
+		{auth.SecretsUser, "/", false, false, http.StatusForbidden},
 	} {
 		token, _, err := l.Auth.Issue(t.Context(), "viewer-"+string(rune('a'+i)), tt.role, tt.scope, time.Hour)
 		if err != nil {

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"certwright/internal/auth"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+)
+
+// ServeHTTP finds the route of a request, sees that whoever asks may, bounds its body, and turns its error into an
+// answer.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
+	q := &request{Request: r, by: order.By{Correlation: or(shortly(r.Header.Get("X-Ms-Correlation-Request-Id")), fulfill.NewUUID()), Client: shortly(r.Header.Get("X-Ms-Client-Request-Id")),
+		Address: address(r), Request: r.Method + " " + r.URL.Path}}
+	w.Header().Set("X-Ms-Correlation-Request-Id", q.by.Correlation)
+	w.Header().Set("X-Ms-Request-Id", fulfill.NewUUID())
+	if q.by.Client != "" {
+		w.Header().Set("X-Ms-Client-Request-Id", q.by.Client)
+	}
+	if err := a.serve(w, q); err != nil {
+		a.fail(w, r, err)
+	}
+}
+
+// shortly is an id of a client, or nothing where it is longer than any id.
+func shortly(id string) string {
+	if len(id) > 128 {
+		return ""
+	}
+	return id
+}
+
+func (a *API) serve(w http.ResponseWriter, q *request) error {
+	f, ok := a.routes.Find(q.Method, q.URL.EscapedPath())
+	switch {
+	case !ok && len(f.Allowed) > 0:
+		w.Header().Set("Allow", strings.Join(f.Allowed, ", "))
+		return &order.Refusal{Kind: order.NoMethod, Code: "MethodNotAllowed", Message: fmt.Sprintf("%s of %s is not possible", q.Method, q.URL.Path), Fix: "It answers " + strings.Join(f.Allowed, ", ")}
+	case !ok:
+		return &order.Refusal{Kind: order.NotFound, Code: "RouteNotFound", Message: fmt.Sprintf("there is no %s %s", q.Method, q.URL.Path), Fix: "See what there is in " + a.Public + "/openapi.json"}
+	}
+	for name, value := range f.Params {
+		q.SetPathValue(name, value)
+	}
+	rt := f.Value
+	v := q.URL.Query()
+	q.scope = order.ID{Subscription: or(q.PathValue("subscription"), or(v.Get("subscription"), order.DefaultSubscription)),
+		Group: or(q.PathValue("group"), or(v.Get("group"), order.DefaultGroup)), Name: q.PathValue("name")}
+	if rt.Action != "" {
+		if err := a.admit(q, rt); err != nil {
+			return err
+		}
+	}
+	return rt.handle(w, q)
+}
+
+// admit says who asks, and refuses what they may not do.
+func (a *API) admit(q *request, rt Route) error {
+	var err error
+	who := address(q.Request)
+	if q.who, err = a.Auth.Authenticate(q.Context(), auth.Bearer(q.Request)); err != nil {
+		if wait := a.strange.Wait(who, a.Now()); strange(err) && wait > 0 {
+			return &order.Refusal{Kind: order.TooMany, Code: "TooManyRequests", Message: "too many requests came from " + who + " with tokens that are not known", Fix: "Wait, then use a token that is valid", After: wait}
+		}
+		if strange(err) && !errors.Is(err, auth.ErrNoToken) {
+			a.strange.Fail(who, a.Now())
+		}
+		return err
+	}
+	q.by.Caller = q.who.Name
+	for _, name := range []string{"name", "group", "subscription"} { // before anything is made of it: a scope, a path
+		if s := q.PathValue(name); s != "" {
+			if err := order.ValidName(s); err != nil {
+				return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: name, Message: err.Error()}
+			}
+		}
+	}
+	scope, err := a.scopeOf(q, rt)
+	if err != nil {
+		return err
+	}
+	return allow(q, rt.Action, scope)
+}
+
+// allow refuses what whoever asks may not do on a scope.
+func allow(q *request, action, scope string) error {
+	if auth.Allow(q.who, action, scope) {
+		return nil
+	}
+	return &order.Refusal{Kind: order.Forbidden, Code: "AuthorizationFailed", Message: fmt.Sprintf("the token %s (%s on %s) may not do %s on %s", q.who.Name, q.who.Role, q.who.Scope, action, scope),
+		Fix: "Ask for a token with a role that may"}
+}
+
+// scopeOf is what a route is about: the id of the resource, or what it lies in.
+func (a *API) scopeOf(q *request, rt Route) (string, error) {
+	switch rt.On {
+	case onAll:
+		return "/", nil
+	case onOwn:
+		return q.who.Scope, nil
+	}
+	at := "/subscriptions/" + q.scope.Subscription + "/resourceGroups/" + q.scope.Group
+	words := strings.SplitN(rt.Action, "/", 3)
+	if v := q.PathValue("vault"); v != "" {
+		if row, err := a.Vaults.LoadVault(q.Context(), v); err == nil {
+			at = "/subscriptions/" + row.Subscription + "/resourceGroups/" + row.Group
+		}
+		return at + "/providers/Microsoft.KeyVault/vaults/" + v, nil
+	}
+	if q.scope.Name != "" {
+		at += "/providers/" + words[0] + "/" + words[1] + "/" + q.scope.Name
+	}
+	return at, nil
+}
+
+// strange says whether an error means that nobody knows who asks.
+func strange(err error) bool {
+	return errors.Is(err, auth.ErrNoToken) || errors.Is(err, auth.ErrBadToken) || errors.Is(err, auth.ErrExpired)
+}
+
+// address is where a request came from, without its port.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
