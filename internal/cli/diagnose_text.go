@@ -155,7 +155,7 @@ func (t text) evidence(list []diagnose.EvidenceRef) {
 			first = t.label("Seen")
 		}
 		if more := len(s.subjects) - 2; more > 0 {
-			s.subjects = append(s.subjects[:2:2], count(more, "more"))
+			s.subjects = append(s.subjects[:2:2], fmt.Sprintf("%d more", more))
 		}
 		t.para(first, strings.Join(s.subjects, ", ")+": "+s.Seen)
 		if s.Expected != "" {

@@ -318,7 +318,7 @@ func (j *judge) localTargets() []*target {
 }
 
 // newest is what should be served where no order says so: what files and wire agree on, and the certificate that begins
-// last among those that they hold for the name.
+// last among those that they hold for the name. Of two that begin in the same second the file's is taken: files come first.
 func (j *judge) newest(t *target) []string {
 	best, at := "", time.Time{}
 	var out []string
@@ -330,9 +330,6 @@ func (j *judge) newest(t *target) []string {
 	}
 	for _, l := range t.looks {
 		served[serialOf(l.leaf())] = true
-		if coversName(l.leaf(), l.name) {
-			take(serialOf(l.leaf()), l.leaf().NotBefore)
-		}
 	}
 	for _, p := range t.chosen() {
 		if p.cert.leaf() == nil || !p.use.Named {
@@ -341,6 +338,11 @@ func (j *judge) newest(t *target) []string {
 		take(p.cert.leaf().Serial, p.cert.leaf().NotBefore)
 		if served[p.cert.leaf().Serial] {
 			out = append(out, p.cert.leaf().Serial)
+		}
+	}
+	for _, l := range t.looks {
+		if coversName(l.leaf(), l.name) {
+			take(serialOf(l.leaf()), l.leaf().NotBefore)
 		}
 	}
 	if best != "" && !slices.Contains(out, best) {

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"crypto/x509"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +168,31 @@ func (r *rig) checkOther(t *testing.T, x evidence.TargetFile, want, ruled string
 	rep := Judge("www", obs, road(newFiles, oldWire), noon, Options{Order: o})
 	checkReport(t, rep)
 	judged(t, rep, want, ruled)
+}
+
+// With no order to say what should be served, the file that was written after the server read is the newer one, even if both
+// certificates were issued in the same second.
+func TestFileOfTheSameSecondIsNewer(t *testing.T) {
+	p := newPKI(t)
+	w := world{p, t}
+	served := w.good()
+	leaf, err := x509.ParseCertificate(served[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig()
+	r.listener.Target, r.config.Target, r.crt.Target, r.key.Target = "", "", "", ""
+	r.listener.Masters[0].Loaded = noon.Add(-9 * time.Hour)
+	r.crt.Read, r.crt.Ours, r.key.Read, r.key.Ours = true, false, true, false
+	r.crt.Certs[0] = evidence.FileCert{Serial: "B0", KeyHash: "KB", Names: []string{host}, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
+	obs := w.around(v4, served)
+	for check, v := range map[string]any{evidence.CheckListener: r.listener, evidence.CheckConfig: r.config, evidence.CheckTest: r.test} {
+		obs = append(obs, evidence.Observation{Probe: evidence.ProbeTarget, Check: check, Subject: check, Outcome: evidence.Pass, Seen: "seen", From: "test", At: noon, Command: "look"}.With(v))
+	}
+	for _, f := range []evidence.TargetFile{r.crt, r.key} {
+		obs = append(obs, evidence.Observation{Probe: evidence.ProbeTarget, Check: evidence.CheckRead, Subject: f.Path, Outcome: evidence.Pass, Seen: "seen", From: "test", At: noon, Command: "look"}.With(f))
+	}
+	judged(t, Judge(host, obs, nil, noon, Options{Roots: p.roots, ServerName: host}), "sync-reload-not-run", "sync-wrong-path")
 }
 
 func judged(t *testing.T, rep Report, want, ruled string) {
