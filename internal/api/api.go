@@ -185,7 +185,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.After.Seconds()))))
 		}
 		body.Error = arm.ErrorInfo{Code: refusal.Code, Message: refusal.Message, Target: refusal.Property, Fix: refusal.Fix}
-	case strange(err):
+	case auth.Strange(err):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer authorization="`+a.Public+"/"+auth.Tenant+`", authorization_uri="`+a.Public+"/"+auth.Tenant+`", error="invalid_token"`)
 		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: err.Error(), Fix: "Sign in with: certwright login " + a.Public}

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
 	q := &request{Request: r, by: order.By{Correlation: or(shortly(r.Header.Get("X-Ms-Correlation-Request-Id")), fulfill.NewUUID()), Client: shortly(r.Header.Get("X-Ms-Client-Request-Id")),
-		Address: address(r), Request: r.Method + " " + r.URL.Path}}
+		Address: auth.Address(r), Request: r.Method + " " + r.URL.Path}}
 	w.Header().Set("X-Ms-Correlation-Request-Id", q.by.Correlation)
 	w.Header().Set("X-Ms-Request-Id", fulfill.NewUUID())
 	if q.by.Client != "" {
@@ -63,12 +62,12 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 // admit says who asks, and refuses what they may not do.
 func (a *API) admit(q *request, rt Route) error {
 	var err error
-	who := address(q.Request)
+	who := auth.Address(q.Request)
 	if q.who, err = a.Auth.Authenticate(q.Context(), auth.Bearer(q.Request)); err != nil {
-		if wait := a.strange.Wait(who, a.Now()); strange(err) && wait > 0 {
+		if wait := a.strange.Wait(who, a.Now()); auth.Strange(err) && wait > 0 {
 			return &order.Refusal{Kind: order.TooMany, Code: "TooManyRequests", Message: "too many requests came from " + who + " with tokens that are not known", Fix: "Wait, then use a token that is valid", After: wait}
 		}
-		if strange(err) && !errors.Is(err, auth.ErrNoToken) {
+		if auth.Strange(err) && !errors.Is(err, auth.ErrNoToken) {
 			a.strange.Fail(who, a.Now())
 		}
 		return err
@@ -117,18 +116,4 @@ func (a *API) scopeOf(q *request, rt Route) (string, error) {
 		at += "/providers/" + words[0] + "/" + words[1] + "/" + q.scope.Name
 	}
 	return at, nil
-}
-
-// strange says whether an error means that nobody knows who asks.
-func strange(err error) bool {
-	return errors.Is(err, auth.ErrNoToken) || errors.Is(err, auth.ErrBadToken) || errors.Is(err, auth.ErrExpired)
-}
-
-// address is where a request came from, without its port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

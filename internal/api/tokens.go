@@ -126,13 +126,13 @@ func (a *API) token(w http.ResponseWriter, r *request) error {
 	case client == "" || plain == "":
 		return a.noGrant(w, r, http.StatusBadRequest, "invalid_request", "client_id and client_secret must be given: the name of a token, and the token", 900144)
 	}
-	who := address(r.Request) + " " + strings.ToLower(client)
+	who := auth.Address(r.Request) + " " + strings.ToLower(client)
 	if wait := a.clients.Wait(who, a.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		return a.noGrant(w, r, http.StatusTooManyRequests, "temporarily_unavailable", "too many wrong secrets were shown for this client: wait, then try again", 50196)
 	}
 	bearer, life, err := a.Auth.Exchange(r.Context(), client, plain)
-	if strange(err) {
+	if auth.Strange(err) {
 		a.clients.Fail(who, a.Now())
 		return a.noGrant(w, r, http.StatusUnauthorized, "invalid_client", "the secret is not this client's, or has expired: the client id is the name of a token and the secret is the token; make one with: certwright token create NAME", 7000215)
 	}

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -42,4 +44,18 @@ func (a *Auth) Request(ctx context.Context, r *http.Request) (Principal, error) 
 func (a *Auth) Who(ctx context.Context, r *http.Request) (string, bool) {
 	p, err := a.Request(ctx, r)
 	return p.Name, err == nil
+}
+
+// Strange says whether an error of Authenticate means that nobody knows who asks.
+func Strange(err error) bool {
+	return errors.Is(err, ErrNoToken) || errors.Is(err, ErrBadToken) || errors.Is(err, ErrExpired)
+}
+
+// Address is where a request came from, without its port: what strangers are counted by.
+func Address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

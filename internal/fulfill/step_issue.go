@@ -316,7 +316,7 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 
 func (r *run) certificate(o *order.Order, k order.KeyType, id string, key keySigner, chain [][]byte) Certificate {
 	return Certificate{Vault: o.Spec.Vault, Name: o.SecretFor(k), ID: id, Key: key, Chain: chain, Content: o.Spec.Content, Author: order.OwnerUs,
-		Tags: map[string]string{"certificateOrder": o.ID.String()}}
+		Tags: map[string]string{"CertificateId": o.ID.String()}}
 }
 
 // storeAgain writes to the vault what was signed and not stored yet: after a failure, or of an import.

@@ -84,6 +84,28 @@ type Deleted struct {
 	Purge time.Time `json:"purge"`
 }
 
+// Write is a new version of a secret, as a client of the data plane sets it.
+type Write struct {
+	Vault, Name string
+	ID          string // 32 hexadecimal digits; empty = a random one
+	Value       Bytes
+	ContentType string
+	Tags        map[string]string
+	Disabled    bool
+	NotBefore   *time.Time
+	Expires     *time.Time
+	Author      string
+}
+
+// Patch changes what is about a version; nil leaves a field as it is. The zero time removes a date.
+type Patch struct {
+	ContentType *string
+	Tags        map[string]string // replaces all tags
+	Enabled     *bool
+	NotBefore   *time.Time
+	Expires     *time.Time
+}
+
 // Sealed is a secret version as it is stored: the value encrypted under a data key of its own, the
 // data key wrapped by the key-encryption key.
 type Sealed struct {
@@ -102,4 +124,7 @@ var (
 	ErrDenied    = errors.New("denied")
 	ErrUnsealed  = errors.New("value cannot be opened")
 	ErrVaultFull = errors.New("no space left for the secret")
+	ErrProtected = errors.New("the vault is protected from purging: what is deleted stays until its time is over")
+	ErrTooLarge  = errors.New("the value is too large")
+	ErrBackup    = errors.New("this is no backup made here of such a thing")
 )

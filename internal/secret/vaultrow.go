@@ -12,4 +12,32 @@ type VaultRow struct {
 	Group        string    `json:"group"`
 	SoftDelete   int       `json:"softDeleteRetentionInDays"` // days a deleted secret can be recovered
 	Created      time.Time `json:"created"`
+
+	PurgeProtection bool `json:"enablePurgeProtection"` // what is deleted cannot be purged before its time
+}
+
+// RecoveryLevel says how what the vault holds is protected from deletion, in Key Vault's words (DeletionRecoveryLevel).
+func (v VaultRow) RecoveryLevel() string {
+	level := "Recoverable"
+	if v.SoftDelete < 90 {
+		level = "CustomizedRecoverable"
+	}
+	if !v.PurgeProtection {
+		level += "+Purgeable"
+	}
+	return level
+}
+
+// Kinds of item.
+const (
+	ItemCertificate = "certificate" // what there is of a certificate object besides its versions: policy, pending operation
+	ItemIssuer      = "vault-issuer"
+	ItemContacts    = "vault-contacts"
+)
+
+// Item is a small document that belongs to a vault, by its kind and name.
+type Item struct {
+	Kind, Vault, Name string
+	Revision          int64 // 0 = it is new
+	Doc               []byte
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ type Config struct {
 	Webroots  map[string]Path    `yaml:"webroots" help:"Directories in which web servers serve /.well-known/, by the name that sites use." example:"shop: /var/www/shop"`
 	Roots     map[string]Path    `yaml:"roots" help:"Directories below which certificate files may be written, by the name that targets use. Nothing is written elsewhere." example:"nginx: /etc/nginx/tls"`
 	Commands  map[string]Command `yaml:"commands" help:"Reload commands, by the name that targets use. They run without a shell, in a clean environment. No other command is ever run." example:"reload-nginx: {argv: [/usr/sbin/nginx, -s, reload], user: '', dir: /, env: {}, timeout: 30s}"`
+	Vault     VaultNames         `yaml:"vault" help:"Names of the vaults, for clients of Key Vault."`
 	KEK       KEK                `yaml:"kek" help:"The key-encryption key, which opens everything secret in the database. At most one of the first three; none = a file named kek in the data directory, made at the first start. Keep a copy of it elsewhere: without it every key is lost."`
 	Authority Authority          `yaml:"authority" help:"The built-in authority."`
 	ACME      ACME               `yaml:"acme" help:"How ACME authorities are asked."`
@@ -66,6 +68,11 @@ type Command struct {
 	Dir     Path              `yaml:"dir" help:"Working directory. Empty = /."`
 	Env     map[string]string `yaml:"env" help:"Its environment, besides PATH and LANG."`
 	Timeout Duration          `yaml:"timeout" help:"It is killed after this. Empty = 30s."`
+}
+
+// VaultNames says by which host names vaults are reached.
+type VaultNames struct {
+	Suffix string `yaml:"suffix" help:"A vault is reached as https://VAULT.SUFFIX, at the port of 'listen': *.SUFFIX must lead here. Empty = vault. and the host of 'url' where that is a name, else vault.localhost."`
 }
 
 // KEK is where the key-encryption key comes from.
@@ -244,7 +251,19 @@ func (c *Config) complete(base string, env []string) error {
 	if c.URL == "" {
 		c.URL = "https://" + c.reachable()
 	}
+	if c.Vault.Suffix == "" {
+		c.Vault.Suffix = vaultSuffix(c.URL)
+	}
 	return nil
+}
+
+// vaultSuffix is what the names of vaults end with: below the server's own name, where it has one.
+func vaultSuffix(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || !domain(u.Hostname()) || net.ParseIP(u.Hostname()) != nil {
+		return "vault.localhost"
+	}
+	return "vault." + strings.ToLower(u.Hostname())
 }
 
 // absolute makes every path absolute.

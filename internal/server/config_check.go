@@ -48,6 +48,7 @@ func (l *loader) checkServer(c *Config) {
 	u, err := url.Parse(c.URL)
 	l.wrongIf(err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "",
 		"url", "is '%s': must be https://HOST or https://HOST:PORT, without a path", c.URL)
+	l.wrongIf(!domain(c.Vault.Suffix) || c.Vault.Suffix != strings.ToLower(c.Vault.Suffix), "vault.suffix", "is '%s': must be a domain name in lower case, such as vault.example.test", c.Vault.Suffix)
 	l.wrongIf((c.TLS.Certificate == "") != (c.TLS.Key == ""), "tls", "needs both 'certificate' and 'key', or neither")
 	l.wrongIf(strings.ContainsAny(c.Node, " \t\r\n/") || len(c.Node) > 128, "node", "is '%s': must be at most 128 characters without blanks and '/'", c.Node)
 	scheme, _, _ := strings.Cut(string(c.Database.DSN), ":")

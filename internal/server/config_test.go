@@ -61,6 +61,7 @@ log: {level: debug}
 		t.Fatal(err)
 	}
 	want := DefaultConfig()
+	want.Vault.Suffix = "vault.a1"
 	want.Data, want.Node, want.Listen, want.URL = Path(dir+"/state"), "a1", ":9443", "https://a1:9443"
 	want.Database.DSN = "postgres://u:pw@db/certwright"
 	want.TLS = TLS{Certificate: Path(dir + "/own.pem"), Key: "/etc/own.key"}

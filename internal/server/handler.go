@@ -22,8 +22,12 @@ func (s *Server) handler() http.Handler {
 		Diagnose: func(ctx context.Context, id order.ID) (any, error) { return s.Diagnose(ctx, id) },
 		Bundle:   s.Bundle, Fix: s.Fix,
 	})
-	pages := s.pages()
+	pages, vaults := s.pages(), s.keyvault()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if vaults.Serves(r) { // first: a vault's host name has nothing but its own paths
+			vaults.ServeHTTP(w, r)
+			return
+		}
 		if a.Serves(r) || isAPI(r) {
 			a.ServeHTTP(w, r)
 			return

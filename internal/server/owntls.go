@@ -118,6 +118,7 @@ func (t *ownTLS) names() []order.Name {
 	for _, h := range []string{"localhost", "127.0.0.1", "::1"} {
 		add(h)
 	}
+	add("*." + t.s.Config.Vault.Suffix)
 	return names
 }
 

@@ -20,7 +20,6 @@ import (
 	"certwright/internal/secret"
 	"certwright/internal/site"
 	"certwright/internal/testworld"
-	"certwright/internal/vault"
 )
 
 // tmpfs mounts a small file system, where the test may.
@@ -71,10 +70,10 @@ func TestVaultLosesTheSecret(t *testing.T) {
 	}{
 		{"deleted", func() error { _, err := l.Vault.DeleteSecret(ctx, "default", "vault"); return err }, func() error { return l.Vault.Recover(ctx, "default", "vault") }},
 		{"disabled", func() error {
-			_, err := l.Vault.Update(ctx, "default", "vault", o.First().SecretID, vault.Patch{Enabled: &off})
+			_, err := l.Vault.Update(ctx, "default", "vault", o.First().SecretID, secret.Patch{Enabled: &off})
 			return err
 		}, func() error {
-			_, err := l.Vault.Update(ctx, "default", "vault", o.First().SecretID, vault.Patch{Enabled: &on})
+			_, err := l.Vault.Update(ctx, "default", "vault", o.First().SecretID, secret.Patch{Enabled: &on})
 			return err
 		}},
 	} {

@@ -157,7 +157,7 @@ func (w *world) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (w *world) config(data string, dsn string, shops ...*shop) Config {
 	c := DefaultConfig()
 	c.Data, c.Node, c.Listen, c.Resolver = Path(data), "one", "127.0.0.1:0", w.dns
-	c.URL = "https://localhost"
+	c.URL, c.Vault.Suffix = "https://localhost", "vault.localhost"
 	c.Database.DSN = Hidden(dsn)
 	if dsn == "" {
 		c.Database.DSN = Hidden("sqlite:" + filepath.Join(data, "certwright.db"))

@@ -13,19 +13,12 @@ import (
 // PutSecret writes a version. secret.ErrConflict when the id is there already with another envelope (whether its content
 // is the same is for the vault to find out), secret.ErrDeleted while the name is soft-deleted, secret.ErrNoVault, secret.ErrVaultFull.
 func (s *Store) PutSecret(ctx context.Context, v secret.Sealed) error {
-	tags, err := json.Marshal(v.Tags)
-	if err != nil {
-		return fail("put secret "+v.Name, err)
-	}
 	vault, name, id := lower(v.Vault), lower(v.Name), lower(v.ID)
-	err = s.write(ctx, func(ctx context.Context, q *session) error {
+	err := s.write(ctx, func(ctx context.Context, q *session) error {
 		if err := q.openSecret(ctx, vault, name); err != nil {
 			return err
 		}
-		n, err := q.exec(ctx, `INSERT INTO secret_versions (vault, name, id, shown, content_type, certificate, tags, author,
-			enabled, not_before, expires, created, updated, envelope) VALUES `+values(1, 14)+` ON CONFLICT DO NOTHING`,
-			vault, name, id, v.Name, v.ContentType, v.Certificate, string(tags), v.Author, flag(v.Attributes.Enabled),
-			nullMS(v.Attributes.NotBefore), nullMS(v.Attributes.Expires), ms(v.Attributes.Created), ms(v.Attributes.Updated), v.Blob)
+		n, err := q.insertVersion(ctx, v)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -212,6 +205,9 @@ func (q *session) purge(ctx context.Context, vault, name string) error {
 		if err == nil {
 			_, err = q.exec(ctx, text, vault, name)
 		}
+	}
+	if err == nil {
+		err = q.deleteItem(ctx, secret.ItemCertificate, vault, name)
 	}
 	return err
 }

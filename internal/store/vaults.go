@@ -16,14 +16,15 @@ func (s *Store) VaultExists(ctx context.Context, vault string) (bool, error) {
 	return n > 0, fail("read vault "+vault, err)
 }
 
-// SaveVault makes a vault, or changes the days of soft delete of the one of that name and place.
+// SaveVault makes a vault, or changes the days of soft delete and the purge protection of the one of that name and place.
 // fulfill.ErrExists if the name is taken in another group: it is unique in the whole service.
 func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow) error {
 	return fail("save vault "+v.Name, s.write(ctx, func(ctx context.Context, q *session) error {
-		n, err := q.exec(ctx, `INSERT INTO vaults (name, shown, subscription, resource_group, soft_delete, created)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET soft_delete = excluded.soft_delete
+		n, err := q.exec(ctx, `INSERT INTO vaults (name, shown, subscription, resource_group, soft_delete, purge_protection, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE
+			SET soft_delete = excluded.soft_delete, purge_protection = excluded.purge_protection
 			WHERE LOWER(vaults.subscription) = LOWER(excluded.subscription) AND LOWER(vaults.resource_group) = LOWER(excluded.resource_group)`,
-			lower(v.Name), v.Name, v.Subscription, v.Group, int64(v.SoftDelete), ms(v.Created))
+			lower(v.Name), v.Name, v.Subscription, v.Group, int64(v.SoftDelete), flag(v.PurgeProtection), ms(v.Created))
 		if err == nil && n == 0 {
 			return fulfill.ErrExists
 		}
@@ -51,12 +52,12 @@ func (s *Store) ListVaults(ctx context.Context) ([]secret.VaultRow, error) {
 
 func (s *Store) vaults(ctx context.Context, tail string, args ...any) ([]secret.VaultRow, error) {
 	var out []secret.VaultRow
-	rows, err := s.reader.query(ctx, `SELECT shown, subscription, resource_group, soft_delete, created FROM vaults`+tail, args...)
+	rows, err := s.reader.query(ctx, `SELECT shown, subscription, resource_group, soft_delete, purge_protection, created FROM vaults`+tail, args...)
 	err = each(rows, err, func(r *sql.Rows) error {
 		var v secret.VaultRow
-		var created int64
-		err := r.Scan(&v.Name, &v.Subscription, &v.Group, &v.SoftDelete, &created)
-		v.Created = at(created)
+		var protected, created int64
+		err := r.Scan(&v.Name, &v.Subscription, &v.Group, &v.SoftDelete, &protected, &created)
+		v.PurgeProtection, v.Created = protected == 1, at(created)
 		out = append(out, v)
 		return err
 	})

@@ -165,7 +165,7 @@ func (b *Builtin) mark(err error, id string) error {
 // Disable marks a version as not to be used. One that is disabled already, or is not there, is no error.
 func (b *Builtin) Disable(ctx context.Context, vault, name, id string) error {
 	off := false
-	_, err := b.Update(ctx, vault, name, id, Patch{Enabled: &off})
+	_, err := b.Update(ctx, vault, name, id, secret.Patch{Enabled: &off})
 	if errors.Is(err, secret.ErrNotFound) || errors.Is(err, secret.ErrDeleted) {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (b *Builtin) Disable(ctx context.Context, vault, name, id string) error {
 // Enable undoes Disable. secret.ErrNotFound when the version is not there.
 func (b *Builtin) Enable(ctx context.Context, vault, name, id string) error {
 	on := true
-	_, err := b.Update(ctx, vault, name, id, Patch{Enabled: &on})
+	_, err := b.Update(ctx, vault, name, id, secret.Patch{Enabled: &on})
 	return err
 }
 

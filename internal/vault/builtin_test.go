@@ -213,18 +213,18 @@ func TestFaultsAreNamed(t *testing.T) {
 			return b.Put(ctx, certificate(t, order.P256, 6, "v2", ""))
 		}, order.VaultUnknownError, "sys-db-full", nil},
 		"overwritten by a client": {func(t *testing.T, b *Builtin, m *memory) error {
-			b.Set(ctx, Write{Vault: "default", Name: "www", Value: secret.Bytes("hello"), Author: "eve"})
+			b.Set(ctx, secret.Write{Vault: "default", Name: "www", Value: secret.Bytes("hello"), Author: "eve"})
 			return get(b)
 		}, order.VaultUnknownError, "vault-content-type", secret.ErrUnsealed},
 		"PEM said to be PFX": {func(t *testing.T, b *Builtin, m *memory) error {
-			b.Set(ctx, Write{Vault: "default", Name: "www", Value: secret.Bytes("-----BEGIN CERTIFICATE-----"), ContentType: secret.ContentPFX})
+			b.Set(ctx, secret.Write{Vault: "default", Name: "www", Value: secret.Bytes("-----BEGIN CERTIFICATE-----"), ContentType: secret.ContentPFX})
 			return get(b)
 		}, order.VaultUnknownError, "vault-content-type", secret.ErrUnsealed},
 		"PFX with a password": {func(t *testing.T, b *Builtin, m *memory) error {
 			key, chain := issue(t, order.P256, 9)
 			leaf, _ := x509.ParseCertificate(chain[0])
 			der, _ := pfx.Encode(key, leaf, nil, "password")
-			b.Set(ctx, Write{Vault: "default", Name: "www", Value: secret.Bytes(base64.StdEncoding.EncodeToString(der)), ContentType: secret.ContentPFX})
+			b.Set(ctx, secret.Write{Vault: "default", Name: "www", Value: secret.Bytes(base64.StdEncoding.EncodeToString(der)), ContentType: secret.ContentPFX})
 			return get(b)
 		}, order.VaultUnknownError, "vault-pfx-password", secret.ErrUnsealed},
 		"key and certificate of two versions": {func(t *testing.T, b *Builtin, m *memory) error {
@@ -232,7 +232,7 @@ func TestFaultsAreNamed(t *testing.T) {
 			key, _ := issue(t, order.P256, 10)
 			p, _ := newPair(key, chain)
 			v, _ := encodePEM(p)
-			b.Set(ctx, Write{Vault: "default", Name: "www", Value: v, ContentType: secret.ContentPEM})
+			b.Set(ctx, secret.Write{Vault: "default", Name: "www", Value: v, ContentType: secret.ContentPEM})
 			return get(b)
 		}, order.VaultUnknownError, "vault-key-mismatch", secret.ErrUnsealed},
 	} {
@@ -279,7 +279,7 @@ func TestSecretLife(t *testing.T) {
 	ctx := context.Background()
 	b, _ := testVault(t)
 	exp := testNow.Add(time.Hour)
-	i, err := b.Set(ctx, Write{Vault: "default", Name: "password", Value: secret.Bytes("s3cret"), ContentType: "text/plain", Expires: &exp, Author: "ann"})
+	i, err := b.Set(ctx, secret.Write{Vault: "default", Name: "password", Value: secret.Bytes("s3cret"), ContentType: "text/plain", Expires: &exp, Author: "ann"})
 	if err != nil || len(i.ID) != 32 {
 		t.Fatalf("%+v %v", i, err)
 	}
@@ -287,7 +287,7 @@ func TestSecretLife(t *testing.T) {
 		t.Errorf("a plain secret as certificate object: %v", err)
 	}
 	off, none := false, time.Time{}
-	i, err = b.Update(ctx, "default", "password", i.ID, Patch{Enabled: &off, Expires: &none, Tags: map[string]string{"a": "b"}})
+	i, err = b.Update(ctx, "default", "password", i.ID, secret.Patch{Enabled: &off, Expires: &none, Tags: map[string]string{"a": "b"}})
 	if err != nil || i.Attributes.Enabled || i.Attributes.Expires != nil || i.Tags["a"] != "b" || i.ContentType != "text/plain" {
 		t.Errorf("after the update: %+v %v", i, err)
 	}
@@ -320,7 +320,7 @@ func TestSecretLife(t *testing.T) {
 	if err := b.Delete(ctx, "default", "password"); err != nil {
 		t.Errorf("deleting what is not there: %v", err)
 	}
-	if _, err := b.Set(ctx, Write{Vault: "default", Name: "big", Value: make(secret.Bytes, maxValue+1)}); err == nil {
+	if _, err := b.Set(ctx, secret.Write{Vault: "default", Name: "big", Value: make(secret.Bytes, maxValue+1)}); err == nil {
 		t.Error("a value above the limit was taken")
 	}
 }
@@ -334,14 +334,14 @@ func TestCertificateObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, err := b.Certificate(ctx, "default", "www", "")
-	if err != nil || !bytes.Equal(o.Cer, c.Chain[0]) || fmt.Sprintf("%X", o.X5T) != o.Tags[TagThumbprint] || o.ID != "v1" {
-		t.Errorf("%+v %v", o.Info, err)
+	if err != nil || !bytes.Equal(o.Certificate, c.Chain[0]) || thumbprintOf(o.Certificate) != o.Tags[TagThumbprint] || o.ID != "v1" {
+		t.Errorf("%+v %v", o, err)
 	}
 	v, err := b.GetSecret(ctx, "default", "www", "v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i, err := b.Set(ctx, Write{Vault: "default", Name: "copy", Value: v.Value, ContentType: v.ContentType}); err != nil || !bytes.Equal(i.Certificate, c.Chain[0]) {
+	if i, err := b.Set(ctx, secret.Write{Vault: "default", Name: "copy", Value: v.Value, ContentType: v.ContentType}); err != nil || !bytes.Equal(i.Certificate, c.Chain[0]) {
 		t.Errorf("a PFX that a client set is no certificate object: %v", err)
 	}
 }
@@ -372,10 +372,13 @@ func TestObserveSecret(t *testing.T) {
 		"no vault":       {func(b *Builtin, m *memory) { m.vaults, m.secrets = nil, nil }, "0A", "deleted=FAIL serial=FAIL", "vault-not-found"},
 		"disabled": {func(b *Builtin, m *memory) { b.Disable(ctx, "default", "www", "v1") }, "0A",
 			"deleted=PASS enabled=FAIL object-kind=PASS pair=PASS chain=PASS serial=PASS", ""},
-		"attribute expired": {func(b *Builtin, m *memory) { at := testNow; b.Update(ctx, "default", "www", "", Patch{Expires: &at}) }, "0A",
+		"attribute expired": {func(b *Builtin, m *memory) {
+			at := testNow
+			b.Update(ctx, "default", "www", "", secret.Patch{Expires: &at})
+		}, "0A",
 			"deleted=PASS enabled=FAIL object-kind=PASS pair=PASS chain=PASS serial=PASS", ""},
 		"overwritten": {func(b *Builtin, m *memory) {
-			b.Set(ctx, Write{Vault: "default", Name: "www", Value: secret.Bytes("x")})
+			b.Set(ctx, secret.Write{Vault: "default", Name: "www", Value: secret.Bytes("x")})
 		}, "0A",
 			"deleted=PASS enabled=PASS object-kind=FAIL serial=FAIL", "vault-content-type"},
 		"key-encryption key gone": {func(b *Builtin, m *memory) { b.kr = testKeyring(t, 9) }, "0A", "deleted=PASS enabled=PASS serial=FAIL", "vault-dek-missing"},

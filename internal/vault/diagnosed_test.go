@@ -24,7 +24,7 @@ import (
 // stranger writes a version that the product did not.
 func stranger(t *testing.T, b *Builtin, value []byte, contentType string) {
 	t.Helper()
-	if _, err := b.Set(context.Background(), Write{Vault: "default", Name: "www", Value: secret.Bytes(value), ContentType: contentType, Author: "backup-job"}); err != nil {
+	if _, err := b.Set(context.Background(), secret.Write{Vault: "default", Name: "www", Value: secret.Bytes(value), ContentType: contentType, Author: "backup-job"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -83,10 +83,10 @@ func TestVaultDiagnosed(t *testing.T) {
 			b.Disable(ctx, "default", "www", "v1")
 		}},
 		"exp past": {"vault-secret-attr-expired", "tls-leaf-expired", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
-			b.Update(ctx, "default", "www", "", Patch{Expires: at(-time.Hour)})
+			b.Update(ctx, "default", "www", "", secret.Patch{Expires: at(-time.Hour)})
 		}},
 		"nbf ahead": {"vault-secret-nbf-future", "vault-secret-disabled", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
-			b.Update(ctx, "default", "www", "", Patch{NotBefore: at(time.Hour)})
+			b.Update(ctx, "default", "www", "", secret.Patch{NotBefore: at(time.Hour)})
 		}},
 		"key-encryption key gone": {"vault-dek-missing", "vault-corrupt", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) { b.kr = testKeyring(t, 9) }},
 		"sealed bytes changed": {"vault-corrupt", "vault-dek-missing", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
@@ -98,7 +98,7 @@ func TestVaultDiagnosed(t *testing.T) {
 		}},
 		"PKCS12 marked as PEM": {"vault-content-type", "vault-corrupt", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
 			pem := secret.ContentPEM
-			b.Update(ctx, "default", "www", "", Patch{ContentType: &pem})
+			b.Update(ctx, "default", "www", "", secret.Patch{ContentType: &pem})
 		}},
 		"stored as a plain secret": {"vault-wrong-object-kind", "vault-content-type", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
 			stranger(t, b, pemOfPair(t, c, c.Chain), "text/plain")

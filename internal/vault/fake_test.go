@@ -22,14 +22,15 @@ import (
 
 // memory is a store of rows for tests: settings, system keys and secrets.
 type memory struct {
-	mu       sync.Mutex
-	settings map[string][]byte
-	keys     map[string][]byte
-	vaults   []string
-	secrets  []secret.Sealed
-	deleted  map[string]secret.Deleted
-	writes   int
-	full     error
+	mu        sync.Mutex
+	settings  map[string][]byte
+	keys      map[string][]byte
+	vaults    []string
+	secrets   []secret.Sealed
+	deleted   map[string]secret.Deleted
+	writes    int
+	full      error
+	protected bool
 }
 
 func newMemory() *memory {
@@ -84,6 +85,49 @@ func (m *memory) ListSystemKeys(context.Context) ([]string, error) {
 
 func (m *memory) VaultExists(_ context.Context, vault string) (bool, error) {
 	return slices.Contains(m.vaults, vault), nil
+}
+
+func (m *memory) LoadVault(_ context.Context, vault string) (secret.VaultRow, error) {
+	if !slices.Contains(m.vaults, vault) {
+		return secret.VaultRow{}, secret.ErrNoVault
+	}
+	return secret.VaultRow{Name: vault, PurgeProtection: m.protected}, nil
+}
+
+func (m *memory) DeletedSecret(_ context.Context, vault, name string) (secret.Info, error) {
+	d, ok := m.deleted[vault+"/"+name]
+	if !ok {
+		return secret.Info{}, secret.ErrNotFound
+	}
+	return secret.Info{Vault: vault, Name: name, Deleted: &d}, nil
+}
+
+func (m *memory) RestoreSecret(ctx context.Context, versions []secret.Sealed) error {
+	if _, err := m.find(versions[0].Vault, versions[0].Name, ""); err == nil {
+		return secret.ErrConflict
+	}
+	for _, v := range versions {
+		if err := m.PutSecret(ctx, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func certified(l []secret.Info, err error) ([]secret.Info, error) {
+	return slices.DeleteFunc(l, func(i secret.Info) bool { return i.Certificate == nil }), err
+}
+
+func (m *memory) ListCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
+	return certified(m.ListSecrets(ctx, vault, after, limit))
+}
+
+func (m *memory) ListDeletedCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
+	return certified(m.ListDeleted(ctx, vault, after, limit))
+}
+
+func (m *memory) ListCertificateVersions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error) {
+	return certified(m.ListSecretVersions(ctx, vault, name, after, limit))
 }
 
 func (m *memory) PutSecret(_ context.Context, s secret.Sealed) error {

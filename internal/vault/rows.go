@@ -10,6 +10,8 @@ import (
 type Rows interface {
 	// VaultExists says whether there is a vault of that name.
 	VaultExists(ctx context.Context, vault string) (bool, error)
+	// LoadVault reads a vault. secret.ErrNoVault.
+	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
 	// PutSecret writes a new version. secret.ErrConflict when this version id is there already,
 	// secret.ErrDeleted when the name is soft-deleted, secret.ErrNoVault, secret.ErrVaultFull.
 	PutSecret(ctx context.Context, s secret.Sealed) error
@@ -31,4 +33,14 @@ type Rows interface {
 	RecoverSecret(ctx context.Context, vault, name string) error
 	// PurgeSecret removes a soft-deleted secret for good. secret.ErrNotFound.
 	PurgeSecret(ctx context.Context, vault, name string) error
+
+	// DeletedSecret reads the newest version of a soft-deleted secret. secret.ErrNotFound.
+	DeletedSecret(ctx context.Context, vault, name string) (secret.Info, error)
+	// RestoreSecret writes all versions of a secret that is not there, oldest first, or none. secret.ErrConflict when it is
+	// there, secret.ErrDeleted.
+	RestoreSecret(ctx context.Context, versions []secret.Sealed) error
+	// The lists again, of those secrets that are certificates.
+	ListCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	ListDeletedCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	ListCertificateVersions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error)
 }

@@ -3,58 +3,28 @@ package vault
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"certwright/internal/secret"
 )
-
-// Write is a new version of a secret, as a client of the data plane sets it.
-type Write struct {
-	Vault, Name string
-	ID          string // 32 hexadecimal digits; empty = a random one
-	Value       secret.Bytes
-	ContentType string
-	Tags        map[string]string
-	Disabled    bool
-	NotBefore   *time.Time
-	Expires     *time.Time
-	Author      string
-}
-
-// Patch changes what is about a version; nil leaves a field as it is. The zero time removes a date.
-type Patch struct {
-	ContentType *string
-	Tags        map[string]string // replaces all tags
-	Enabled     *bool
-	NotBefore   *time.Time
-	Expires     *time.Time
-}
-
-// CertificateObject is a stored certificate as Key Vault's certificate object: the same row as the
-// secret, without its key.
-type CertificateObject struct {
-	secret.Info
-	X5T []byte // SHA-1 of Cer
-	Cer []byte // DER of the leaf
-}
 
 // maxValue is the largest value taken, in bytes (Key Vault: 25 KiB).
 const maxValue = 25 << 10
 
 // Set writes a new version. When the content type says certificate and the value is one, the
 // version is readable as a certificate object too; else it is a secret and nothing more.
-func (b *Builtin) Set(ctx context.Context, w Write) (secret.Info, error) {
+func (b *Builtin) Set(ctx context.Context, w secret.Write) (secret.Info, error) {
 	if w.ID == "" {
 		w.ID = newID()
 	}
 	what, where := "set the secret", place(w.Vault, w.Name, w.ID)
 	if len(w.Value) > maxValue {
-		return secret.Info{}, fmt.Errorf("%s: the value has %d bytes, at most %d are taken", where, len(w.Value), maxValue)
+		return secret.Info{}, fmt.Errorf("%s: %w: it has %d bytes, at most %d are taken", where, secret.ErrTooLarge, len(w.Value), maxValue)
 	}
 	now := b.now()
 	v := secret.Version{Vault: w.Vault, Name: w.Name, ID: w.ID, Value: w.Value, ContentType: w.ContentType, Tags: maps.Clone(w.Tags), Author: w.Author,
@@ -76,19 +46,6 @@ func (b *Builtin) GetSecret(ctx context.Context, vault, name, id string) (secret
 	return v, b.problem("read the secret", place(vault, name, id), err)
 }
 
-// Certificate gives the certificate object of a secret; secret.ErrNotFound when it holds none.
-func (b *Builtin) Certificate(ctx context.Context, vault, name, id string) (CertificateObject, error) {
-	row, err := b.row(ctx, vault, name, id)
-	if err == nil && row.Certificate == nil {
-		err = fmt.Errorf("%w: the secret holds no certificate (content type %q)", secret.ErrNotFound, row.ContentType)
-	}
-	if err != nil {
-		return CertificateObject{}, b.problem("read the certificate object", place(vault, name, id), err)
-	}
-	sum := sha1.Sum(row.Certificate)
-	return CertificateObject{Info: row.Info, X5T: sum[:], Cer: row.Certificate}, nil
-}
-
 // List gives a page of the vault's secrets by name, each as its newest version. after is the last
 // name of the page before, empty at first.
 func (b *Builtin) List(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
@@ -106,7 +63,7 @@ func (b *Builtin) Versions(ctx context.Context, vault, name, after string, limit
 }
 
 // Update changes the attributes, tags or content type of a version (id empty = the newest).
-func (b *Builtin) Update(ctx context.Context, vault, name, id string, p Patch) (secret.Info, error) {
+func (b *Builtin) Update(ctx context.Context, vault, name, id string, p secret.Patch) (secret.Info, error) {
 	what, where := "update the secret", place(vault, name, id)
 	row, err := b.row(ctx, vault, name, id)
 	if err != nil {
@@ -146,12 +103,34 @@ func (b *Builtin) DeleteSecret(ctx context.Context, vault, name string) (secret.
 	if err != nil {
 		return secret.Info{}, b.problem(what, where, err)
 	}
-	d := secret.Deleted{At: b.now(), Purge: b.now().Add(b.retain)}
+	retain, err := b.retention(ctx, vault)
+	if err != nil {
+		return secret.Info{}, b.problem(what, where, err)
+	}
+	d := secret.Deleted{At: b.now(), Purge: b.now().Add(retain)}
 	if err := b.rows.DeleteSecret(ctx, vault, name, d); err != nil {
 		return secret.Info{}, b.problem(what, where, err)
 	}
 	row.Info.Deleted = &d
 	return row.Info, nil
+}
+
+// retention is how long what is deleted in a vault can be recovered.
+func (b *Builtin) retention(ctx context.Context, vault string) (time.Duration, error) {
+	row, err := b.rows.LoadVault(ctx, vault)
+	if err != nil || row.SoftDelete == 0 || strings.EqualFold(vault, secret.DefaultVault) {
+		return b.retain, err // the default vault's is the configuration's
+	}
+	return time.Duration(row.SoftDelete) * 24 * time.Hour, nil
+}
+
+// Vault reads a vault as it counts: the default one has the configuration's retention. secret.ErrNoVault.
+func (b *Builtin) Vault(ctx context.Context, vault string) (secret.VaultRow, error) {
+	row, err := b.rows.LoadVault(ctx, vault)
+	if err == nil && strings.EqualFold(vault, secret.DefaultVault) {
+		row.SoftDelete = int(b.retain / (24 * time.Hour))
+	}
+	return row, err
 }
 
 // ListDeleted gives a page of the soft-deleted secrets by name.
@@ -168,8 +147,15 @@ func (b *Builtin) Recover(ctx context.Context, vault, name string) error {
 	return b.problem("recover the secret", place(vault, name, ""), b.rows.RecoverSecret(ctx, vault, name))
 }
 
-// Purge removes a soft-deleted secret for good. secret.ErrNotFound when it is not soft-deleted.
+// Purge removes a soft-deleted secret for good. secret.ErrNotFound when it is not soft-deleted, secret.ErrProtected.
 func (b *Builtin) Purge(ctx context.Context, vault, name string) error {
+	row, err := b.rows.LoadVault(ctx, vault)
+	if err == nil && row.PurgeProtection {
+		err = secret.ErrProtected
+	}
+	if err != nil {
+		return b.problem("purge the secret", place(vault, name, ""), err)
+	}
 	return b.problem("purge the secret", place(vault, name, ""), b.rows.PurgeSecret(ctx, vault, name))
 }
 

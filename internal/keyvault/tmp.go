@@ -1,0 +1,3 @@
+package keyvault
+
+func (h *Handler) certificateRoutes() []Route { return nil }

@@ -1,0 +1,15 @@
+package server
+
+import (
+	"strings"
+
+	"certwright/internal/auth"
+	"certwright/internal/keyvault"
+)
+
+// keyvault is the data plane of the vaults.
+func (s *Server) keyvault() *keyvault.Handler {
+	return keyvault.New(keyvault.Options{Vault: s.Vault, Items: s.Store, Orders: s.Mover, Reader: s.Store, Issuers: s.Issuers, Auth: s.Auth,
+		Suffix: s.Config.Vault.Suffix, Login: func() string { return strings.TrimRight(s.Config.URL, "/") + "/" + auth.Tenant },
+		Now: s.Now, Logger: s.Logger, MaxBody: int64(s.Config.Limits.Body)})
+}
