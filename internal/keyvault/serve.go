@@ -57,16 +57,16 @@ func (h *Handler) hostVault(host string) (string, bool) {
 
 // ServeHTTP finds the vault and the operation, asks who calls, and only then looks at anything else.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	correlation := r.Header.Get("X-Ms-Correlation-Request-Id")
-	if correlation == "" {
-		correlation = fulfill.NewID()
+	q := &request{Request: r, by: order.By{Correlation: short(r.Header.Get("X-Ms-Correlation-Request-Id")), Client: short(r.Header.Get("X-Ms-Client-Request-Id")),
+		Address: auth.Address(r), Request: r.Method + " " + r.URL.Path}}
+	if q.by.Correlation == "" {
+		q.by.Correlation = fulfill.NewUUID()
 	}
-	w.Header().Set("X-Ms-Request-Id", correlation)
-	if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" {
-		w.Header().Set("X-Ms-Client-Request-Id", id)
+	w.Header().Set("X-Ms-Request-Id", q.by.Correlation)
+	if q.by.Client != "" {
+		w.Header().Set("X-Ms-Client-Request-Id", q.by.Client)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	q := &request{Request: r, by: order.By{Correlation: correlation}}
 	vault, path, port := "", r.URL.EscapedPath(), ""
 	if v, ok := h.hostVault(r.Host); ok {
 		vault, q.base = v, "https://"+strings.ToLower(r.Host)
@@ -84,6 +84,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h.serve(w, q, vault, route); err != nil {
 		h.fail(w, q, err)
 	}
+}
+
+// short is an id that a client chose, empty if it is longer than any client makes it.
+func short(id string) string {
+	if len(id) > 100 {
+		return ""
+	}
+	return id
 }
 
 func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *Route) error {

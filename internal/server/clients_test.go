@@ -121,4 +121,3 @@ func TestGoClientOfSecrets(t *testing.T) {
 		t.Errorf("the client did: %s", steps)
 	}
 }
-
