@@ -16,6 +16,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+
 	"certwright/internal/arm"
 )
 
@@ -29,9 +32,8 @@ type Config struct {
 
 // Client talks to one server. It is safe for use by many goroutines.
 type Client struct {
-	base  *url.URL
-	token string
-	http  *http.Client
+	base     *url.URL
+	pipeline runtime.Pipeline
 }
 
 // New checks the configuration and makes a client; nothing is sent.
@@ -48,7 +50,8 @@ func New(c Config) (*Client, error) {
 		}
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	return &Client{base: u, token: c.Token, http: &http.Client{Transport: &http.Transport{TLSClientConfig: t, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, ResponseHeaderTimeout: 2 * time.Minute}}}, nil
+	transport := &http.Transport{TLSClientConfig: t, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, ResponseHeaderTimeout: 2 * time.Minute}
+	return &Client{base: u, pipeline: newPipeline(c.Token, &http.Client{Transport: transport})}, nil
 }
 
 // URL is the server's base URL.
@@ -78,62 +81,80 @@ func NotFound(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
+// Answer is what the server sent back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
 // Call sends a request with a JSON body (nil = none) and decodes the answer into out: a pointer, a
 // *[]byte for the raw body, or nil.
 func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body, out any, header ...string) error {
-	var payload io.Reader
+	var payload []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if payload, err = json.Marshal(body); err != nil {
 			return fmt.Errorf("encode the request: %w", err)
 		}
-		payload = bytes.NewReader(b)
 	}
-	u := c.base.String() + path
-	if len(query) > 0 {
-		u += "?" + query.Encode()
-	}
-	if strings.HasPrefix(path, "https://") {
-		u = path
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u, payload)
+	a, err := c.Send(ctx, method, path, query, payload, header...)
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("Accept", "application/json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	if resp.StatusCode >= 400 {
-		return readError(resp, data)
 	}
 	switch o := out.(type) {
 	case nil:
 		return nil
 	case *[]byte:
-		*o = data
+		*o = a.Body
 		return nil
 	}
-	if len(data) == 0 {
+	if len(a.Body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(data, out); err != nil {
+	if err := json.Unmarshal(a.Body, out); err != nil {
 		return fmt.Errorf("the answer of %s cannot be read: %w", c.base, err)
 	}
 	return nil
+}
+
+// Send sends a request with a JSON body as it is (nil = none) to a path of the server, or to a whole address that it gave
+// as nextLink or Location. An answer of 400 or more is an *Error.
+func (c *Client) Send(ctx context.Context, method, path string, query url.Values, body []byte, header ...string) (Answer, error) {
+	u := path
+	if !strings.HasPrefix(path, "https://") {
+		u = c.base.String() + path
+	}
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	req, err := runtime.NewRequest(ctx, method, u)
+	if err != nil {
+		return Answer{}, err
+	}
+	runtime.SkipBodyDownload(req)
+	req.Raw().Header.Set("Accept", "application/json")
+	if body != nil {
+		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json"); err != nil {
+			return Answer{}, err
+		}
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Raw().Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.pipeline.Do(req)
+	if err != nil {
+		return Answer{}, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return Answer{}, c.unreachable(err)
+	}
+	if resp.StatusCode >= 400 {
+		return Answer{}, readError(resp, data)
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: data}, nil
 }
 
 // unreachable says in words why the server did not answer.

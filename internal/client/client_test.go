@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"certwright/internal/api"
 	"certwright/internal/client"
 )
 
@@ -88,5 +90,39 @@ func TestPagesAreFollowedWhereWeReachTheServer(t *testing.T) {
 	}
 	if strings.Join(tokens, " ") != "Bearer t Bearer t" {
 		t.Errorf("%q", tokens)
+	}
+}
+
+// A server that asks for patience is asked again, with the same body and token; one that asks for an hour is not waited for.
+func TestPatienceIsKept(t *testing.T) {
+	t.Parallel()
+	var bodies []string
+	url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, r.Method+" "+string(b)+" "+r.Header.Get("Authorization"))
+		switch {
+		case r.URL.Path == "/v1/orders/later":
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(`{"error":{"code":"TooManyRequests","message":"too many requests"}}`))
+		case len(bodies) < 3:
+			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Retry-After-Ms", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			_, _ = w.Write([]byte(`{"name":"soon"}`))
+		}
+	})
+	cl, err := client.New(client.Config{URL: url, CA: ca, Token: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := cl.Command(context.Background(), "soon", "renew", api.CommandBody{})
+	if err != nil || o.Name != "soon" || len(bodies) != 3 || bodies[0] != bodies[2] || bodies[0] != "POST {} Bearer t" {
+		t.Errorf("%v %v %q", o.Name, err, bodies)
+	}
+	bodies = nil
+	if _, err := cl.Order(context.Background(), "later"); err == nil || !strings.Contains(err.Error(), "too many requests") || len(bodies) != 1 {
+		t.Errorf("%v, asked %d times", err, len(bodies))
 	}
 }
