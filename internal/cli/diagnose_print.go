@@ -92,7 +92,7 @@ func (t text) headline(r diagnose.Report, lines []diagnose.ServedLine) {
 		t.para(word+"  ", p.bold(r.Target)+e.wellWords(r, lines))
 		return
 	}
-	f := r.Findings[0]
+	f := headFinding(r)
 	word := map[string]string{diagnose.Critical: "BROKEN", diagnose.Warning: "AT RISK", diagnose.Info: "HEALTHY"}[f.Severity]
 	maybe := ""
 	if f.Certainty == diagnose.Possible {
@@ -102,6 +102,16 @@ func (t text) headline(r diagnose.Report, lines []diagnose.ServedLine) {
 	if f.Severity != diagnose.Info {
 		e.printf("%s%s to act, %s\n", strings.Repeat(" ", len(word)+2), who(f), byWhen(f, r, lines, e.Now()))
 	}
+}
+
+// headFinding is what the headline is about: the first finding, but never one that harms nobody while another does.
+func headFinding(r diagnose.Report) diagnose.Finding {
+	for _, f := range r.Findings {
+		if f.Severity != diagnose.Info {
+			return f
+		}
+	}
+	return r.Findings[0]
 }
 
 // byWhen is how urgent the first finding is. Clients are refused only where the wire says so: a cause on the way to the

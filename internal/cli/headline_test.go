@@ -46,6 +46,20 @@ func TestByWhen(t *testing.T) {
 	}
 }
 
+// TestHeadFinding: what harms nobody is never the headline while something else harms.
+func TestHeadFinding(t *testing.T) {
+	t.Parallel()
+	info, warning := diagnose.Finding{ID: "a", Severity: diagnose.Info}, diagnose.Finding{ID: "b", Severity: diagnose.Warning}
+	for _, tt := range []struct {
+		findings []diagnose.Finding
+		want     string
+	}{{[]diagnose.Finding{info, warning}, "b"}, {[]diagnose.Finding{warning, info}, "b"}, {[]diagnose.Finding{info}, "a"}} {
+		if got := headFinding(diagnose.Report{Findings: tt.findings}); got.ID != tt.want {
+			t.Errorf("%v: %s", tt.findings, got.ID)
+		}
+	}
+}
+
 // TestBundleName: a file's extension says of which kind it is; a folder has none.
 func TestBundleName(t *testing.T) {
 	t.Parallel()

@@ -68,10 +68,17 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 		p := &o.Projection
 		stands[p.State]++
 		status := string(p.Status)
+		if o.Kind == order.Watched && p.Status == order.Pendingissuance {
+			status = "Not seen yet" // nothing is to be issued: nothing was seen
+		}
 		if o.Kind != order.Ordered {
 			status += " (" + string(o.Kind) + ")"
 		}
-		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), string(p.Stage) + " " + string(p.State), dash(p.Owner), dash(e.wrong(p))})
+		stage := string(p.Stage) + " " + string(p.State)
+		if p.State == order.Done {
+			stage = "all done"
+		}
+		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), stage, dash(p.Owner), dash(e.wrong(p))})
 	}
 	e.table([]string{"  NAME", "STATUS", "EXPIRES", "STAGE", "MUST ACT", "WHAT"}, rows, func(row, column int, s string) string {
 		if column == 0 || column == 3 {

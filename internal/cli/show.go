@@ -29,10 +29,18 @@ func (e *Env) printOrder(o *client.Order) {
 	e.printf("%s", wrap("  ", strings.Join(settings(o), ", ")))
 	if p.ExpirationTime != nil {
 		valid := "valid until " + stamp(*p.ExpirationTime) + " (" + e.ago(p.ExpirationTime) + ")"
-		if p.NextAutoRenewal != nil {
+		switch {
+		case p.NextAutoRenewal != nil:
 			valid += ", to be renewed " + e.due(p.NextAutoRenewal)
+		case p.OrderKind == order.Imported:
+			valid += ", which nobody renews here"
 		}
 		e.printf("  %s\n", valid)
+	}
+	for _, v := range p.Versions {
+		if v.RevokeAt != nil && v.State != order.VersionRevoked {
+			e.printf("%s", wrap("  ", fmt.Sprintf("version %d (serial %s) is to be revoked %s, once no target holds it", v.Number, v.Serial, e.due(v.RevokeAt))))
+		}
 	}
 	if p.OutOfSync {
 		e.printf("  %s %s\n", c.as("1;33", "Key Vault out of sync:"), p.VaultStatus)
@@ -84,7 +92,10 @@ func settings(o *client.Order) []string {
 	if len(p.Sites) > 0 {
 		s = append(s, "site "+strings.Join(p.Sites, " and "))
 	}
-	if p.SecretName != "" {
+	switch {
+	case p.VaultStatus == order.VaultExternalKey:
+		s = append(s, "without its key: looked at, never stored or deployed")
+	case p.SecretName != "":
 		s = append(s, "secret "+p.SecretName+" in vault "+p.Vault)
 	}
 	if p.OrderKind == order.Ordered && !p.AutoRenew {

@@ -13,7 +13,7 @@ const pageWidth = 100
 // style colours a cell that is padded already; nil leaves all as it is.
 type style func(row, column int, s string) string
 
-// table prints rows under headings in columns. Where a row would be wider than the page, its last column is cut:
+// table prints rows under headings in columns. Where a row would be wider than the page or the terminal, its last column is cut:
 // -o json has all of it.
 func (e *Env) table(head []string, rows [][]string, paint style) {
 	widths := make([]int, len(head))
@@ -28,7 +28,7 @@ func (e *Env) table(head []string, rows [][]string, paint style) {
 	for _, w := range widths[:last] {
 		before += w + 2
 	}
-	room := max(pageWidth-before, 30)
+	room := max(e.pageWidth()-before, 30)
 	line := func(n int, cells []string) {
 		var b strings.Builder
 		for i, c := range cells {

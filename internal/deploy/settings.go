@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,10 +84,10 @@ func (d *Deployer) resolve(t site.Target) (*work, error) {
 	w := &work{real: map[string][2]string{}, target: t.Name, reload: f.Reload, uid: -1, gid: -1, owner: f.Owner, group: f.Group}
 	dir, ok := d.roots[f.Root]
 	if !ok {
-		return nil, refusal("files.root", "name a file root of the server's configuration", "file root %q is not configured", f.Root)
+		return nil, refusal("files.root", "name a file root of the server's configuration: "+those(d.roots), "file root %q is not configured", f.Root)
 	}
 	if _, ok := d.commands[f.Reload]; f.Reload != "" && !ok {
-		return nil, refusal("files.reload", "name a command of the server's configuration", "reload command %q is not configured", f.Reload)
+		return nil, refusal("files.reload", "name a command of the server's configuration: "+those(d.commands), "reload command %q is not configured", f.Reload)
 	}
 	w.dir = dir
 	if err := w.setNames(f); err != nil {
@@ -202,3 +204,11 @@ func (w *work) paths() []string {
 
 // describe names the target in problems.
 func (w *work) describe() string { return "target " + w.target + ": " + strings.Join(w.paths(), ", ") }
+
+// those are the names that a configuration has, for whoever gave another.
+func those[T any](configured map[string]T) string {
+	if len(configured) == 0 {
+		return "it has none yet"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(configured)), ", ")
+}

@@ -157,11 +157,18 @@ func (j *judge) peerSigns(s *scope, a evidence.Authority) {
 			bad = append(bad, refOf(from[i]))
 		}
 	}
+	s.vars["others"] = ""
 	if len(well)+len(bad) == 0 {
 		s.unknown(cOthers, "no other host was there to compare with")
 		s.set(cBlocked, false)
 		s.unknown(cNobody, "no other host was there to compare with")
+		if a.ErrorClass == "refused" { // a refusal is an answer: something was reached
+			s.set(cNobody, false)
+		}
 		return
+	}
+	if len(well) > 0 {
+		s.vars["others"] = " Other hosts answer from here."
 	}
 	s.set(cOthers, len(well) > 0, well...)
 	s.set(cBlocked, len(well) > 0 && a.ErrorClass == "timeout", well...)

@@ -67,6 +67,7 @@ var reachCases = []struct {
 	obs                []evidence.Observation
 }{
 	{"nothing listens", "ca-unreachable", "ca-egress-blocked", "ca-unreachable", []evidence.Observation{directory(evidence.Authority{ErrorClass: "refused", Error: "connection refused"}), peer("endpoint a", "192.0.2.1:443", "")}},
+	{"nothing listens, and nothing to compare with", "ca-unreachable", "ca-egress-blocked", "ca-unreachable", []evidence.Observation{directory(evidence.Authority{ErrorClass: "refused", Error: "connection refused"})}},
 	{"dropped, others answer", "ca-egress-blocked", "ca-unreachable", "ca-unreachable", []evidence.Observation{directory(evidence.Authority{ErrorClass: "timeout", Error: "i/o timeout"}), peer("endpoint a", "192.0.2.1:443", "")}},
 	{"dropped, another host refuses", "ca-egress-blocked", "sys-egress-down", "", []evidence.Observation{directory(evidence.Authority{ErrorClass: "timeout", Error: "i/o timeout"}), peer("endpoint a", "192.0.2.1:443", "refused")}},
 	{"no such host", "ca-host-unresolvable", "ca-unreachable", "ca-host-unresolvable", []evidence.Observation{directory(evidence.Authority{ErrorClass: "unresolvable", NXDomain: true, Error: "no such host"}), peer("endpoint a", "192.0.2.1:443", "")}},

@@ -11,18 +11,20 @@ import (
 
 // Signs of an order's renewal (perOrder).
 const (
-	nWaits     sign = "the-time-of-renewal-has-not-come"
-	nAdvanced  sign = "the-authority-asks-for-an-earlier-renewal"
-	nUnread    sign = "the-renewal-information-cannot-be-read"
-	nExternal  sign = "the-key-lies-elsewhere"
-	nEndsSoon  sign = "the-certificate-ends-soon"
-	nAdded     sign = "a-name-was-added-since-the-last-version"
-	nAddedOnly sign = "only-the-added-name-is-not-verified"
-	nSigned    sign = "a-version-is-signed-and-not-in-the-vault"
-	nStoreFail sign = "the-vault-did-not-take-it"
-	nLoop      sign = "versions-follow-one-another-much-faster-than-they-have-to"
-	nSubOff    sign = "the-subscription-is-not-enabled"
-	nHook      sign = "a-hook-after-the-push-failed"
+	nWaits       sign = "the-time-of-renewal-has-not-come"
+	nAdvanced    sign = "the-authority-asks-for-an-earlier-renewal"
+	nUnread      sign = "the-renewal-information-cannot-be-read"
+	nDirectory   sign = "the-authority's-directory-can-be-read"
+	nNoDirectory sign = "the-authority's-directory-cannot-be-read"
+	nExternal    sign = "the-key-lies-elsewhere"
+	nEndsSoon    sign = "the-certificate-ends-soon"
+	nAdded       sign = "a-name-was-added-since-the-last-version"
+	nAddedOnly   sign = "only-the-added-name-is-not-verified"
+	nSigned      sign = "a-version-is-signed-and-not-in-the-vault"
+	nStoreFail   sign = "the-vault-did-not-take-it"
+	nLoop        sign = "versions-follow-one-another-much-faster-than-they-have-to"
+	nSubOff      sign = "the-subscription-is-not-enabled"
+	nHook        sign = "a-hook-after-the-push-failed"
 )
 
 // renewSigns are where the next version of the order stands. Everything here is in the order itself; the
@@ -100,6 +102,8 @@ func (j *judge) windowSigns(s *scope, o *order.Order, v *order.Version) {
 		if !strings.EqualFold(info.Serial, v.Serial) {
 			continue
 		}
+		s.set(nDirectory, j.directorySeen(o, evidence.Pass))
+		s.set(nNoDirectory, j.directorySeen(o, evidence.Fail))
 		s.set(nUnread, info.Offered && info.Error != "" && from[i].Outcome == evidence.Fail, refOf(from[i]))
 		s.vars["arierror"] = info.Error
 		if info.Start != nil {
@@ -170,4 +174,15 @@ func (j *judge) loopSigns(s *scope, o *order.Order, ref func(string, string) Evi
 	}
 	s.vars["renewals"] = itoa(n)
 	s.set(nLoop, n >= 4, ref("renewals within seven days", itoa(n)))
+}
+
+// directorySeen says whether a look at the directory of the order's issuer ended so.
+func (j *judge) directorySeen(o *order.Order, out evidence.Outcome) bool {
+	seen, from := payloads[evidence.Authority](checked(j.obs, evidence.CheckDirectory), evidence.ProbeCA)
+	for i, a := range seen {
+		if strings.EqualFold(a.Issuer, o.Spec.Issuer) && from[i].Outcome == out {
+			return true
+		}
+	}
+	return false
 }

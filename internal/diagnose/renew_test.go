@@ -59,6 +59,8 @@ func TestRenewals(t *testing.T) {
 		{title: "early window, recorded", want: "renew-ari-advanced", order: with(lives(10, 80), window(-2, -1))},
 		{title: "early window, seen now", want: "renew-ari-advanced", order: with(lives(10, 80)), obs: info(evidence.RenewalInfo{Start: &start, End: &end}, evidence.Pass)},
 		{title: "information cannot be read", want: "renew-ari-unreadable", order: with(lives(10, 80)), obs: info(evidence.RenewalInfo{Error: "HTTP 500"}, evidence.Fail)},
+		{title: "information cannot be read, nor can the directory", want: "ca-unreachable", order: with(lives(10, 80)), path: waits(2, order.Problem{Class: order.Retry, What: "new order", Detail: "connection refused", ID: "ca-unreachable"}),
+			obs: append(info(evidence.RenewalInfo{Error: "connection refused"}, evidence.Fail), directory(evidence.Authority{ErrorClass: "refused", Error: "connection refused"}))},
 		{title: "key elsewhere", want: "renew-external-csr", order: with(lives(85, 5), func(o *order.Order) { o.Kind, o.Spec.ExternalKey = order.Imported, true })},
 		{title: "key elsewhere, long to go", order: with(lives(10, 80), func(o *order.Order) { o.Kind, o.Spec.ExternalKey = order.Imported, true })},
 		{title: "a name was added", want: "renew-san-added", order: with(lives(10, 80), func(o *order.Order) {

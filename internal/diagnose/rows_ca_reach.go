@@ -47,7 +47,7 @@ var rowsCAReach = []Row{
 		ID: "ca-unreachable", Per: perIssuer, Node: nodeCA, Severity: Critical, Impact: blocksNow, Spare: cServesWell,
 		Must: []sign{cDirFails, cNoAnswer}, MustNot: []sign{cUnresolved, cBlocked, cNobody},
 		Title: "The authority {authority} does not take connections",
-		Cause: "Connecting to {addresses} fails: {error}. Other hosts answer from here.",
+		Cause: "Connecting to {addresses} fails: {error}.{others}",
 		Fix:   Fix{Text: "See whether the authority is up (its status page; for one of your own, the service). Certwright goes on trying.", Command: "curl -sS -m 10 '{directory}'", Action: ActionRetry},
 		Twins: []Twin{
 			{ID: "ca-egress-blocked", WhenNot: []sign{cTimeout}, Because: "an answer came: the connection is refused or cut, not dropped on the way"},

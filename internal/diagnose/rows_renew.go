@@ -35,13 +35,13 @@ var rowsRenew = []Row{
 	},
 	{
 		ID: "renew-ari-unreadable", Per: perOrder, Node: nodeCA, Severity: Info, Impact: hygiene,
-		Must:  []sign{nUnread},
+		Must: []sign{nUnread}, MustNot: []sign{nNoDirectory},
 		Title: "The authority's renewal information cannot be read",
 		Cause: "It is offered and fails: {arierror}. The order's own time of renewal counts meanwhile: {renewAt}.",
 		Fix:   Fix{Text: "Nothing: it is asked for again by and by."},
 		Twins: []Twin{
 			{ID: "renew-ari-advanced", Because: "no window could be read"},
-			{ID: "ca-unreachable", When: []sign{nUnread}, Because: "the directory was read a moment before"},
+			{ID: "ca-unreachable", When: []sign{nDirectory}, Because: "the authority's directory can be read"},
 		},
 	},
 	{

@@ -100,7 +100,7 @@ func (m *Mover) Delete(ctx context.Context, by order.By, id order.ID, force bool
 			return nil, err
 		}
 		if bound := o.Bound(); len(bound) > 0 && !force {
-			return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderBound", Message: fmt.Sprintf("order %s is bound: %s hold its certificate", id.Name, strings.Join(bound, ", ")),
+			return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderBound", Message: fmt.Sprintf("order %s is bound: its certificate is at %s", id.Name, strings.Join(bound, ", ")),
 				Fix: "Take the order's sites away first, or delete with --force: it will be revoked while it is served"}
 		}
 		return []order.Result{order.Commanded{By: by, Command: order.CmdDelete, Reason: 5}}, nil

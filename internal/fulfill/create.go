@@ -232,7 +232,7 @@ func (m *Mover) checkTarget(spec *order.Spec, t site.Target) error {
 func (m *Mover) checkIssuer(ctx context.Context, spec *order.Spec) error {
 	_, traits, err := m.Authorities.Authority(ctx, spec.Issuer)
 	if errors.Is(err, ErrNotFound) {
-		return &order.Refusal{Kind: order.Unsuitable, Code: "IssuerNotFound", Property: "issuer", Message: fmt.Sprintf("there is no issuer %s", spec.Issuer), Fix: "Add it with: certwright issuer add " + spec.Issuer + " --directory URL"}
+		return &order.Refusal{Kind: order.Unsuitable, Code: "IssuerNotFound", Property: "issuer", Message: fmt.Sprintf("there is no issuer %s", spec.Issuer), Fix: "See those that are there with: certwright issuer list; add it with: certwright issuer add " + spec.Issuer + " --directory URL"}
 	}
 	if err != nil {
 		return fmt.Errorf("use issuer %s: %w", spec.Issuer, err)

@@ -71,7 +71,7 @@ func (m *Mover) onHold(o *order.Order, issuer string, traits Traits, begin bool)
 	}
 	q := *p
 	q.Class, q.Owner, q.At, q.Sub = order.Waiting, order.OwnerIssuer, m.Now(), nil
-	q.Detail = fmt.Sprintf("issuer %s is asked for no order before %s: %s", issuer, p.Until.UTC().Format(time.RFC3339), p.Detail)
+	q.Detail = fmt.Sprintf("issuer %s is asked for no order before %s: %s", issuer, p.Until.UTC().Format("2006-01-02 15:04:05 UTC"), p.Detail)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(o.ID.Key())) // it never fails
 	q.Until = p.Until.Add(time.Duration(float64(p.Until.Sub(p.At)) / holdSpread * float64(h.Sum32()) / (1 << 32)))

@@ -68,6 +68,9 @@ func ParseName(word string) (order.Name, error) {
 	case strings.Contains(rest, ".."), strings.HasPrefix(rest, "."):
 		return bad("it has an empty label", "Remove the extra dot")
 	}
+	if label := hyphened(rest); label != "" {
+		return bad("the label "+label+" begins or ends with a hyphen", "Use a name whose labels begin and end with a letter or digit")
+	}
 	ascii, err := idna.Lookup.ToASCII(strings.ToLower(rest))
 	if err != nil {
 		return bad(idnaWords(err), "Give the name as it is registered; an internationalised one in Unicode or as xn-- form")
@@ -107,6 +110,16 @@ func tooLong(ascii string, wild bool) string {
 	for _, label := range strings.Split(ascii, ".") {
 		if len(label) > 63 {
 			return fmt.Sprintf("the label %.20s… is %d characters long, 63 are allowed", label, len(label))
+		}
+	}
+	return ""
+}
+
+// hyphened is the first label that begins or ends with a hyphen; empty = none.
+func hyphened(name string) string {
+	for _, label := range strings.Split(name, ".") {
+		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") && !strings.HasPrefix(strings.ToLower(label), "xn--") {
+			return label
 		}
 	}
 	return ""

@@ -134,7 +134,7 @@ func (Ticked) apply(o *Order, now time.Time) []Event {
 	}
 	if v := o.First(); v != nil && !o.Expired && !now.Before(v.NotAfter) {
 		o.Expired = true
-		e := o.event(now, StageServe, "expired", "Expired: %s ended at %s.", v.Label(), v.NotAfter.UTC().Format(time.RFC3339))
+		e := o.event(now, StageServe, "expired", "Expired: %s ended at %s.", v.Label(), moment(v.NotAfter))
 		e.Level, e.Status = Critical, Failed
 		events = append(events, e)
 	}

@@ -83,7 +83,15 @@ func (o *Order) needFailed(n *Need, p *Problem, now time.Time) []Event {
 	if p.Class == Waiting {
 		return []Event{o.waitEvent(now, p)}
 	}
-	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued: %s", p.Error()).failed(p, Error).with("keyType", string(n.KeyType))}
+	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued%s: %s", o.as(n.KeyType), p.Error()).failed(p, Error).with("keyType", string(n.KeyType))}
+}
+
+// as says of which key type something is told, where the order has several.
+func (o *Order) as(k KeyType) string {
+	if len(o.Spec.KeyTypes) < 2 {
+		return ""
+	}
+	return " as " + string(k)
 }
 
 func (o *Order) waitEvent(now time.Time, p *Problem) Event {
@@ -266,7 +274,7 @@ func (r SignedBy) apply(o *Order, now time.Time) []Event {
 	a.Progress = Progress{Since: now}
 	a.forget()
 	o.Versions = append(o.Versions, v)
-	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
+	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, moment(v.NotAfter)).
 		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID, "keyType", string(v.KeyType), "reason", string(v.Reason))}
 }
 
@@ -428,7 +436,7 @@ func (r WindowSeen) apply(o *Order, now time.Time) []Event {
 		return nil
 	}
 	return []Event{o.event(now, StageIssue, "renewal-window", "The issuer suggests to renew version %d between %s and %s.", v.Number,
-		r.Window.Start.UTC().Format(time.RFC3339), r.Window.End.UTC().Format(time.RFC3339)).with("explanation", r.Window.Explanation)}
+		moment(r.Window.Start), moment(r.Window.End)).with("explanation", r.Window.Explanation)}
 }
 
 // RevokedResult records that a version was withdrawn, or could not be (Problem).

@@ -42,7 +42,7 @@ func (r Brought) apply(o *Order, now time.Time) []Event {
 	if a.Sealed != nil {
 		o.Attempts = append(o.Attempts, a)
 	}
-	return []Event{o.event(now, StageIssue, "brought", "Brought: %s issued by %s, valid until %s.", v.Label(), v.IssuedBy, v.NotAfter.UTC().Format(time.RFC3339)).
+	return []Event{o.event(now, StageIssue, "brought", "Brought: %s issued by %s, valid until %s.", v.Label(), v.IssuedBy, moment(v.NotAfter)).
 		with("serial", v.Serial, "thumbprint", v.Thumbprint)}
 }
 

@@ -100,7 +100,7 @@ func (o *Order) allowedLive(c Command, now time.Time) error {
 		}
 		for i := range o.Attempts {
 			if a := &o.Attempts[i]; a.Open() && (c == CmdRenew || a.Reason == Rekey) {
-				return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", a.Started.UTC().Format(time.RFC3339)), "See 'order show' for what it waits for, or use verify")
+				return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", moment(a.Started)), "See 'order show' for what it waits for, or use verify")
 			}
 		}
 	case CmdExport, CmdRecover, CmdEnable:

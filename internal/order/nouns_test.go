@@ -126,7 +126,7 @@ func TestIdentifierThatFailsIsNamedAndRecovers(t *testing.T) {
 	proofs[1].Problem = w.problem(GiveUp, "verify shop.example.test")
 	proofs[1].Problem.Owner, proofs[1].Problem.Sub = OwnerOwner, []Sub{{Type: "dns", Detail: "NXDOMAIN", Identifier: "shop.example.test"}}
 	w.give(Proved{a.ID, append(proofs, Proof{Name: Name{DNS, "no.such.test"}})}, AttemptFailed{a.ID, proofs[1].Problem})
-	equal(t, "first", w.row(StageVerify, "www.example.test").Text, "verified by http-01, re-usable until 2026-03-31")
+	equal(t, "first", w.row(StageVerify, "www.example.test").Text, "verified by http-01, re-usable until 2026-03-31 12:00 UTC")
 	equal(t, "second", w.row(StageVerify, "shop.example.test").State, StateFail)
 	equal(t, "owner", w.o.Project(w.now).Owner, OwnerOwner)
 	e := w.events[len(w.events)-1]

@@ -151,9 +151,9 @@ type Revoking struct {
 
 // Progress is what every row with work of its own carries. The zero value is due at once.
 type Progress struct {
-	Since   time.Time `json:"since"`             // when it entered its present state
-	At      time.Time `json:"at"`                // when it was last worked on
-	DueAt   time.Time `json:"dueAt"`             // when it is next to be worked on; zero = now, if there is work
+	Since   time.Time `json:"since,omitzero"`    // when it entered its present state
+	At      time.Time `json:"at,omitzero"`       // when it was last worked on
+	DueAt   time.Time `json:"dueAt,omitzero"`    // when it is next to be worked on; zero = now, if there is work
 	Tries   int       `json:"tries,omitempty"`   // failed ones in a row
 	Problem *Problem  `json:"problem,omitempty"` // of the last try, nil when it went well
 }

@@ -138,6 +138,9 @@ func nextWord(p *Problem) string {
 	return "tried again by itself"
 }
 
+// moment is a time as people read it.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 func when(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -266,7 +269,7 @@ func (o *Order) identifierRow(id *Identifier, waiting bool, now time.Time) Row {
 	case id.Verified != nil:
 		r.State, r.Text = Done, fmt.Sprintf("verified by %s", id.Method)
 		if id.ValidUntil != nil && id.ValidUntil.After(now) {
-			r.Text += ", re-usable until " + id.ValidUntil.UTC().Format(time.DateOnly)
+			r.Text += ", re-usable until " + moment(*id.ValidUntil)
 		}
 	case o.issued() || o.First() != nil:
 		r.State, r.Text = Done, "the issuer did not ask again"

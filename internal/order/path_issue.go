@@ -53,7 +53,7 @@ func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
 	v := o.Newest(k)
 	if v != nil && v.State != VersionRevoked && !v.Issued.Before(o.Ordered) {
 		r.State, r.Version, r.Serial, r.Since = Done, v.Number, v.Serial, when(v.Issued)
-		r.Text = "valid until " + v.NotAfter.UTC().Format(time.RFC3339)
+		r.Text = "valid until " + moment(v.NotAfter)
 		if !v.NotAfter.After(now) {
 			r.State, r.Since = StateFail, when(v.NotAfter)
 			r.Problem = o.expiredProblem(v)
@@ -81,7 +81,7 @@ func (o *Order) keyTypeRow(k KeyType, now time.Time) Row {
 }
 
 func (o *Order) expiredProblem(v *Version) *Problem {
-	p := &Problem{Class: Retry, What: "validity", Detail: fmt.Sprintf("%s expired at %s", v.Label(), v.NotAfter.UTC().Format(time.RFC3339)), ID: "tls-leaf-expired", Owner: OwnerUs, At: v.NotAfter,
+	p := &Problem{Class: Retry, What: "validity", Detail: fmt.Sprintf("%s expired at %s", v.Label(), moment(v.NotAfter)), ID: "tls-leaf-expired", Owner: OwnerUs, At: v.NotAfter,
 		Cause: "no newer version was issued in time", Fix: "It is renewed by itself once the cause is gone; see the problem of the renewal"}
 	switch {
 	case o.Kind != Ordered:
@@ -106,7 +106,7 @@ func broughtRow(r Row, v *Version, now time.Time) Row {
 		return r
 	}
 	r.State, r.Since = StateFail, when(endsSoon(v.NotBefore, v.NotAfter))
-	r.Problem = &Problem{Class: Final, What: "imported certificate", Detail: v.Label() + " ends at " + v.NotAfter.UTC().Format(time.RFC3339), ID: "tls-leaf-expiring", Owner: OwnerOwner, At: *r.Since,
+	r.Problem = &Problem{Class: Final, What: "imported certificate", Detail: v.Label() + " ends at " + moment(v.NotAfter), ID: "tls-leaf-expiring", Owner: OwnerOwner, At: *r.Since,
 		Cause: "it was imported: nobody renews it here", Fix: importNext}
 	r.Text = r.Problem.Error()
 	return r
@@ -130,7 +130,7 @@ func (o *Order) attemptRow(r Row, a *Attempt) Row {
 	was := r.Text
 	r.NextAt = when(a.DueAt)
 	if a.Problem == nil {
-		r.Text = fmt.Sprintf("%s; %s is under way since %s", was, a.Reason.noun(), a.Started.UTC().Format(time.RFC3339))
+		r.Text = fmt.Sprintf("%s; %s is under way since %s", was, a.Reason.noun(), moment(a.Started))
 		return r // the current version keeps serving, or stays expired, while the next one travels
 	}
 	expired := r.State == StateFail
@@ -182,10 +182,10 @@ func (o *Order) renewRow(r Row, k KeyType, now time.Time) Row {
 		return r
 	}
 	r.NextAt = when(at)
-	r.Text += ", renewal " + at.UTC().Format(time.RFC3339)
+	r.Text += ", renewal " + moment(at)
 	if late := o.lateTime(v); !now.Before(late) {
 		r.State, r.Since = StateFail, when(at)
-		r.Problem = &Problem{Class: Retry, What: "renewal", Detail: "overdue since " + at.UTC().Format(time.RFC3339) + " and not begun", ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
+		r.Problem = &Problem{Class: Retry, What: "renewal", Detail: "overdue since " + moment(at) + " and not begun", ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
 			Cause: "no worker has taken the order up", Fix: "See that Certwright runs and that /readyz answers 200"}
 		r.Text = r.Problem.Error()
 	}

@@ -53,7 +53,7 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 		}
 	case d.Version == v.Number:
 		r.State, r.NextAt = Done, when(d.SyncAt)
-		r.Text = fmt.Sprintf("holds version %d, compared %s, next %s", d.Version, d.Synced.UTC().Format(time.RFC3339), d.SyncAt.UTC().Format(time.RFC3339))
+		r.Text = fmt.Sprintf("holds version %d, compared %s, next %s", d.Version, moment(d.Synced), moment(d.SyncAt))
 		if late := d.SyncAt.Add(syncLate); !now.Before(late) {
 			r.overdue("compare with the vault", d.Key(), d.Synced, late)
 		}
@@ -84,7 +84,7 @@ func (o *Order) takesOther(k KeyType) string {
 // overdue makes a row unknown that was well when it was last seen, and should have been looked at since.
 func (r *Row) overdue(what, where string, seen, late time.Time) {
 	r.State, r.Since = StateUnkno, when(late)
-	r.Problem = &Problem{Class: Waiting, What: what, Where: where, Detail: "overdue; last done " + seen.UTC().Format(time.RFC3339), ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
+	r.Problem = &Problem{Class: Waiting, What: what, Where: where, Detail: "overdue; last done " + moment(seen), ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,
 		Cause: "no worker has taken the order up", Fix: "See that Certwright runs and that /readyz answers 200"}
 	r.Text = r.Problem.Error()
 }
@@ -139,7 +139,7 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 	case e.Problem != nil:
 		r.Problem, r.Text = e.Problem, e.Problem.Error()
 	case e.State == Done:
-		r.Text = "serves serial " + e.Served + ", seen " + e.Looked.UTC().Format(time.RFC3339)
+		r.Text = "serves serial " + e.Served + ", seen " + moment(e.Looked)
 	}
 	switch late := e.DueAt.Add(syncLate); {
 	case e.State != Done:
@@ -154,9 +154,9 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 			r.Text += "; the current one is not seen yet"
 		}
 	case r.Version > 0:
-		r.Text = fmt.Sprintf("serves serial %s (%s), seen %s", e.Served, o.named(r.Version), e.Looked.UTC().Format(time.RFC3339))
+		r.Text = fmt.Sprintf("serves serial %s (%s), seen %s", e.Served, o.named(r.Version), moment(e.Looked))
 		if v := o.Version(r.Version); !v.NotAfter.After(now) {
-			r.Text += ", expired " + v.NotAfter.UTC().Format(time.RFC3339)
+			r.Text += ", expired " + moment(v.NotAfter)
 		}
 	}
 	return r
@@ -172,9 +172,9 @@ func watchedRow(r Row, e *EndpointRow, now time.Time) Row {
 		return r
 	}
 	p := &Problem{Class: Final, What: "watched certificate", Where: e.Address, Owner: OwnerOwner, At: soon, ID: "tls-leaf-expiring",
-		Detail: "ends at " + e.NotAfter.UTC().Format(time.RFC3339), Cause: "whoever runs it has not renewed it yet", Fix: "Renew it where it is managed, or create an order for it here"}
+		Detail: "ends at " + moment(*e.NotAfter), Cause: "whoever runs it has not renewed it yet", Fix: "Renew it where it is managed, or create an order for it here"}
 	if !e.NotAfter.After(now) {
-		p.ID, p.Detail, p.At = "tls-leaf-expired", "ended at "+e.NotAfter.UTC().Format(time.RFC3339), *e.NotAfter
+		p.ID, p.Detail, p.At = "tls-leaf-expired", "ended at "+moment(*e.NotAfter), *e.NotAfter
 	}
 	r.State, r.Problem, r.Text, r.Since = StateFail, p, p.Error(), when(p.At)
 	return r

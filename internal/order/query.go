@@ -33,7 +33,7 @@ type Summary struct {
 	Issuer     string     `json:"issuer,omitempty"`
 	Created    time.Time  `json:"created"`
 	Updated    time.Time  `json:"updated"`
-	DueAt      time.Time  `json:"dueAt"`
+	DueAt      time.Time  `json:"dueAt,omitzero"`
 	Projection Projection `json:"projection"`
 }
 

@@ -57,7 +57,7 @@ type Version struct {
 	RevokeAt  *time.Time `json:"revokeAt,omitempty"` // when it is to be revoked, nil = not
 	RevokeFor int        `json:"revokeFor,omitempty"`
 	RevokedAt *time.Time `json:"revokedAt,omitempty"`
-	Revoke    Progress   `json:"revoke"`
+	Revoke    Progress   `json:"revoke,omitzero"`
 }
 
 // Window is a suggested renewal window (RFC 9773 section 4.2).
@@ -94,7 +94,7 @@ type Attempt struct {
 	Replaces string        `json:"replaces,omitempty"` // CertID given as replaced (RFC 9773 section 5)
 	Proofs   []Proof       `json:"proofs,omitempty"`   // what has to be published; kept until it is withdrawn
 	Visible  bool          `json:"visible,omitempty"`  // the proofs may be published still: they are to be withdrawn
-	Withdraw Progress      `json:"withdraw"`           // of taking them back
+	Withdraw Progress      `json:"withdraw,omitzero"`  // of taking them back
 	Sealed   []byte        `json:"sealed,omitempty"`   // the private key, sealed; nil once stored or given up
 	Delay    time.Duration `json:"delay,omitempty"`    // see Need.Delay
 	Revokes  int           `json:"revokes,omitempty"`  // number of the version to revoke after it, 0 = none
@@ -134,8 +134,8 @@ type Deployment struct {
 	Version  int                    `json:"version,omitempty"`  // number of the version it holds, as last seen
 	Serial   string                 `json:"serial,omitempty"`
 	Receipt  *Receipt               `json:"receipt,omitempty"` // of the last push that stands
-	SyncAt   time.Time              `json:"syncAt"`            // when it is next compared with the vault
-	Synced   time.Time              `json:"synced"`            // when it was last compared
+	SyncAt   time.Time              `json:"syncAt,omitzero"`   // when it is next compared with the vault
+	Synced   time.Time              `json:"synced,omitzero"`   // when it was last compared
 	Skipped  string                 `json:"skipped,omitempty"` // why the last comparison pushed nothing
 	Forced   bool                   `json:"forced,omitempty"`  // push even when nothing differs
 	Bad      int                    `json:"bad,omitempty"`     // version that was taken back: not pushed again by itself until RetryBad

@@ -34,7 +34,7 @@ func (s *Server) addIssuer(ctx context.Context, o *order.Order, add func(string,
 		// It asked to be left alone: a look is a request like any other, and what it said last is on the path.
 		add(evidence.ProbeCA, "issuer "+name, func(context.Context) []evidence.Observation {
 			return []evidence.Observation{{Probe: evidence.ProbeCA, Check: evidence.CheckDirectory, Subject: "issuer " + name, Outcome: evidence.Unknown,
-				Reason: "it asked not to be asked before " + until.UTC().Format(time.RFC3339) + ", so it is not looked at until then", From: "server", At: s.Now()}}
+				Reason: "it asked not to be asked before " + until.UTC().Format("2006-01-02 15:04:05 UTC") + ", so it is not looked at until then", From: "server", At: s.Now()}}
 		})
 		return
 	}
