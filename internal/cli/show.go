@@ -117,8 +117,11 @@ func (e *Env) printTrouble(o *client.Order, c paint) string {
 	if worst == nil {
 		return ""
 	}
-	p := worst.Problem
-	e.printf("\n%s", c.as(stateCode[worst.State], wrap("  "+stateMark[worst.State]+" ", string(worst.Stage)+": "+p.Error())))
+	p, where := worst.Problem, worst.Stage
+	if where == order.StageIssue && worst.State == order.StateWait && p.Owner == order.OwnerOwner {
+		where = order.StageVerify // the issuer is waited for because the names' owner is
+	}
+	e.printf("\n%s", c.as(stateCode[worst.State], wrap("  "+stateMark[worst.State]+" ", string(where)+": "+p.Error())))
 	if p.Cause != "" {
 		e.printf("%s", wrap("    ", "Likely cause: "+ended(p.Cause)))
 	}

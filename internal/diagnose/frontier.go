@@ -282,7 +282,7 @@ func (c *candidate) finding() Finding {
 	}
 	f := Finding{
 		ID: c.row.ID, Leg: c.row.leg(), Severity: c.row.Severity, Certainty: Confirmed,
-		Title: capital(c.text(c.row.Title)), Cause: c.text(c.row.Cause),
+		Title: c.title(), Cause: c.text(c.row.Cause),
 		Evidence: append([]EvidenceRef{}, c.ev...), RuledOut: append([]RuledOut{}, c.ruled...),
 		Consequences: append([]string{}, c.explains...),
 		Fix:          Fix{Text: c.text(c.row.Fix.Text), Command: c.text(c.row.Fix.Command), Action: c.row.Fix.Action},

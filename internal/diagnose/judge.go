@@ -171,7 +171,7 @@ func weighAll(rows []Row, scopes []*scope) ([]*candidate, []Note) {
 		switch {
 		case c == nil:
 		case row.Note || c.noteOnly():
-			notes = append(notes, Note{ID: row.ID, Text: capital(c.text(row.Title))})
+			notes = append(notes, Note{ID: row.ID, Text: c.title()})
 		default:
 			c.everywhere = len(c.scopes) == total
 			found = append(found, c)

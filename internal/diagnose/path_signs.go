@@ -220,7 +220,7 @@ func (j *judge) verifySigns(s *scope) {
 		case id.Verified == nil && id.Tries == 0 && id.Problem == nil:
 			never = append(never, id.Value)
 			if id.Instruct != "" {
-				s.vars["instruct"] = id.Instruct
+				s.vars["instruct"] = capital(id.Instruct)
 			}
 		case id.ValidUntil != nil && id.ValidUntil.Before(j.now) && id.Problem != nil:
 			lapsed = append(lapsed, id.Value)

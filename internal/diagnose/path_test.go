@@ -105,7 +105,9 @@ var pathCases = []struct {
 			o.Versions, o.Deployments = nil, nil
 			o.Identifiers = []order.Identifier{{Name: order.Name{Kind: order.DNS, Value: "a.test"}, Instruct: "publish TXT x at a.test"}}
 		}),
-		path: []order.Stage{{Stage: order.StageOrder, State: order.Done}, {Stage: order.StageVerify, State: order.StateWait, Owner: order.OwnerOwner, Deadline: in(time.Hour)}}},
+		path: []order.Stage{{Stage: order.StageOrder, State: order.Done}, {Stage: order.StageVerify, State: order.StateWait, Owner: order.OwnerOwner, Deadline: in(time.Hour)},
+			{Stage: order.StageIssue, State: order.StateWait, Rows: []order.Row{{Name: "EC-P256", State: order.StateWait, // the same wait, seen by the attempt
+				Problem: &order.Problem{Class: order.Waiting, What: "publish the TXT record for a.test", Detail: "it is not visible from here yet", Owner: order.OwnerOwner}}}}}},
 }
 
 func TestPathFaults(t *testing.T) {

@@ -43,6 +43,10 @@ func (j *judge) problems(found []*candidate) []*candidate {
 				c.cite(ref)
 				continue
 			}
+			if c := awaited(all, r.Problem); c != nil && id == Unnamed {
+				c.cite(ref)
+				continue
+			}
 			if c := j.places(all, st.Stage, r, id, ref); c != nil {
 				c.cite(ref)
 				c.consequence(id)
@@ -81,6 +85,20 @@ func (j *judge) problemID(_ order.StageName, p *order.Problem) string {
 		return id
 	}
 	return Unnamed
+}
+
+// awaited finds the candidate that tells already that the owner of the names is waited for.
+func awaited(list []*candidate, p *order.Problem) *candidate {
+	if p.Class != order.Waiting || p.Owner != order.OwnerOwner {
+		return nil
+	}
+	for _, c := range list {
+		switch c.id() {
+		case "verify-never-started", "renew-verification-lapsed", "renew-san-added":
+			return c
+		}
+	}
+	return nil
 }
 
 // having finds the candidate of the same cause; causes in no list are the same if their words are.
@@ -277,6 +295,14 @@ func sentence(s string) string {
 		return ""
 	}
 	return capital(strings.TrimRight(s, ".")) + ". "
+}
+
+// title begins with a capital letter, unless it begins with the order's name, which is written as it is.
+func (c *candidate) title() string {
+	if t := c.text(c.row.Title); strings.HasPrefix(c.row.Title, "{order}") {
+		return t
+	}
+	return capital(c.text(c.row.Title))
 }
 
 func capital(s string) string {

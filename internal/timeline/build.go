@@ -26,8 +26,9 @@ func Build(events []order.Event, opts Options) []Entry {
 	})
 	groups := assign(sorted, opts)
 	out := make([]Entry, 0, len(groups))
+	signed := signedBy(sorted)
 	for _, g := range groups {
-		out = append(out, g.entry())
+		out = append(out, g.entry(signed))
 	}
 	slices.SortStableFunc(out, func(a, b Entry) int {
 		if c := b.Last.Compare(a.Last); c != 0 {
@@ -39,6 +40,18 @@ func Build(events []order.Event, opts Options) []Entry {
 		return out
 	}
 	return foldEntries(out)
+}
+
+// signedBy finds for each attempt the event that tells of its certificate: another operation of the order, begun
+// meanwhile, may have carried the attempt to its end.
+func signedBy(events []order.Event) map[string]order.Event {
+	out := map[string]order.Event{}
+	for _, e := range events {
+		if a := e.Properties["attempt"]; a != "" && e.Name == "issued" {
+			out[e.Order.Key()+"\x00"+a] = e
+		}
+	}
+	return out
 }
 
 // assign puts each event into the group it belongs to. A correlation alone is not enough: what the
@@ -97,7 +110,7 @@ func (g *group) add(e order.Event) {
 }
 
 // entry makes the entry of a group.
-func (g *group) entry() Entry {
+func (g *group) entry(signed map[string]order.Event) Entry {
 	first, last := g.events[0], g.events[len(g.events)-1]
 	out := Entry{
 		ID: first.ID, Order: first.Order, Correlation: first.Correlation, Caller: first.Caller,
@@ -109,7 +122,7 @@ func (g *group) entry() Entry {
 			out.Operation = e.Operation
 		}
 	}
-	out.Outcome, out.Text = outcome(g.events)
+	out.Outcome, out.Text = outcome(g.events, signed)
 	out.Level = level(g.events, out.Outcome)
 	return out
 }
@@ -168,7 +181,7 @@ func text(e order.Event) string {
 
 // outcome reads how an operation stands: each row of each stage counts with its last word, so a failure that
 // was overcome does not count and a failing target is not hidden by its well sibling.
-func outcome(events []order.Event) (Outcome, string) {
+func outcome(events []order.Event, signed map[string]order.Event) (Outcome, string) {
 	standing := map[row]order.Event{}
 	seen := true // nothing but what was seen, so far
 	for _, e := range events {
@@ -194,6 +207,13 @@ func outcome(events []order.Event) (Outcome, string) {
 	}
 	if seen && len(standing) == 0 {
 		return Noted, text(events[len(events)-1])
+	}
+	for r, e := range standing {
+		if s, ok := signed[e.Order.Key()+"\x00"+e.Properties["attempt"]]; ok && s.Seq > events[len(events)-1].Seq {
+			if delete(standing, r); len(standing) == 0 {
+				return Succeeded, text(s)
+			}
+		}
 	}
 	return worst(standing, events)
 }

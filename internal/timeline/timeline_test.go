@@ -199,6 +199,23 @@ func TestTwoKeyTypesAreOneOperation(t *testing.T) {
 	}
 }
 
+// TestOvertaken: a renewal whose attempt went on under the next command is not under way for ever.
+func TestOvertaken(t *testing.T) {
+	s := &story{corr: "renew"}
+	s.add(0, "renew-requested", order.Succeeded, order.StageOrder, "asked").
+		add(time.Second, "attempt-begun", order.Started, order.StageIssue, "begun", "keyType", "EC-P256", "attempt", "a1")
+	s.corr = "update"
+	s.add(2*time.Second, "updated", order.Succeeded, order.StageOrder, "changed").
+		add(3*time.Second, "issued", order.Succeeded, order.StageIssue, "version 2", "keyType", "EC-P256", "attempt", "a1")
+	got := Build(s.events, Options{})
+	if len(got) != 2 || got[1].Outcome != Succeeded || got[1].Text != "version 2" {
+		t.Errorf("%s", Text(got, nil))
+	}
+	if got := Build(s.events[:3], Options{}); got[1].Outcome != Running {
+		t.Errorf("%s", Text(got, nil))
+	}
+}
+
 func TestAWaitOfDaysIsOneEntry(t *testing.T) {
 	s := &story{corr: "c"}
 	s.add(0, "created", order.Succeeded, order.StageOrder, "created")

@@ -29,7 +29,7 @@ func (v *Verifier) pageByHand(p order.Proof) *order.Problem {
 	u := v.urlOf(p)
 	return &order.Problem{Class: order.Waiting, What: "publish the verification page for " + p.Name.Value, Where: u, Owner: order.OwnerOwner, At: v.o.Now(),
 		Detail: "the page is not visible from here yet", Cause: "none of the order's sites has a webroot that Certwright may write, and requests for the name do not reach Certwright's own listener",
-		Fix: fmt.Sprintf("publish a page at %s with exactly this content: %s. Or give the site a webroot, or let the web server pass requests for this path to Certwright's listener", u, p.Value)}
+		Fix: fmt.Sprintf("give the site a webroot, or let the web server pass requests for this path to Certwright's listener; or publish a page at %s with exactly this content, without the quotes: %q", u, p.Value)}
 }
 
 // recordOwner is the name that the TXT record belongs to: the proof's Token where it is the name itself

@@ -15,6 +15,14 @@ func TestPagesOfRealPaths(t *testing.T) {
 	shop := site.Site{Subscription: order.DefaultSubscription, Group: order.DefaultGroup, Name: "shop", Targets: []site.Target{{Name: "nginx", Kind: site.KindFiles}}, Endpoints: []site.Endpoint{{Address: "192.0.2.10:443"}}}
 	fresh := order.Fresh(order.Short("www"), order.Ordered, wish, []site.Site{shop}, now)
 	watched := order.Fresh(order.Short("far"), order.Watched, order.Spec{Names: names("far.example.test"), Endpoints: []site.Endpoint{{Address: "far.example.test:443"}}}, nil, now)
+	dead := order.Fresh(order.Short("dead"), order.Watched, order.Spec{Names: names("far.example.test"), Endpoints: []site.Endpoint{{Address: "far.example.test:443"}}}, nil, now)
+	dead.Endpoints[0].Looked, dead.Endpoints[0].State = now, order.StateFail
+	dead.Endpoints[0].Problem = &order.Problem{What: "look on the wire", Detail: "connection refused", Owner: order.OwnerAdmin, At: now}
+	keyless := order.Fresh(order.Short("keyless"), order.Imported, order.Spec{Names: names("www.example.test"), KeyTypes: []order.KeyType{order.P256}, Vault: "main", ExternalKey: true}, nil, now)
+	tomorrow := now.Add(dayLong)
+	keyless.Versions = []order.Version{
+		{Number: 1, KeyType: order.P256, State: order.VersionStored, Serial: "A1", Issued: now, NotBefore: now, NotAfter: now.Add(90 * dayLong), RevokeAt: &tomorrow},
+		{Number: 2, KeyType: order.P256, State: order.VersionStored, Serial: "A2", Issued: now, NotBefore: now, NotAfter: now.Add(90 * dayLong)}}
 	for name, c := range map[string]struct {
 		o    *order.Order
 		at   time.Time
@@ -22,6 +30,8 @@ func TestPagesOfRealPaths(t *testing.T) {
 	}{
 		"fresh":   {fresh, now, []string{"Pending issuance", "Order done", "2 names", "2 key types", "1 target", "shop/nginx", "192.0.2.10:443", "Issuer builtin", "Vault status Initialized"}},
 		"denied":  {fresh, now.Add(16 * dayLong), []string{"Certificate denied", "certwright order again www"}},
+		"dead":    {dead, now, []string{"Serve failed", "Nothing is issued here, but the endpoint could not be looked at."}},
+		"keyless": {keyless, now, []string{"Imported", "without its private key: it is looked at, never stored or deployed", "replaced to be revoked in 24 h"}},
 		"watched": {watched, now, []string{"far.example.test", "Not looked at yet", "Verify not part of this order", "Serve", "far.example.test:443"}},
 	} {
 		t.Run(name, func(t *testing.T) {

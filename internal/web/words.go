@@ -56,7 +56,6 @@ var vaultTrouble = map[order.VaultStatus]string{
 	order.VaultNotExist:       "The vault does not exist any more: deleted, moved, or its subscription is disabled.",
 	order.VaultSecretNotExist: "The secret is gone from the vault.",
 	order.VaultUnknownError:   "The vault failed for a reason that it does not name.",
-	order.VaultExternalKey:    "The private key is not ours, so no PFX can be stored.",
 }
 
 // tileOf is the tile of an order as it stands.
@@ -91,8 +90,11 @@ func pendingTile(t tile, o *order.Order, stages []order.Stage) tile {
 	owner := false
 	for _, s := range stages {
 		if s.State == order.StateFail {
-			return tile{stageWord[s.Stage] + " " + wordOf(s.State), "There is no certificate yet, because " + stageTrouble[s.Stage] + ".",
-				"See below for the cause and what heals it.", toneBad, order.StateFail}
+			text := "There is no certificate yet, because " + stageTrouble[s.Stage] + "."
+			if o.Kind == order.Watched {
+				text = issuedAs[o.Kind] + ", but the endpoint could not be looked at."
+			}
+			return tile{stageWord[s.Stage] + " " + wordOf(s.State), text, "See below for the cause and what heals it.", toneBad, order.StateFail}
 		}
 		owner = owner || s.State == order.StateWait && s.Owner == order.OwnerOwner
 	}
@@ -115,6 +117,9 @@ func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stag
 		t = statusWords["Watch"]
 	case order.Imported:
 		t.Title, t.Text = "Imported", "The certificate was brought, not issued here. It is stored, deployed and looked at like any other."
+		if o.Spec.ExternalKey {
+			t.Text = "The certificate was brought without its private key: it is looked at, never stored or deployed."
+		}
 	}
 	for _, s := range stages {
 		if s.State != order.StateFail && s.State != order.Blocked {
