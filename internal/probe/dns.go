@@ -272,10 +272,10 @@ func (e *lookupError) Error() string {
 
 // addresses are all addresses of a host, IPv6 first as a dual-stack client tries them; an IP literal is its own.
 func (p *Prober) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
+	if a, ok := literal(host); ok {
+		return []netip.Addr{a}, nil
 	}
+	host = bareName(host)
 	var out []netip.Addr
 	var err error
 	switch {
@@ -305,6 +305,19 @@ func (p *Prober) addresses(ctx context.Context, host string) ([]netip.Addr, erro
 	}
 	return out[:min(len(out), maxAddresses)], nil
 }
+
+// literal reads a host that is an address. One ends with a digit, or has colons: what is neither costs nothing.
+func literal(host string) (netip.Addr, bool) {
+	host = bareName(host)
+	if n := len(host); n == 0 || (host[n-1] < '0' || host[n-1] > '9') && !strings.Contains(host, ":") {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(host)
+	return a.Unmap(), err == nil
+}
+
+// bareName is a host without brackets and without the last dot.
+func bareName(host string) string { return strings.TrimSuffix(strings.Trim(host, "[]"), ".") }
 
 func (p *Prober) systemLookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	out, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -38,8 +40,20 @@ func suiteName(id uint16) string {
 	if n, ok := oldSuites[id]; ok {
 		return n
 	}
+	if n, ok := knownSuites()[id]; ok {
+		return n
+	}
 	return tls.CipherSuiteName(id)
 }
+
+// knownSuites are those of crypto/tls, which makes its list anew whenever it is asked for a name.
+var knownSuites = sync.OnceValue(func() map[uint16]string {
+	names := map[uint16]string{}
+	for _, c := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		names[c.ID] = c.Name
+	}
+	return names
+})
 
 // handshake12 reads the certificate that the address sends to a client of the past: first by a hello as such clients
 // sent it last, then by a bare one, which servers want that take no extension.

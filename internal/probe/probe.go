@@ -116,6 +116,10 @@ func quote(s string) string {
 
 // each runs f for 0..n-1, at most maxParallel at once, and returns when all are done.
 func each(n int, f func(i int)) {
+	if n == 1 {
+		f(0)
+		return
+	}
 	slots := make(chan struct{}, maxParallel)
 	done := make(chan struct{})
 	for i := range n {

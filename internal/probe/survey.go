@@ -87,10 +87,10 @@ func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.
 	start := p.opt.Now()
 	s, err := p.handshake(ctx, l)
 	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "handshake", Subject: subject(s.Address, s.ServerName) + offering(l.offered),
-		Outcome: evidence.Pass, From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s)}
+		Outcome: evidence.Pass, From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s.Served)}
 	switch {
 	case len(s.Chain) > 0:
-		serial, perr := leafSerial(s.Chain[0])
+		serial, perr := s.serial()
 		if o.Seen = serialWord(serial); perr != nil {
 			o.Outcome, o.Reason = evidence.Fail, perr.Error()
 		}
@@ -101,7 +101,7 @@ func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.
 	default:
 		o.Outcome, o.Reason = outcomeOf(ctx, err), s.Error
 	}
-	return o.With(s), s
+	return o.With(s.Served), s.Served
 }
 
 func offering(what string) string {

@@ -42,9 +42,7 @@ func (p *Prober) LookTLS(ctx context.Context, e site.Endpoint, expected string) 
 	}
 	look := tlsLook{port: port, name: sni(name), offered: offerFor(e.KeyType), start: p.startProtocol(port)}
 	start := p.opt.Now()
-	lctx, cancel := p.limit(ctx)
-	addrs, err := p.addresses(lctx, host)
-	cancel()
+	addrs, err := p.lookup(ctx, host)
 	if err != nil {
 		o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "serial", Subject: subject(e.Address, look.name),
 			Outcome: outcomeOf(ctx, err), Expected: serialWord(expected), Reason: err.Error(), From: p.opt.From, At: start,
@@ -66,12 +64,12 @@ func (p *Prober) serialObservation(ctx context.Context, l tlsLook, expected stri
 	start := p.opt.Now()
 	s, err := p.handshake(ctx, l)
 	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: "serial", Subject: subject(s.Address, s.ServerName), Outcome: evidence.Pass,
-		Expected: serialWord(expected), From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s)}
+		Expected: serialWord(expected), From: p.opt.From, At: start, Took: s.Took, Command: opensslCommand(s.Served)}
 	if len(s.Chain) == 0 {
 		o.Outcome, o.Reason = outcomeOf(ctx, err), s.Error
-		return o.With(s)
+		return o.With(s.Served)
 	}
-	serial, err := leafSerial(s.Chain[0])
+	serial, err := s.serial()
 	o.Seen = serialWord(serial)
 	switch {
 	case err != nil:
@@ -79,7 +77,17 @@ func (p *Prober) serialObservation(ctx context.Context, l tlsLook, expected stri
 	case expected != "" && !sameSerial(serial, expected):
 		o.Outcome = evidence.Fail
 	}
-	return o.With(s)
+	return o.With(s.Served)
+}
+
+// lookup finds the addresses of a host within the limit of one look.
+func (p *Prober) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, ok := literal(host); ok {
+		return []netip.Addr{a}, nil
+	}
+	ctx, cancel := p.limit(ctx)
+	defer cancel()
+	return p.addresses(ctx, host)
 }
 
 // tlsLook is one handshake to be made.
@@ -92,24 +100,38 @@ type tlsLook struct {
 	proxy   bool   // send a PROXY header first, as a proxy in front would
 }
 
+// capture is the evidence of one handshake, with the leaf as crypto/tls parsed it: nil where it did not.
+type capture struct {
+	evidence.Served
+	leaf *x509.Certificate
+}
+
+// serial is that of the leaf, of which there must be one.
+func (c capture) serial() (string, error) {
+	if c.leaf != nil {
+		return serialText(c.leaf), nil
+	}
+	return leafSerial(c.Chain[0])
+}
+
 // handshake captures what one address sends. It trusts nothing and verifies nothing: the chain is
 // evidence. The error is also in the evidence, in words and as a class; it may come with a chain: when the server broke
 // off after it had sent one (it wants a client certificate), or when only a client of the past is given one (Legacy).
-func (p *Prober) handshake(ctx context.Context, l tlsLook) (evidence.Served, error) {
+func (p *Prober) handshake(ctx context.Context, l tlsLook) (capture, error) {
 	ctx, cancel := p.limit(ctx)
 	defer cancel()
 	start := p.opt.Now()
-	s := evidence.Served{Address: net.JoinHostPort(l.addr.String(), l.port), ServerName: l.name, Family: family(l.addr), Offered: l.offered, StartTLS: l.start}
+	s := capture{Served: evidence.Served{Address: net.JoinHostPort(l.addr.String(), l.port), ServerName: l.name, Family: family(l.addr), Offered: l.offered, StartTLS: l.start}}
 	err := p.handshakeGo(ctx, l, &s)
 	if len(s.Chain) == 0 && needsOwnHello(l.offered, err) {
-		if err13 := p.handshake13(ctx, l, &s); err13 == nil {
+		if err13 := p.handshake13(ctx, l, &s.Served); err13 == nil {
 			err = nil
 		} else if ErrorClass(err13) != ClassAlert {
 			err = err13
 		}
 	}
-	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.opt.Now().Sub(start) < slowEnd && p.handshake12(ctx, l, &s) == nil {
-		if s.Legacy = ErrorClass(err) != ClassOther || !current(s); !s.Legacy {
+	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.opt.Now().Sub(start) < slowEnd && p.handshake12(ctx, l, &s.Served) == nil {
+		if s.Legacy = ErrorClass(err) != ClassOther || !current(s.Served); !s.Legacy {
 			err = nil // crypto/tls could not read what any other client can
 		}
 	}
@@ -159,7 +181,7 @@ func current(s evidence.Served) bool {
 
 // handshakeGo uses crypto/tls. It cannot restrict a client's signature algorithms, so a family is
 // chosen by TLS 1.2's cipher suites, which name the kind of certificate; TLS 1.3 has no such suites (hello13.go).
-func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served) error {
+func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *capture) error {
 	conn, err := p.dialer().DialContext(ctx, "tcp", s.Address)
 	if err != nil {
 		return err
@@ -174,7 +196,7 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served)
 		return err
 	}
 	heard := &recorder{Conn: conn}
-	c := tls.Client(heard, p.clientConfig(l, s))
+	c := tls.Client(heard, p.clientConfig(l, &s.Served))
 	err = c.HandshakeContext(ctx)
 	cs := c.ConnectionState()
 	s.Stapled, s.SCTs = cs.OCSPResponse, len(cs.SignedCertificateTimestamps)
@@ -182,12 +204,15 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *evidence.Served)
 		s.Version = tls.VersionName(cs.Version)
 	}
 	if cs.CipherSuite != 0 {
-		s.Cipher = tls.CipherSuiteName(cs.CipherSuite)
+		s.Cipher = suiteName(cs.CipherSuite)
+	}
+	if len(s.Chain) > 0 && len(cs.PeerCertificates) > 0 {
+		s.leaf = cs.PeerCertificates[0]
 	}
 	var h tls.RecordHeaderError
 	switch {
 	case err == nil && s.ClientCert && l.start == "":
-		return p.afterAsking(ctx, c, s)
+		return p.afterAsking(ctx, c, &s.Served)
 	case !errors.As(err, &h):
 		return err
 	}
@@ -308,11 +333,10 @@ func offerFor(keyType string) string {
 
 // sni is the name as it may be sent: never an IP address (RFC 6066 section 3).
 func sni(name string) string {
-	name = strings.TrimSuffix(strings.Trim(name, "[]"), ".")
-	if _, err := netip.ParseAddr(name); err == nil {
+	if _, ok := literal(name); ok {
 		return ""
 	}
-	return name
+	return bareName(name)
 }
 
 func subject(address, name string) string {
@@ -335,8 +359,10 @@ func leafSerial(der []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the leaf served cannot be parsed: %w", err)
 	}
-	return strings.ToUpper(evenHex(c.SerialNumber)), nil
+	return serialText(c), nil
 }
+
+func serialText(c *x509.Certificate) string { return strings.ToUpper(evenHex(c.SerialNumber)) }
 
 // evenHex writes whole bytes, as openssl does.
 func evenHex(n *big.Int) string {

@@ -97,7 +97,7 @@ func (p *Prober) tryProxy(ctx context.Context, l tlsLook, s evidence.Served) (ev
 	t := evidence.Tried{What: "a PROXY header", Worked: len(got.Chain) > 0}
 	if t.Worked {
 		err = nil
-		serial, _ := leafSerial(got.Chain[0])
+		serial, _ := got.serial()
 		t.Seen = "after a PROXY header it serves " + serialWord(serial)
 	}
 	host, port, _ := net.SplitHostPort(s.Address)
