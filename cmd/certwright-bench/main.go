@@ -24,6 +24,8 @@ type options struct {
 	dir      string
 	files    string
 	rounds   int
+	looks    bool
+	only     bool
 }
 
 func main() {
@@ -37,6 +39,8 @@ func main() {
 	flag.StringVar(&o.dir, "dir", ".run/bench", "folder for databases and certificates; its file system is part of what is measured")
 	flag.StringVar(&o.files, "files", "", "folder for deployed certificates (default: below -dir); one in memory shows what their fsyncs cost")
 	flag.IntVar(&o.rounds, "rounds", 2, "bare loop and Certwright in turn, this often")
+	flag.BoolVar(&o.looks, "looks", true, "measure what the diagnosis's looks cost, too (go test runs them)")
+	flag.BoolVar(&o.only, "only-looks", false, "measure nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -49,6 +53,22 @@ func main() {
 // run measures everything and prints the figures with their bounds; a figure out of bounds is said, not an error:
 // a loaded machine is no defect.
 func run(ctx context.Context, o options) error {
+	r := &report{}
+	if !o.only {
+		if err := measureOrders(ctx, o, r); err != nil {
+			return err
+		}
+	}
+	var err error
+	if o.looks || o.only {
+		r.looks, err = measureLooks(ctx)
+	}
+	r.print()
+	return err
+}
+
+// measureOrders takes Certwright and the bare loop in turn.
+func measureOrders(ctx context.Context, o options, r *report) error {
 	program, err := filepath.Abs(o.program)
 	if err != nil {
 		return err
@@ -59,7 +79,6 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer w.close()
-	r := &report{}
 	for round := 1; round <= o.rounds; round++ {
 		if err := measureRound(ctx, w, o, round, r); err != nil {
 			return err
@@ -70,7 +89,6 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	r.print()
 	return nil
 }
 

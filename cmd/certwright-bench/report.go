@@ -9,8 +9,9 @@ import (
 
 // report gathers the figures of all rounds.
 type report struct {
-	bare []float64
-	runs []figures
+	bare  []float64
+	runs  []figures
+	looks *looks
 }
 
 // row is one line: the figure, what it is to be, whether it is.
@@ -23,13 +24,18 @@ func row(w *tabwriter.Writer, name, value, bound string, ok bool) {
 }
 
 func (r *report) print() {
-	bare := median(r.bare)
 	fmt.Println()
 	w := tabwriter.NewWriter(os.Stdout, 2, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "FIGURE\tMEASURED\tBOUND\t")
-	fmt.Fprintf(w, "bare loop, certificates/s\t%.1f\t\t\n", bare)
+	bare := median(r.bare)
+	if len(r.bare) > 0 {
+		fmt.Fprintf(w, "bare loop, certificates/s\t%.1f\t\t\n", bare)
+	}
 	for _, kind := range []string{"sqlite", "postgresql"} {
 		r.printKind(w, kind, bare)
+	}
+	if r.looks != nil {
+		r.looks.print(w)
 	}
 	w.Flush()
 }

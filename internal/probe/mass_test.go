@@ -82,7 +82,7 @@ func BenchmarkMass(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("only Linux has all of 127.0.0.0/8 on loopback")
 	}
-	const n, rounds = 5000, 3
+	const n, rounds = 5000, 5
 	server := part(b, "serve")
 	port, err := bufio.NewReader(server).ReadString('\n')
 	if err != nil {
