@@ -21,6 +21,10 @@ faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
+socat        socat           a socket of HAProxy, in the scenarios
+sqlite3      sqlite3         a database that somebody else has changed or locks, in the scenarios
+python3      python3         odd servers, in the scenarios
+pgrep        procps          processes, in the scenarios
 curl         curl            HTTP in scripts
 ip           iproute2        which ports and addresses are there
 setpriv      util-linux      starting PostgreSQL as an ordinary user

@@ -38,6 +38,7 @@ func (w *world) orderUp() error {
 	if err := w.serverUp(); err != nil {
 		return err
 	}
+	defer w.time.step(stepServer)()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	return w.script(ctx, "order", `site_create
@@ -58,6 +59,7 @@ func (w *world) serverUp() error {
 	if err := w.hostUp(); err != nil {
 		return err
 	}
+	defer w.time.step(stepServer)()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if v["ISSUER"] == "pebble" {

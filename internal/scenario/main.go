@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 )
 
@@ -41,7 +40,7 @@ func Main(args []string) int {
 	o := Options{Out: os.Stdout}
 	s := flag.NewFlagSet("certwright-scenario", flag.ContinueOnError)
 	s.Uint64Var(&o.Seed, "seed", 1, "varies names, addresses, ports, serials and paths")
-	s.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "how many scenarios at once")
+	s.IntVar(&o.Jobs, "jobs", Jobs(), "how many scenarios at once")
 	s.StringVar(&o.Bin, "bin", "", "folder with the programs certwright and pebble (default: built from this tree)")
 	s.StringVar(&o.Only, "only", "", "regular expression on SET/ID")
 	s.StringVar(&o.Stack, "stack", "", "only scenarios of this stack")
@@ -49,6 +48,7 @@ func Main(args []string) int {
 	s.BoolVar(&o.Wait, "wait", false, "stop once the fault is in, to look around")
 	s.BoolVar(&o.Base, "base", false, "only bring the base up, to look around")
 	s.BoolVar(&o.Report, "v", false, "print findings and logs of each miss")
+	s.BoolVar(&o.Timing, "timing", false, "say at the end where the time went")
 	file := s.String("json", "", "write all results to this file")
 	s.Usage = func() {
 		fmt.Fprintln(s.Output(), "usage: certwright-scenario [flags] DIR...   (each a scenario, or a folder with many below it)\n       certwright-scenario mint | serve-tls | serve-http | dirty-dns | socket -h")
@@ -87,6 +87,9 @@ func (o Options) main(dirs []string, file string) int {
 	}
 	board := Tally(results)
 	board.Print(os.Stdout)
+	if o.Timing {
+		PrintTiming(os.Stdout, results)
+	}
 	if err != nil || !board.Reached() {
 		return 1
 	}

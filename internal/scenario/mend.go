@@ -25,22 +25,30 @@ func (w *world) mend(ctx context.Context, r *Result, rep diagnose.Report) {
 	var why []string
 	for _, way := range w.ways(fix) {
 		r.FixBy = way.by
-		limit := 4 * time.Second
-		if way.by == "script" {
-			limit = 20 * time.Second
-		}
 		step, stop := context.WithTimeout(ctx, 45*time.Second)
+		done := w.time.step(stepFix)
 		err := w.script(step, "fix by "+way.by, way.text)
+		done()
 		stop()
+		limit := time.Second // what failed, or says that it healed nothing, has nothing under way
+		switch {
+		case way.by == "script":
+			limit = 20 * time.Second
+		case err == nil:
+			limit = 2 * time.Second
+		}
 		if err != nil && way.by == "script" {
 			r.FixWhy = err.Error()
 			return
 		}
-		if raw, ok, e := w.green(ctx, limit); ok {
+		done = w.time.step(stepHealed)
+		raw, ok, e := w.green(ctx, limit)
+		if done(); ok {
 			r.FixWorks, r.FixWhy = true, ""
 			return
 		} else if e != nil {
 			why = append(why, fmt.Sprintf("%s: %v", way.by, errors.Join(err, e)))
+			r.Tried = append(r.Tried, fmt.Sprintf("%s: %.200s: %v", way.by, way.text, err))
 			fmt.Fprintf(&w.log, "--- after the fix by %s\n%s\n", way.by, raw)
 		}
 	}

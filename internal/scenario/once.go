@@ -34,11 +34,11 @@ func Inside(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	w := &world{job: j, vars: varsOf(j.Spec, j.Seed)}
+	w := &world{job: j, vars: varsOf(j.Spec, j.Seed), time: stopwatch{}}
 	w.settle()
 	began := time.Now()
 	r := w.once()
-	r.TotalMs = time.Since(began).Milliseconds()
+	r.TotalMs, r.Steps = time.Since(began).Milliseconds(), w.time
 	if r.Outcome != Hit || (r.FixAsked && !r.FixWorks) {
 		tails(&w.log)
 		r.Log = w.log.String()
@@ -95,16 +95,20 @@ func (w *world) once() *Result {
 		return broken(errors.New("only the base was asked for"))
 	}
 	step, stop := context.WithTimeout(ctx, 60*time.Second)
+	done := w.time.step(stepSetup)
 	err := w.script(step, "setup", s.Setup)
 	if err == nil {
 		err = w.script(step, "trigger", s.Trigger)
 	}
+	done()
 	stop()
 	if err != nil {
 		return broken(err)
 	}
 	step, stop = context.WithTimeout(ctx, 45*time.Second)
+	done = w.time.step(stepVerify)
 	err = w.script(step, "verify", s.Verify)
+	done()
 	stop()
 	if w.job.Wait {
 		w.pause()
@@ -112,8 +116,9 @@ func (w *world) once() *Result {
 	if err != nil {
 		return broken(fmt.Errorf("the fault is not there as the scenario says: %w", err))
 	}
-	began := time.Now()
+	began, done := time.Now(), w.time.step(stepDiagnose)
 	raw, rep, err := w.diagnose(ctx, time.Duration(s.MaxSeconds+20)*time.Second)
+	done()
 	r.Millis = time.Since(began).Milliseconds()
 	r.Report = raw
 	if err != nil {
@@ -124,14 +129,19 @@ func (w *world) once() *Result {
 	if r.Millis > int64(s.MaxSeconds)*1000 {
 		r.miss(fmt.Sprintf("it took %.1f s, allowed are %d", float64(r.Millis)/1000, s.MaxSeconds))
 	}
+	done = w.time.step(stepMethods)
 	w.baselines(ctx, r)
+	done()
+	done = w.time.step(stepRecheck)
 	w.recheck(ctx, r, rep)
+	done()
 	w.mend(ctx, r, rep)
 	return r
 }
 
 // up furnishes the namespaces and brings the base up green.
 func (w *world) up(ctx context.Context) error {
+	began := time.Now()
 	if err := furnish(""); err != nil {
 		return err
 	}
@@ -144,15 +154,19 @@ func (w *world) up(ctx context.Context) error {
 	if err := w.addresses(); err != nil {
 		return err
 	}
+	w.time[stepFurnish] = spent{Ms: time.Since(began).Milliseconds(), CPU: processorMs()} // /proc is the namespace's only now
+	done := w.time.step(stepBase)
 	if err := w.script(ctx, "before", w.spec.Before); err != nil {
 		return err
 	}
 	if err := bases[w.spec.Base].up(w); err != nil {
 		return fmt.Errorf("the base does not come up: %w", err)
 	}
+	done()
 	if w.job.Base {
 		return nil
 	}
+	defer w.time.step(stepGreen)()
 	goal := w.spec.Goal
 	if w.spec.Base == "server" {
 		w.spec.Goal = Goal{Host: w.vars["TARGET"]} // the order is not there yet

@@ -28,7 +28,8 @@ type Result struct {
 	Dir     string `json:"dir"`
 	Seed    uint64 `json:"seed"`
 	Outcome string `json:"outcome"`
-	Why     string `json:"why,omitempty"` // of a miss, a broken or a skipped one
+	Why     string `json:"why,omitempty"`   // of a miss, a broken or a skipped one
+	Again   bool   `json:"again,omitempty"` // the second run of one that was broken at first
 
 	Expected  []string `json:"expected,omitempty"`
 	Found     []string `json:"found"` // ids of the findings, in their order
@@ -40,14 +41,18 @@ type Result struct {
 	Cited     bool     `json:"cited"`
 	Rechecked string   `json:"rechecked,omitempty"` // "ok", or what went wrong with a command of the evidence
 
-	FixBy    string `json:"fixBy,omitempty"` // action, command, script
-	FixWorks bool   `json:"fixWorks"`
-	FixWhy   string `json:"fixWhy,omitempty"`
-	FixAsked bool   `json:"fixAsked"` // a fix was to be shown
+	FixBy    string   `json:"fixBy,omitempty"` // action, command, script
+	FixWorks bool     `json:"fixWorks"`
+	FixWhy   string   `json:"fixWhy,omitempty"`
+	Tried    []string `json:"tried,omitempty"` // what healed nothing before
+	FixAsked bool     `json:"fixAsked"`        // a fix was to be shown
 
 	Millis  int64 `json:"ms"`    // of the diagnosis
 	TotalMs int64 `json:"total"` // of the whole run
+	CPUMs   int64 `json:"cpu"`   // of all that ran in its namespaces
 	Timeout bool  `json:"timeout,omitempty"`
+
+	Steps stopwatch `json:"steps,omitempty"`
 
 	Baselines map[string]bool   `json:"baselines,omitempty"` // by name: whether it would have been right
 	Said      map[string]string `json:"said,omitempty"`      // what each said

@@ -64,6 +64,20 @@ func TestFast(t *testing.T) {
 	}
 }
 
+// noneMissing fails where CI says that a scenario that this machine cannot run is a failure.
+func noneMissing(t *testing.T, list []*Spec, results []*Result) {
+	t.Helper()
+	skip := map[string]string{}
+	for _, s := range list {
+		skip[s.Set+"/"+s.ID] = s.Skip
+	}
+	for _, r := range results {
+		if r.Outcome == Skip && skip[r.Set+"/"+r.ID] == "" && os.Getenv("CI") == "true" {
+			t.Errorf("%s/%s was not run: %s", r.Set, r.ID, r.Why)
+		}
+	}
+}
+
 // TestEverything runs one seed of all scenarios and holds the scoreboard against its targets. It belongs to make test-all.
 func TestEverything(t *testing.T) {
 	if os.Getenv("CERTWRIGHT_SLOW") == "" {
@@ -75,15 +89,17 @@ func TestEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	results, err := Run(t.Context(), list, Options{Bin: programs, Seed: 1, Jobs: 2, Out: t.Output(), Report: true})
+	results, err := Run(t.Context(), list, Options{Bin: programs, Seed: 1, Jobs: Jobs(), Out: t.Output(), Report: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	board := Tally(results)
 	board.Print(t.Output())
+	PrintTiming(t.Output(), results)
 	t.Logf("it took %s; 25 minutes are planned", time.Since(began).Round(time.Second))
-	if !board.Holds() {
-		t.Error("the diagnosis has become worse: see the scoreboard")
+	noneMissing(t, list, results)
+	if !board.Reached() {
+		t.Error("a target is not reached: see the scoreboard")
 	}
 }
 
@@ -122,7 +138,7 @@ func TestBrokenIsToldFromMissed(t *testing.T) {
 			t.Errorf("%s: a fix that heals nothing was counted", r.ID)
 		}
 	}
-	if board := Tally(results); board.Broken != 2 || board.FalseAlarms != 1 || board.Reached() || board.Holds() {
+	if board := Tally(results); board.Broken != 2 || board.FalseAlarms != 1 || board.Reached() {
 		t.Errorf("the board does not show it: %+v", board)
 	}
 }

@@ -29,6 +29,7 @@ type world struct {
 	job  job
 	vars map[string]string
 	log  bytes.Buffer // what scripts printed
+	time stopwatch
 }
 
 // base is a healthy surrounding that scenarios start from.
@@ -166,6 +167,9 @@ func until(ctx context.Context, limit time.Duration, ok func() bool) bool {
 	for {
 		if ok() {
 			return true
+		}
+		if ctx.Err() != nil {
+			return false
 		}
 		t := time.NewTimer(wait)
 		select {
