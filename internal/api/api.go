@@ -54,6 +54,7 @@ type Reader interface {
 	CountOrders(ctx context.Context, subscription, group string) ([]order.Count, error)
 	Events(ctx context.Context, q order.EventQuery) ([]order.Event, string, error)
 	FollowOrder(ctx context.Context, id order.ID, after int64, limit int) ([]order.Event, error)
+	Follow(ctx context.Context, cursor string, limit int) ([]order.Event, string, error)
 	Changed() <-chan struct{}
 	LoadSite(ctx context.Context, subscription, group, name string) (*site.Site, error)
 	ListSites(ctx context.Context, subscription, group string) ([]site.Site, error)

@@ -2,7 +2,9 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -92,12 +94,31 @@ func (a *API) allEvents(w http.ResponseWriter, r *request) error {
 	return a.events(w, r, q)
 }
 
+// instant reads a time of a query (RFC 3339); none is the zero time.
+func instant(v url.Values, name string) (time.Time, error) {
+	s := v.Get(name)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is no time such as 2026-11-28T02:04:05Z (RFC 3339)", s)}
+	}
+	return t, nil
+}
+
 func (a *API) events(w http.ResponseWriter, r *request, q order.EventQuery) error {
 	var err error
 	if q.Limit, err = number(r.URL.Query(), "top", 100, 1000); err != nil {
 		return err
 	}
 	q.Correlation = r.URL.Query().Get("correlation")
+	if q.From, err = instant(r.URL.Query(), "from"); err != nil {
+		return err
+	}
+	if q.To, err = instant(r.URL.Query(), "to"); err != nil {
+		return err
+	}
 	events, next, err := a.Reader.Events(r.Context(), q)
 	if err != nil {
 		return err
@@ -117,67 +138,5 @@ func (a *API) events(w http.ResponseWriter, r *request, q order.EventQuery) erro
 		list.NextLink = a.Public + r.URL.Path + "?" + v.Encode()
 	}
 	write(w, http.StatusOK, list)
-	return nil
-}
-
-// Followed is an answer of follow: the events after a number, and the order as it stands.
-type Followed struct {
-	Events []order.Event `json:"events"`
-	Order  *arm.Resource `json:"order,omitempty"` // nil once it is deleted
-}
-
-// followFor is how long follow waits for something to happen.
-const followFor = 20 * time.Second
-
-// follow waits until the order has an event after the given number, or, where a revision is given, is of another
-// one; or for a while. Not every write has an event: that a worker has let an order go, for one.
-func (a *API) follow(w http.ResponseWriter, r *request) error {
-	after, err := number(r.URL.Query(), "after", 0, 1<<60)
-	if err != nil {
-		return err
-	}
-	revision, err := number(r.URL.Query(), "revision", 0, 1<<60)
-	if err != nil {
-		return err
-	}
-	timeout := time.NewTimer(followFor)
-	defer timeout.Stop()
-	elsewhere := time.NewTicker(time.Second) // what another replica commits rings no bell here
-	defer elsewhere.Stop()
-	for {
-		changed := a.Reader.Changed()
-		events, err := a.Reader.FollowOrder(r.Context(), r.scope, int64(after), 200)
-		if err != nil {
-			return err
-		}
-		if len(events) > 0 {
-			return a.followed(w, r, events)
-		}
-		if revision != 0 {
-			if o, err := a.load(r); err != nil || o.Revision != int64(revision) {
-				return a.followed(w, r, []order.Event{})
-			}
-		}
-		select {
-		case <-changed:
-		case <-elsewhere.C:
-		case <-timeout.C:
-			return a.followed(w, r, []order.Event{})
-		case <-r.Context().Done():
-			return nil
-		}
-	}
-}
-
-func (a *API) followed(w http.ResponseWriter, r *request, events []order.Event) error {
-	f := Followed{Events: events}
-	o, err := a.load(r)
-	if err == nil {
-		res := arm.Order(o, a.Now())
-		f.Order = &res
-	} else if ref, ok := order.AsRefusal(err); !ok || ref.Kind != order.NotFound {
-		return err
-	}
-	write(w, http.StatusOK, f)
 	return nil
 }

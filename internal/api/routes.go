@@ -60,6 +60,7 @@ func (a *API) Routes() []Route {
 		{"GET", "/v1/orders/{name}/timeline", cert + "/Read", a.orderEvents, onResource},
 		{"GET", "/v1/orders/{name}/follow", cert + "/Read", a.follow, onResource},
 		{"GET", "/v1/timeline", cert + "/Read", a.allEvents, onOwn},
+		{"GET", "/v1/timeline/follow", cert + "/Read", a.followAll, onOwn},
 
 		{"GET", "/v1/tokens", "Certwright/tokens/Read", a.listTokens, onOwn},
 		{"PUT", "/v1/tokens/{token}", "Certwright/tokens/Write", a.createToken, onOwn},

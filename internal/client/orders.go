@@ -125,25 +125,6 @@ func (c *Client) FollowFrom(ctx context.Context, name string, after, revision in
 	return f, err
 }
 
-// Timeline reads up to n events of an order (empty = of all), newest first.
-func (c *Client) Timeline(ctx context.Context, name string, n int) ([]order.Event, error) {
-	p := "/v1/timeline"
-	if name != "" {
-		p = path(name, "timeline")
-	}
-	var all []order.Event
-	query := url.Values{"top": {strconv.Itoa(min(n, 1000))}}
-	for p != "" && len(all) < n {
-		var page arm.List[order.Event]
-		if err := c.Call(ctx, "GET", p, query, nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Value...)
-		p, query = c.relative(page.NextLink), nil
-	}
-	return all[:min(n, len(all))], nil
-}
-
 // Diagnose asks the server why an order is as it is: the JSON of the findings.
 func (c *Client) Diagnose(ctx context.Context, name string) (report json.RawMessage, err error) {
 	err = c.Call(ctx, "GET", path(name, "diagnose"), nil, nil, &report)
