@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +65,16 @@ func (f *wishFlags) add(c *cobra.Command) {
 	s.StringToStringVar(&f.tags, "tag", nil, "tag KEY=VALUE (repeat for more)")
 }
 
+// check refuses what is given with the wrong flag.
+func (f *wishFlags) check() error {
+	for _, ip := range f.ips {
+		if _, err := netip.ParseAddr(strings.Trim(ip, "[]")); err != nil {
+			return usage("--ip %s is no IP address\n  → give a name with --dns", ip)
+		}
+	}
+	return nil
+}
+
 func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
 	w := arm.Wish{Tags: f.tags}
 	p := &w.Properties
@@ -72,7 +84,7 @@ func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
 		p.Names = &names
 	}
 	if given("endpoint") {
-		p.Endpoints = endpoints(f.looks)
+		p.Endpoints = endpoints(filled(f.looks))
 	}
 	if given("key-type") {
 		var types []order.KeyType
@@ -110,13 +122,19 @@ func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
 	str("vault", &f.vault, &p.Vault)
 	str("secret", &f.secret, &p.SecretName)
 	if given("site") {
-		p.Sites = &f.sites
+		sites := filled(f.sites)
+		p.Sites = &sites
 	}
 	if given("renew-at") {
 		p.RenewAt = &f.renewAt
 	}
 	p.AllowDuplicate = f.duplicate
 	return w
+}
+
+// filled leaves out what is empty: a list of one empty value is how a list is emptied.
+func filled(words []string) []string {
+	return slices.DeleteFunc(append([]string{}, words...), func(w string) bool { return w == "" })
 }
 
 func endpoints(words []string) *[]site.Endpoint {
@@ -146,6 +164,9 @@ Exit status: 0 well, 1 refused or failed, 2 wrong usage, 3 recorded, but --wait 
 		if len(f.names)+len(f.ips) == 0 {
 			return usage("an order needs a name to certify\n  → certwright order create %s --dns NAME", args[0])
 		}
+		if err := f.check(); err != nil {
+			return err
+		}
 		cl, err := e.client()
 		if err != nil {
 			return err
@@ -160,8 +181,8 @@ func (e *Env) orderUpdate() *cobra.Command {
 	var f wishFlags
 	c := &cobra.Command{
 		Use: "update NAME", Short: "Change what an order asks for", Args: oneArg("the order's name"),
-		Long:    "Change what an order asks for. Only what is given changes; a list that is given (names, sites, endpoints) replaces the one before.",
-		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --no-auto-renew",
+		Long:    "Change what an order asks for. Only what is given changes; a list that is given (names, sites, endpoints) replaces the one before; '' as its only value takes all sites or endpoints away.",
+		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --site ''                (deploy it nowhere any more)\n  certwright order update www --no-auto-renew",
 	}
 	f.add(c)
 	var auto bool
@@ -170,6 +191,9 @@ func (e *Env) orderUpdate() *cobra.Command {
 		w := f.wish(c)
 		if c.Flags().NFlag() == 0 {
 			return usage("nothing is given to change\n  → see what can be with: certwright order update --help")
+		}
+		if err := f.check(); err != nil {
+			return err
 		}
 		cl, err := e.client()
 		if err != nil {

@@ -101,7 +101,7 @@ func (m *Mover) Delete(ctx context.Context, by order.By, id order.ID, force bool
 		}
 		if bound := o.Bound(); len(bound) > 0 && !force {
 			return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderBound", Message: fmt.Sprintf("order %s is bound: its certificate is at %s", id.Name, strings.Join(bound, ", ")),
-				Fix: "Take the order's sites away first, or delete with --force: it will be revoked while it is served"}
+				Fix: fmt.Sprintf("Take its sites away first, with: certwright order update %s --site ''; or delete with --force: it will be revoked while it is served", id.Name)}
 		}
 		return []order.Result{order.Commanded{By: by, Command: order.CmdDelete, Reason: 5}}, nil
 	})
@@ -109,16 +109,22 @@ func (m *Mover) Delete(ctx context.Context, by order.By, id order.ID, force bool
 
 // Export reads the current version of a key type (empty = the first) with its key. Who read it is recorded first.
 func (m *Mover) Export(ctx context.Context, by order.By, id order.ID, k order.KeyType) (Certificate, error) {
-	o, err := m.command(ctx, id, order.Commanded{By: by, Command: order.CmdExport})
+	var v *order.Version
+	o, err := m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if err := o.Allowed(order.CmdExport, m.Now()); err != nil {
+			return nil, err
+		}
+		if k == "" {
+			k = o.Spec.KeyTypes[0]
+		}
+		if v = o.Current(k); v == nil {
+			return nil, &order.Refusal{Kind: order.NotFound, Code: "NothingStored", Property: "keyType", Message: fmt.Sprintf("order %s has no stored version of key type %s", id.Name, k),
+				Fix: "See what it has with: certwright order show " + id.Name}
+		}
+		return []order.Result{order.Commanded{By: by, Command: order.CmdExport}}, nil
+	})
 	if err != nil {
 		return Certificate{}, err
-	}
-	if k == "" {
-		k = o.Spec.KeyTypes[0]
-	}
-	v := o.Current(k)
-	if v == nil {
-		return Certificate{}, &order.Refusal{Kind: order.NotFound, Code: "NothingStored", Property: "keyType", Message: fmt.Sprintf("order %s has no stored version of key type %s", id.Name, k)}
 	}
 	return m.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
 }

@@ -63,6 +63,8 @@ func ParseName(word string) (order.Name, error) {
 		return bad("a wildcard is allowed only as the whole first label", "Use *.example.com")
 	case strings.ContainsAny(rest, "/:@?#"):
 		return bad("it holds a character of an address or URL", "Give the host name alone, without https:// or a port")
+	case strings.ContainsAny(rest, " \t"):
+		return bad("it holds a space", "Give one name at a time")
 	case strings.Contains(rest, "_"):
 		return bad("an underscore is not allowed in a host name", "Use a hyphen, or another name")
 	case strings.Contains(rest, ".."), strings.HasPrefix(rest, "."):
@@ -80,6 +82,9 @@ func ParseName(word string) (order.Name, error) {
 	}
 	if why := tooLong(ascii, wild); why != "" {
 		return bad(why, "Use a shorter name")
+	}
+	if last := ascii[strings.LastIndexByte(ascii, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return bad("its last label is a number, so it would be an IP address, and is none", "Give four numbers from 0 to 255, an IPv6 address, or a DNS name")
 	}
 	if suffix, icann := publicsuffix.PublicSuffix(ascii); icann && suffix == ascii {
 		return bad("it is a public suffix, under which many owners register: nobody is issued a certificate for it", "Give a name registered below it")
