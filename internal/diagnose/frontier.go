@@ -205,6 +205,9 @@ func (c *candidate) hurts() impact {
 	if c.spared() {
 		return blocksLater
 	}
+	if c.worst == Critical {
+		return blocksNow // it accounts for what hurts now
+	}
 	return c.row.Impact
 }
 

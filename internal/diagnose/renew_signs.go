@@ -77,6 +77,9 @@ func (j *judge) recordedSigns(s *scope) {
 	for _, st := range j.path {
 		for _, r := range problemRows(st) {
 			name, ok := map[string]sign{"sub-disabled": nSubOff, "renew-hook-failed": nHook}[r.Problem.ID]
+			if !ok && st.Stage == order.StageDeploy && j.serverAgrees(r) {
+				name, ok = nHook, true
+			}
 			if !ok {
 				continue
 			}
@@ -84,6 +87,25 @@ func (j *judge) recordedSigns(s *scope) {
 			s.vars["what"] = strings.TrimRight(r.Problem.Error(), ".")
 		}
 	}
+}
+
+// serverAgrees says whether a reload command failed although the server's own test finds nothing to complain of, with
+// the former files in place as well: then it is not the server that the command failed at.
+func (j *judge) serverAgrees(r order.Row) bool {
+	if r.Problem.ID != "sync-reload-failed-unrelated" {
+		return false
+	}
+	tests, _ := payloads[evidence.ConfigTest](checked(j.obs, evidence.CheckTest), evidence.ProbeTarget)
+	n := 0
+	for _, t := range tests {
+		if t.Target != r.Name {
+			continue
+		}
+		if n++; t.Exit != 0 {
+			return false
+		}
+	}
+	return n > 0
 }
 
 // windowSigns hold the authority's suggested window against the order's own time (RFC 9773).

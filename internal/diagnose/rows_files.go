@@ -108,7 +108,7 @@ var rowsFiles = []Row{
 		Must:  []sign{fPostgres},
 		Title: "PostgreSQL refuses its key {key}: others than its owner may read it",
 		Cause: "PostgreSQL takes a key file only with mode 0600 or less, or 0640 where root owns it. On a reload it keeps the former certificate and says so in its log alone; it does not start with such a key.",
-		Fix:   Fix{Text: "Set the mode to 0600 (at the target too, so that the next push keeps it), then sync.", Command: "chmod 0600 {key}", Action: ActionSync},
+		Fix:   Fix{Text: "Set the mode to 0600 (at the target too, so that the next push keeps it), then sync.", Command: "chmod 0600 {key} && {reloads}", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-key-unreadable", When: []sign{fPostgres}, Because: "PostgreSQL may read the file: it refuses to, because others may as well"},
 			{ID: "sync-reload-not-run", When: []sign{fPostgres}, Because: "a reload would refuse the key again"},

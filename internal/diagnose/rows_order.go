@@ -12,7 +12,7 @@ var rowsOrder = []Row{
 		Must:  []sign{oDue, oAutoOff},
 		Title: "Automatic renewal of {order} is off, and its certificate ends at {end}",
 		Cause: "The time of renewal has come, and the order is not to be renewed by itself.",
-		Fix:   Fix{Text: "Renew it now, and switch automatic renewal on.", Command: "certwright order renew {order}", Action: "renew"},
+		Fix:   Fix{Text: "Switch automatic renewal on: the renewal is due, so it begins at once. Or renew it by hand now.", Command: "certwright order update {order} --auto-renew", Action: ActionResumeRenewal},
 		Twins: []Twin{
 			{ID: "renew-not-due", When: []sign{oDue}, Because: "the end, {end}, is near"},
 			{ID: "renew-scheduler-stopped", When: []sign{oAutoOff}, Because: "nothing was to be done: the order says so itself"},

@@ -96,11 +96,13 @@ var rowsRenew = []Row{
 		ID: "renew-hook-failed", Per: perOrder, Node: nodeReload, Severity: Warning, Impact: blocksLater,
 		Must:  []sign{nHook},
 		Title: "The command after the push failed",
-		Cause: "{what}. The files are written and in use; what the command is for was not done.",
+		Cause: "{what}. The server's own configuration is not what it complains of; what the command is for was not done.",
 		Fix:   Fix{Text: "Mend what the command complains of, then sync again.", Command: "certwright order sync {order}", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-reload-failed-own", When: []sign{nHook}, Because: "the command is no reload: the server is not touched by it"},
+			{ID: "sync-reload-failed-unrelated", When: []sign{nHook}, Because: "the server's own test of its configuration passes"},
 			{ID: "renew-auto-off", When: []sign{nHook}, Because: "the renewal ran to its end"},
 		},
+		Predicts: append(append([]string{"sync-reload-failed-unrelated"}, reloads...), late...),
 	},
 }

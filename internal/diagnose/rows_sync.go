@@ -14,7 +14,7 @@ var rowsSync = []Row{
 		Must:  []sign{tReadOnly, tLate},
 		Title: "{dir} is on a file system that is mounted read-only, so {target} cannot get the new certificate",
 		Cause: "Serial {current} is to be written there. The kernel refuses every write to that file system, whoever asks.",
-		Fix:   Fix{Text: "Mount it writable (or give the target another root), then sync.", Command: "findmnt -T {dir}", Action: ActionSync},
+		Fix:   Fix{Text: "Mount it writable (or give the target another root), then sync.", Command: "m=$(findmnt -nro TARGET -T {dir}) && mount -o remount,rw $m && mount -o remount,bind,rw $m && certwright order sync {order} --wait", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-write-denied", Because: "the mount is read-only: no owner or mode would change that"},
 			{ID: "sync-disk-full", Because: "it is not space that is missing"},
@@ -26,7 +26,7 @@ var rowsSync = []Row{
 		Must: []sign{tDenied, tLate}, MustNot: []sign{tReadOnly},
 		Title: "{user} may not write in {dir}, so {target} cannot get the new certificate",
 		Cause: "Serial {current} is to be written there. Owner and mode of the directory keep the user that Certwright runs as out.",
-		Fix:   Fix{Text: "Give {user} write access to {dir} (owner, group or an access control list), then sync.", Command: "ls -ld {dir}", Action: ActionSync},
+		Fix:   Fix{Text: "Give {user} write access to {dir} (owner, group or an access control list), then sync.", Command: "chown {user} {dir} && certwright order sync {order} --wait", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-readonly-fs", Because: "the file system is mounted writable"},
 			{ID: "sync-disk-full", Because: "there is space left on the disk"},
@@ -72,7 +72,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-haproxy-not-persisted", Per: perTarget, Node: nodeFile, Severity: Warning, Impact: blocksLater,
-		Must: []sign{tHAProxy, tFilesOld, tWell}, MustNot: []sign{tTouched},
+		Must: []sign{tHAProxy, tFilesOld, tWell}, MustNot: []sign{tTouched, tTwo},
 		Title: "HAProxy serves the new certificate from memory only: {other} still holds the former one",
 		Cause: "Serial {current} was committed at the runtime socket; the file on disk holds serial {fileserial}. The next reload or restart brings the former certificate back.",
 		Fix:   Fix{Text: "Write the new certificate to the file too.", Command: "certwright order sync {order}", Action: ActionSync},
@@ -84,10 +84,10 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-symlink-stale", Per: perTarget, Node: nodeFile, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tByLink, tFilesOld}, MustNot: []sign{tTouched},
+		Must: []sign{tByLink, tFilesOld}, MustNot: []sign{tTouched, tTwo},
 		Title: "{other} is a link that still leads to the former certificate",
 		Cause: "The server reads {other} ({from}). On the way there, {link} leads to serial {fileserial}; serial {current} was written elsewhere.",
-		Fix:   Fix{Text: "Point the link at the new file, then reload. If the link is one of Certwright's, a sync does both.", Command: "readlink -f {other}", Action: ActionSync},
+		Fix:   Fix{Text: "Point the link at the new file, then reload. If the link is one of Certwright's, a sync does both.", Command: "{links}", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-wrong-path", When: []sign{tByLink}, Because: "the configured path is right: it is the link behind it that is not"},
 			{ID: "sync-reload-not-run", Because: "a reload would read the former certificate again"},
@@ -99,7 +99,7 @@ var rowsSync = []Row{
 		Must: []sign{tReadsOther, tFilesOld, tNamed, tArrived, tOld}, MustNot: []sign{tByLink},
 		Title: "The server reads {other}, the new certificate was written elsewhere",
 		Cause: "Certwright writes serial {current} to the target's files. The server's configuration names {other} for the name ({from}), which holds serial {fileserial}.",
-		Fix:   Fix{Text: "Name the same path on both sides: change the server's configuration to the target's files, or the target to the path that the server reads; then sync.", Command: "certwright order sync {order}"},
+		Fix:   Fix{Text: "Name the same path on both sides: change the server's configuration to the target's files, or the target to the path that the server reads; or make the path that the server reads a link to the target's file. Then sync.", Command: "{links}"},
 		Twins: []Twin{
 			{ID: "sync-reload-not-run", Because: "a reload would read {other} again, which is old"},
 			{ID: "sync-symlink-stale", Because: "no link lies on the way to {other}"},
@@ -170,15 +170,15 @@ var rowsSync = []Row{
 	{
 		ID: "sync-old-master-alive", Per: perTarget, Node: nodeReload, Severity: Critical, Impact: blocksNow,
 		Must:  []sign{tTwo},
-		Title: "Two servers share the port of {servedat}, and one of them loaded older files",
-		Cause: "Each listens on the same address and port, so clients get one or the other by chance. {process} began before the files were changed at {since} and still holds what it read then.",
-		Fix:   Fix{Text: "Stop the older one ({process}): a signal to its master lets its connections end.", Command: "ss -ltnp"},
+		Title: "Two servers share the port of {servedat}, and one of them holds an older certificate",
+		Cause: "Each listens on the same address and port, so clients get one or the other by chance. {process} is the one that holds what it read before the files were changed at {since}, or reads others.",
+		Fix:   Fix{Text: "Stop the older one ({process}): a signal to its master lets its connections end.", Command: "{stops}"},
 		Twins: []Twin{
 			{ID: "sync-one-node-stale", When: []sign{tTwo}, Because: "both processes run on this machine, behind one address"},
 			{ID: "sync-old-workers", When: []sign{tTwo}, Because: "the older one accepts new connections: it has a listening socket of its own"},
 			{ID: "sync-reload-not-run", Because: "one of the two did load the new files"},
 		},
-		Predicts: append([]string{"tls-dual-key-one-stale", "tls-no-sni-client", "tls-sni-default-served"}, append(reloads, late...)...),
+		Predicts: append([]string{"tls-sni-ip-binding-differ", "tls-dual-key-one-stale", "tls-no-sni-client", "tls-sni-default-served"}, append(reloads, late...)...),
 	},
 	{
 		ID: "sync-old-workers", Per: perTarget, Node: nodeTrust, Severity: Info, Impact: hygiene,
@@ -193,23 +193,23 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-reload-not-run", Per: perTarget, Node: nodeReload, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tOld, tFilesNew}, MustNot: []sign{tLoaded},
-		Title: "The files are new, but {servedat} still serves the old certificate: the server was not reloaded",
-		Cause: "Vault and files hold serial {current}, written at {since}. The server has not read them since, so it goes on with what it read before.",
-		Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "certwright order sync {order}", Action: ActionSync},
+		Must: []sign{tOld, tHeldNew}, MustNot: []sign{tLoaded},
+		Title: "{filesare}, but {servedat} still serves the old certificate: the server was not reloaded",
+		Cause: "{held} The server has not read them since they were written at {since}, so it goes on with what it read before.",
+		Fix:   Fix{Text: "Reload the server; and name a reload command at the target, so that every sync does it.", Command: "{reloads}", Action: ActionSync},
 		Twins: []Twin{
 			{ID: "sync-reload-failed-own", WhenNot: []sign{tReloadBad}, Because: "no reload was seen to fail"},
-			{ID: "sync-wrong-path", When: []sign{tFilesNew}, Because: "without a reload the server reads no file at all"},
-			{ID: "sync-pending", When: []sign{tFilesNew}, Because: "every target holds the current serial already"},
+			{ID: "sync-wrong-path", When: []sign{tHeldNew}, Because: "without a reload the server reads no file at all"},
+			{ID: "sync-pending", When: []sign{tHeldNew}, Because: "every target holds the current serial already"},
 			{ID: "sync-needs-restart", Because: "the server was not told of the new files"},
 		},
 		Predicts: late,
 	},
 	{
 		ID: "sync-needs-restart", Per: perTarget, Node: nodeProcess, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tLoaded, tFilesNew, tOld}, MustNot: []sign{tReloadBad, tNewWork, tReadsOther},
-		Title: "The files are new and the reload succeeded, but {servedat} still serves the old certificate",
-		Cause: "Vault and files hold serial {current}, and the reload command reported success. {process} reads its certificate at its start only.",
+		Must: []sign{tLoaded, tHeldNew, tOld}, MustNot: []sign{tReloadBad, tNewWork, tReadsOther},
+		Title: "{filesare} and the reload succeeded, but {servedat} still serves the old certificate",
+		Cause: "{held} The reload command reported success. {process} reads its certificate at its start only, or does not take that command for a reload.",
 		Fix:   Fix{Text: "Restart the server in place of reloading it; then let the target's reload command do that.", Command: "certwright order sync {order}"},
 		Twins: []Twin{
 			{ID: "sync-reload-not-run", Because: "a reload was run after the files were written"},

@@ -43,7 +43,7 @@ func (f faults) add(name sign, ref EvidenceRef, expected string) {
 // contentSigns are what the files that the server reads are in themselves.
 func (j *judge) contentSigns(s *scope, t *target) {
 	all := []sign{fMissing, fEmpty, fCut, fFormat, fLocked, fUnreadable, fPairWrong, fHalf, fOrder, fShort, fMarks, fPostgres}
-	passed := slices.ContainsFunc(t.tests, func(x seenTest) bool { return x.Exit == 0 })
+	passed := slices.ContainsFunc(t.tests, func(x seenTest) bool { return x.Exit == 0 && readsFiles(x.Software) })
 	s.set(fAccepted, passed)
 	pairs := t.pairs()
 	if len(pairs) == 0 {
@@ -68,6 +68,9 @@ func (j *judge) contentSigns(s *scope, t *target) {
 		}
 	}
 }
+
+// readsFiles says whether a server's test of its configuration reads the certificates and keys that it names.
+func readsFiles(software string) bool { return software == "nginx" || software == "haproxy" }
 
 // oneFile looks at one file by itself.
 func (t *target) oneFile(found faults, names map[sign]string, f *readFile, asKey bool) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"certwright/internal/evidence"
+	"certwright/internal/order"
 )
 
 // processSigns are when the servers at the target's endpoints read their files, against when these changed.
@@ -35,19 +36,33 @@ func (j *judge) processSigns(s *scope, t *target) {
 				s.vars["process"] = m.Name + " (pid " + itoa(m.PID) + ", started " + day(m.Started) + " UTC)"
 			}
 		}
-		if older > 0 && newer > 0 {
+		if older > 0 && newer > 0 || len(l.Masters) > 1 && t.alternates(l.Address) {
 			two = append(two, l.ref)
 		}
 	}
 	s.vars["since"] = changed.UTC().Format("2006-01-02 15:04:05") + " UTC"
-	if len(before)+len(after) == 0 {
+	if len(before)+len(after)+len(two) == 0 {
 		s.unknown(tNewWork, "when the server loaded its files was not seen")
-		s.unknown(tTwo, "which processes serve was not seen")
+		if s.set(tTwo, false); len(t.listeners) == 0 && t.dep == nil {
+			s.unknown(tTwo, "which processes serve was not seen")
+		}
 	} else {
 		s.set(tNewWork, renews && len(before) == 0, after...)
 		s.set(tTwo, len(two) > 0, two...)
 	}
 	s.set(tLeaving, len(leaving) > 0, leaving...)
+}
+
+// alternates says whether one address shows the current certificate and another one by turns.
+func (t *target) alternates(address string) bool {
+	old, well := false, false
+	for _, l := range t.looks {
+		if l.Address == address {
+			well = well || t.wanted(serialOf(l.leaf()))
+			old = old || !t.wanted(serialOf(l.leaf()))
+		}
+	}
+	return old && well
 }
 
 // clockSlack is how exactly process starts and file times can be compared: the kernel counts the first in
@@ -94,11 +109,15 @@ func (j *judge) loadSigns(s *scope, t *target) {
 	ran, bad, known, ev := j.receipts(s, t)
 	processes := s.signs[tNewWork]
 	switch {
+	case t.pushedInVain() && t.dep.Tried == nil:
+		s.set(tLoaded, false, j.problemRef(order.StageDeploy, *t.row))
 	case processes.state == yes:
 		s.set(tLoaded, true, processes.ev...)
 	case processes.state == no && t.renews():
 		// A server that starts new workers for every reload that succeeds did not: whatever a command reported.
 		s.set(tLoaded, false, t.listenerRefs()...)
+	case t.pushedInVain():
+		s.set(tLoaded, true, j.problemRef(order.StageDeploy, *t.row), reloadRef(t.dep.Key(), *t.dep.Tried, t.row.Problem.At))
 	case processes.state == no && t.startedAfter():
 		s.set(tLoaded, true, t.listenerRefs()...)
 	case known:

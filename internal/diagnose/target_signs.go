@@ -18,6 +18,7 @@ const (
 	tFilesOld   sign = "the-files-that-the-server-reads-hold-an-older-certificate"
 	tOursNew    sign = "the-target's-own-files-hold-the-current-certificate"
 	tOursOld    sign = "the-target's-own-files-hold-another-certificate"
+	tHeldNew    sign = "the-files-hold-the-current-certificate,-or-held-it-until-the-push-was-taken-back"
 	tArrived    sign = "the-target's-own-files-held-the-new-certificate-when-they-were-pushed"
 	tReadsOther sign = "the-server-reads-other-files-than-the-target-writes"
 	tNamed      sign = "the-server's-configuration-names-the-server-name"
@@ -67,6 +68,7 @@ func (j *judge) targetScopes() []*scope {
 		j.contentSigns(s, t)
 		j.memorySigns(s, t)
 		j.placeSigns(s, t)
+		j.fixSigns(s, t)
 		out = append(out, s)
 	}
 	return out
@@ -136,12 +138,33 @@ func (j *judge) fileSigns(s *scope, t *target) {
 		s.set(tArrived, true, j.problemRef(order.StageDeploy, *t.row))
 	}
 	j.readSigns(s, t)
+	j.heldSigns(s, t)
 	late := s.signs[tOld].state == yes || s.signs[tOursOld].state == yes
 	s.set(tLate, late, append(slices.Clone(s.signs[tOld].ev), s.signs[tOursOld].ev...)...)
 	if !late && s.signs[tOld].state == dark && s.signs[tOursOld].state == dark {
 		s.unknown(tLate, "neither the target's files nor its endpoints were seen")
 	}
 	j.touchSigns(s, t, own)
+}
+
+// heldSigns are whether the server could have loaded the current certificate: its files hold it, or held it until the
+// push was taken back because it did not show on the wire.
+func (j *judge) heldSigns(s *scope, t *target) {
+	s.signs[tHeldNew] = s.signs[tFilesNew]
+	s.vars["filesare"] = "The files are new"
+	s.vars["held"] = "Vault and files hold serial " + s.vars["current"] + "."
+	if !t.pushedInVain() || s.signs[tFilesNew].state == yes || s.signs[tReadsOther].state == yes {
+		return
+	}
+	s.set(tHeldNew, true, j.problemRef(order.StageDeploy, *t.row))
+	s.vars["filesare"] = "New files were put and taken back"
+	s.vars["held"] = "The files held serial " + s.vars["current"] + ", and it did not show on the wire; so the former ones were put back."
+}
+
+// pushedInVain says whether a push was taken back because the wire went on showing the former certificate: nothing
+// complained of the files.
+func (t *target) pushedInVain() bool {
+	return t.tookBack() && t.row != nil && t.row.Problem != nil && (t.dep.Tried == nil || t.dep.Tried.Exit == 0 && t.dep.Tried.Error == "")
 }
 
 // tookBack says whether the current version was pushed, and taken back because it did not appear on the wire.
@@ -182,7 +205,7 @@ func (j *judge) readSigns(s *scope, t *target) {
 			other = append(other, t.configRef(p.use))
 		}
 	}
-	if len(other) < len(chosen) {
+	if len(other) < len(chosen) && !t.servesOnly(stale, s) {
 		other = nil // the target's file is one of several, such as one for each kind of key
 	}
 	s.set(tNamed, named, t.configs[0].ref)
@@ -194,6 +217,22 @@ func (j *judge) readSigns(s *scope, t *target) {
 	} else {
 		s.set(tReadsOther, len(other) > 0, other...)
 	}
+}
+
+// servesOnly says whether the wire shows nothing but what the stale ones of several files for the name hold: then it is
+// these that the server takes, whatever stands beside them.
+func (t *target) servesOnly(stale []EvidenceRef, s *scope) bool {
+	if len(stale) == 0 || s.signs[tWell].state != no || s.signs[tOld].state != yes {
+		return false
+	}
+	for _, l := range t.looks {
+		if !slices.ContainsFunc(t.chosen(), func(p pair) bool {
+			return !t.isOurs(p.cert) && strings.EqualFold(p.cert.leafSerial(), serialOf(l.leaf()))
+		}) {
+			return false
+		}
+	}
+	return len(t.looks) > 0
 }
 
 // configRef quotes the configuration that names a file.
@@ -235,12 +274,17 @@ func (j *judge) touchSigns(s *scope, t *target, own pair) {
 	ref.Expected = "as pushed at " + day(t.dep.Receipt.At) + " UTC: serial " + t.dep.Receipt.Serial
 	s.vars["since"] = own.cert.Changed.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	s.set(tTouched, touched, ref)
-	foreign := touched && own.cert.leafSerial() != "" && j.versionOf(own.cert.leafSerial()) == nil && j.beganUnderUs(own.cert.leaf().NotBefore)
+	foreign := touched && own.cert.leafSerial() != "" && j.versionOf(own.cert.leafSerial()) == nil &&
+		(j.beganUnderUs(own.cert.leaf().NotBefore) || own.cert.Changed.Sub(own.cert.leaf().NotBefore) < freshlyIssued)
 	s.set(tForeign, foreign, ref)
 	if own.cert.leafSerial() != "" {
 		s.vars["what"] = "serial " + own.cert.leafSerial() + ", " + own.cert.leaf().Subject
 	}
 }
+
+// freshlyIssued is how old a certificate may be that was put into a file right after it was issued: authorities backdate by
+// up to a day. What was put back from somewhere is older.
+const freshlyIssued = 36 * time.Hour
 
 // beganUnderUs says whether a certificate was issued since the order has its first version.
 func (j *judge) beganUnderUs(from time.Time) bool {

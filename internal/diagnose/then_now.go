@@ -35,6 +35,9 @@ func (j *judge) places(all []*candidate, stage order.StageName, r order.Row, id 
 		}
 	}
 	for _, c := range all {
+		if stage == order.StageStore && id == Unnamed && c.id() == notStored && c.verdict == confirmed {
+			return c // it says the same, and what to do about it
+		}
 		if c.id() == nowFixed && c.own == nil && slices.Contains(c.ev, ref) {
 			return c
 		}
@@ -44,6 +47,9 @@ func (j *judge) places(all []*candidate, stage order.StageName, r order.Row, id 
 	}
 	return nil
 }
+
+// notStored is the id of a signed version that the vault did not take.
+const notStored = "renew-issued-not-stored"
 
 // nowFixed is the id of a failure that is history.
 const nowFixed = "ca-error-now-fixed"

@@ -56,7 +56,7 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 	receipt, err := r.Deployer.Put(ctx, *s, t, c)
 	if err != nil {
 		// A reload that failed was taken back by Put itself: each try disturbs what serves, so they are kept apart.
-		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: r.problem(err, "deploy to "+d.Key()), TakenBack: receipt.Reload != nil}}
+		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: r.problem(err, "deploy to "+d.Key()), TakenBack: receipt.Reload != nil, Reload: receipt.Reload}}
 	}
 	receipt.Version, receipt.Serial, receipt.At = v.Number, v.Serial, r.Now()
 	rows := endpointsOf(o, *s, t)
@@ -112,7 +112,7 @@ func (r *run) takeBack(ctx context.Context, d *order.Deployment, t site.Target, 
 		p.Fix = "Look at the target by hand: it holds the new version, and does not serve it"
 		return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p}}
 	}
-	return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p, TakenBack: true}}
+	return []order.Result{order.DeployFailed{Key: d.Key(), Version: receipt.Version, Problem: &p, TakenBack: true, Reload: receipt.Reload}}
 }
 
 // lookBack looks again after a push was taken back: what is shown is what serves now, not the push.

@@ -22,7 +22,7 @@ func (r Deployed) apply(o *Order, now time.Time) []Event {
 	asked := d.Forced
 	changed := d.Version != r.Receipt.Version
 	recovered := d.well(now)
-	d.Forced, d.Bad, d.Synced, d.SyncAt, d.Seen, d.DueAt = false, 0, now, o.syncTime(d, now), r.Seen, time.Time{}
+	d.Forced, d.Bad, d.Tried, d.Synced, d.SyncAt, d.Seen, d.DueAt = false, 0, nil, now, o.syncTime(d, now), r.Seen, time.Time{}
 	d.Version, d.Serial, d.Skipped = r.Receipt.Version, r.Receipt.Serial, ""
 	if changed || recovered {
 		d.Since = now
@@ -53,6 +53,7 @@ type DeployFailed struct {
 	Version   int
 	Problem   *Problem
 	TakenBack bool
+	Reload    *evidence.Reload // of the push that was taken back; nil = the target has none
 	Seen      []evidence.Observation
 }
 
@@ -65,7 +66,7 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 	news := d.fail(r.Problem, tryLocal, now) || fresh
 	d.Seen, d.Forced = r.Seen, false
 	if r.TakenBack {
-		d.Bad = r.Version
+		d.Bad, d.Tried = r.Version, r.Reload
 		if at := now.Add(tryAttempt[min(d.Tries, len(tryAttempt)-1)]); at.After(d.DueAt) {
 			d.DueAt = at // each try disturbs what serves: keep them apart
 		}

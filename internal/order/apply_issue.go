@@ -322,7 +322,7 @@ func (r Stored) apply(o *Order, now time.Time) []Event {
 	for i := range o.Deployments {
 		if d := &o.Deployments[i]; d.KeyType == v.KeyType { // what ails it is shown until the new version is there
 			d.hurry()
-			d.Bad = 0
+			d.Bad, d.Tried = 0, nil
 		}
 	}
 	if a.Revokes > 0 && a.Delay >= 0 {

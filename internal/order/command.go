@@ -321,7 +321,7 @@ func (o *Order) again(now time.Time) {
 		row.Verified, row.ValidUntil = nil, nil
 	}
 	for i := range o.Deployments {
-		o.Deployments[i].Version, o.Deployments[i].Problem, o.Deployments[i].Bad = 0, nil, 0
+		o.Deployments[i].Version, o.Deployments[i].Problem, o.Deployments[i].Bad, o.Deployments[i].Tried = 0, nil, 0, nil
 	}
 	o.Vault.Progress, o.Vault.Fault = Progress{Since: now}, ""
 }

@@ -173,7 +173,7 @@ func readConfig(m master, to netip.AddrPort, name string) (evidence.ServerConfig
 	case postgresName:
 		return postgresConfig(m), nil
 	}
-	return scanConfig(m, name), nil
+	return scanConfig(m, name), testArgs(m)
 }
 
 // usesWords lists what a configuration names for the name.

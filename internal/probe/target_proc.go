@@ -270,7 +270,7 @@ func masters(all map[int]process, held map[int]bool) []master {
 		m := master{process: all[pid], leaving: map[int]bool{}}
 		m.software, m.title = software(m.process)
 		for _, p := range all {
-			if p.parent == pid && sameProgram(p, m.process) {
+			if p.parent == pid && (sameProgram(p, m.process) || sameSuite(p, m.process)) {
 				m.workers = append(m.workers, p)
 				m.leaving[p.pid] = leaves(m, p, held)
 			}
@@ -287,7 +287,7 @@ func top(all map[int]process, pid int) int {
 	for {
 		p := all[pid]
 		up, ok := all[p.parent]
-		if !ok || up.pid <= 1 || !sameProgram(p, up) {
+		if !ok || up.pid <= 1 || !sameProgram(p, up) && !sameSuite(p, up) {
 			return pid
 		}
 		pid = up.pid
@@ -299,6 +299,17 @@ func sameProgram(a, b process) bool {
 		return a.exe == b.exe
 	}
 	return a.name == b.name
+}
+
+// sameSuite says whether a process is a helper of its parent's server: another program, which lies in a folder of the
+// server's name (/usr/lib/dovecot/imap-login of dovecot) or beside it (/usr/lib/postfix/sbin/smtpd of master). The
+// parent is the one that reads the configuration and starts the helpers anew at a reload.
+func sameSuite(p, parent process) bool {
+	if p.exe == "" || parent.exe == "" {
+		return false
+	}
+	server, dir := filepath.Base(parent.exe), filepath.Dir(p.exe)
+	return slices.Contains(strings.Split(dir, "/"), server) || server == "master" && dir == filepath.Dir(parent.exe)
 }
 
 // leaves says whether a worker takes no new connections any more.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,6 +41,13 @@ func runOwn(m master, args ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.exe, args...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
+	if m.software == apacheName {
+		for k, v := range environ(m.pid) {
+			if strings.HasPrefix(k, "APACHE_") { // Debian's configuration is written with these
+				cmd.Env = append(cmd.Env, k+"="+v)
+			}
+		}
+	}
 	if cmd.Dir = m.view().cwd; cmd.Dir == "" {
 		cmd.Dir = "/"
 	}
@@ -84,6 +92,29 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// testArgs are the arguments with which a server whose configuration is not known here tests it, nil where its program
+// cannot. Apache and lighttpd test the language and that files are there, not what is in them.
+func testArgs(m master) []string {
+	rest := m.argv[min(1, len(m.argv)):]
+	switch {
+	case m.software == apacheName:
+		out := []string{"-t"}
+		for i := 0; i < len(rest); i++ {
+			switch a := rest[i]; {
+			case (a == "-k" || a == "-D") && i+1 < len(rest):
+				i++
+			case a == "-X", strings.HasPrefix(a, "-D"), strings.HasPrefix(a, "-k"):
+			default:
+				out = append(out, a)
+			}
+		}
+		return out
+	case filepath.Base(m.exe) == "lighttpd":
+		return append([]string{"-tt"}, slices.DeleteFunc(slices.Clone(rest), func(a string) bool { return a == "-D" })...)
+	}
+	return nil
+}
+
 // testConfig lets a server test its configuration.
 func testConfig(m master, args []string) (evidence.ConfigTest, error) {
 	t := evidence.ConfigTest{Software: m.software, Argv: append([]string{m.exe}, args...)}
@@ -104,9 +135,11 @@ func testConfig(m master, args []string) (evidence.ConfigTest, error) {
 }
 
 var (
-	inFile   = regexp.MustCompile(`(?: in |\[)(/[^\s\]":]+):(\d+)`)                                       // nginx: in FILE:LINE; HAProxy: [FILE:LINE]
-	anyPath  = regexp.MustCompile(`/[^\s"'\]:,;)]+`)                                                      // any other file it speaks of
-	complain = regexp.MustCompile(`(?i)\[(emerg|crit|alert|error)\]|\[ALERT\]|\(EE\)|^(nginx|haproxy): `) // lines that are more than a warning
+	inFile   = regexp.MustCompile(`(?: in |\[)(/[^\s\]":]+):(\d+)`)                                                               // nginx: in FILE:LINE; HAProxy: [FILE:LINE]
+	lineOf   = regexp.MustCompile(`on line (\d+) of (/[^\s:]+)`)                                                                  // Apache
+	source   = regexp.MustCompile(`source: (/\S+) line: (\d+)`)                                                                   // lighttpd
+	anyPath  = regexp.MustCompile(`/[^\s"'\]:,;)]+`)                                                                              // any other file it speaks of
+	complain = regexp.MustCompile(`(?i)\[(emerg|crit|alert|error)\]|\[ALERT\]|\(EE\)|^(nginx|haproxy): |^AH\d{5}: |\(configfile`) // lines that are more than a warning
 )
 
 // testFaults reads what a failed configuration test printed: where each complaint lies. Which file is whose is
@@ -120,6 +153,10 @@ func testFaults(output string) []evidence.TestFault {
 		}
 		f := evidence.TestFault{Text: line}
 		if m := inFile.FindStringSubmatch(line); m != nil {
+			f.At = m[1] + ":" + m[2]
+		} else if m := lineOf.FindStringSubmatch(line); m != nil {
+			f.At = m[2] + ":" + m[1]
+		} else if m := source.FindStringSubmatch(line); m != nil {
 			f.At = m[1] + ":" + m[2]
 		}
 		for _, p := range anyPath.FindAllString(line, -1) {

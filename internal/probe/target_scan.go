@@ -121,7 +121,7 @@ func configArgs(argv []string) []string {
 			}
 		case joined && configFlag.MatchString(flag):
 			out = append(out, value)
-		case configFlag.MatchString(a) && i+1 < len(argv):
+		case configFlag.MatchString(a) && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-"): // -F alone means "in the foreground"
 			i++
 			out = append(out, argv[i])
 		case len(a) > 2 && (strings.HasPrefix(a, "-f") || strings.HasPrefix(a, "-c")) && !joined:

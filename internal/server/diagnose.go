@@ -133,7 +133,7 @@ func (s *Server) trusted(o *order.Order) trustedRoots {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	public := pool.Clone()
+	public := publicRoots()
 	t := trustedRoots{pool: pool, private: addedRoots(systemRootFiles)}
 	add := func(c *x509.Certificate) {
 		pool.AddCert(c)

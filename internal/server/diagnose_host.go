@@ -21,7 +21,7 @@ func (s *Server) addHost(add func(string, string, observe)) {
 		look observe
 	}{{"database", s.lookAtDatabase}, {"work", s.lookAtWork}, {"disk", s.lookAtDisk}, {"limits", s.lookAtLimits}} {
 		add(evidence.ProbeHost, l.name, func(ctx context.Context) []evidence.Observation {
-			return s.memo.once("host "+l.name, s.Now, func() []evidence.Observation { return l.look(ctx) })
+			return s.memo.once(ctx, "host "+l.name, s.Now, func() []evidence.Observation { return l.look(ctx) })
 		})
 	}
 }

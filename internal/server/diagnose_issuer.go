@@ -45,7 +45,7 @@ func (s *Server) addIssuer(ctx context.Context, o *order.Order, add func(string,
 		return
 	}
 	add(evidence.ProbeCA, "issuer "+name, func(ctx context.Context) []evidence.Observation {
-		return s.memo.once("issuer "+strings.ToLower(name), s.Now, func() []evidence.Observation { return a.Observe(ctx) })
+		return s.memo.once(ctx, "issuer "+strings.ToLower(name), s.Now, func() []evidence.Observation { return a.Observe(ctx) })
 	})
 	if x, ok := a.(attemptObserver); ok {
 		for i := range o.Attempts {
@@ -99,7 +99,7 @@ func (s *Server) addPeers(ctx context.Context, o *order.Order, add func(string, 
 			return
 		}
 		add(evidence.ProbeHost, name, func(ctx context.Context) []evidence.Observation {
-			return s.memo.once("reach "+host+" "+port, s.Now, func() []evidence.Observation {
+			return s.memo.once(ctx, "reach "+host+" "+port, s.Now, func() []evidence.Observation {
 				return []evidence.Observation{s.Prober.Reach(ctx, name, host, port, https)}
 			})
 		})
@@ -143,8 +143,26 @@ type glance struct {
 // memoLife is how long a look counts for other orders.
 const memoLife = 2 * time.Second
 
-// once looks, or gives what was seen within the last moment; who comes while somebody looks waits for that.
-func (m *memo) once(key string, now func() time.Time, look func() []evidence.Observation) []evidence.Observation {
+// sharedSince is the key of the time in a context from which on a look of a moment ago will do.
+type sharedSince struct{}
+
+// sharing lets the examination of an order make do with what was seen a moment ago for another one: not for a person
+// who asks, and never with a look from before the order's latest failure, for that failure is what it is to explain.
+func sharing(ctx context.Context, o *order.Order, now time.Time) context.Context {
+	var since time.Time
+	for _, st := range o.Path(now) {
+		for _, r := range append([]order.Row{{Problem: st.Problem}}, st.Rows...) {
+			if r.Problem != nil && r.Problem.At.After(since) {
+				since = r.Problem.At
+			}
+		}
+	}
+	return context.WithValue(ctx, sharedSince{}, since)
+}
+
+// once looks, or gives what was seen within the last moment if the context shares it; who comes while somebody looks waits for that.
+func (m *memo) once(ctx context.Context, key string, now func() time.Time, look func() []evidence.Observation) []evidence.Observation {
+	since, shares := ctx.Value(sharedSince{}).(time.Time)
 	m.mu.Lock()
 	if m.seen == nil || len(m.seen) > 1000 {
 		m.seen = map[string]*glance{}
@@ -157,7 +175,7 @@ func (m *memo) once(key string, now func() time.Time, look func() []evidence.Obs
 	m.mu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at := now(); g.obs == nil || at.Sub(g.at) >= memoLife || at.Before(g.at) {
+	if at := now(); !shares || g.obs == nil || at.Sub(g.at) >= memoLife || at.Before(g.at) || !g.at.After(since) {
 		g.obs = look()
 		g.at = now()
 	}

@@ -68,7 +68,7 @@ func (s *Server) look(ctx context.Context, id order.ID) error {
 	}
 	found := order.Examined{}
 	if !o.Ended() || o.DeniedAt != nil {
-		c, err := s.examine(ctx, id)
+		c, err := s.examine(sharing(ctx, o, s.Now()), id)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -12,6 +13,17 @@ import (
 // systemRootFiles are where systems keep the roots that they trust, as crypto/x509 looks for them.
 var systemRootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
 	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem"}
+
+// publicRoots are those that browsers come with.
+func publicRoots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for r := range bundle.Roots() {
+		if c, err := x509.ParseCertificate(r.Certificate); err == nil {
+			pool.AddCert(c)
+		}
+	}
+	return pool
+}
 
 // addedRoots are the fingerprints of the roots that this system trusts and that browsers do not come with: an
 // administrator added them, so what browsers ask of public certificates does not hold for what they sign. files
