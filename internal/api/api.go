@@ -17,6 +17,7 @@ import (
 
 	"certwright/internal/arm"
 	"certwright/internal/auth"
+	"certwright/internal/diagnose"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/secret"
@@ -28,6 +29,7 @@ type Service interface {
 	Create(ctx context.Context, by order.By, id order.ID, w fulfill.Wish) (*order.Order, error)
 	Import(ctx context.Context, by order.By, id order.ID, w fulfill.Wish, b fulfill.Bundle) (*order.Order, error)
 	Watch(ctx context.Context, by order.By, id order.ID, w fulfill.Wish) (*order.Order, error)
+	Check(ctx context.Context, id order.ID, w fulfill.Wish) error
 	Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(*fulfill.Wish)) (*order.Order, error)
 	Verify(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
@@ -107,8 +109,10 @@ type Options struct {
 	Vaults   Vaults
 	Encoder  Encoder
 	Auth     Auth
-	Diagnose func(ctx context.Context, id order.ID) (any, error)
-	Bundle   func(ctx context.Context, id order.ID) ([]byte, error) // one redacted file of all that is known of an order
+	Diagnose func(ctx context.Context, id order.ID) (diagnose.Report, error)
+	// Mail sends what has to be published for a name of an order (empty = for all), and records that.
+	Mail   func(ctx context.Context, by order.By, o *order.Order, name string) error
+	Bundle func(ctx context.Context, id order.ID) ([]byte, error) // one redacted file of all that is known of an order
 	// Fix says what would heal an order and, when the body asks for it, does the first step, once allow has let it.
 	Fix   func(ctx context.Context, by order.By, id order.ID, b FixBody, allow func(right string) error) (FixAnswer, error)
 	Roots func() []byte                                          // the built-in authority's roots, PEM

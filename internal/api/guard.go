@@ -56,6 +56,9 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 			return err
 		}
 	}
+	if err := version(v, rt.Versions); err != nil {
+		return err
+	}
 	return rt.handle(w, q)
 }
 
@@ -103,6 +106,9 @@ func (a *API) scopeOf(q *request, rt Route) (string, error) {
 		return "/", nil
 	case onOwn:
 		return q.who.Scope, nil
+	}
+	if q.PathValue("subscription") != "" && q.PathValue("group") == "" {
+		return "/subscriptions/" + q.scope.Subscription, nil
 	}
 	at := "/subscriptions/" + q.scope.Subscription + "/resourceGroups/" + q.scope.Group
 	words := strings.SplitN(rt.Action, "/", 3)

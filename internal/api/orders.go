@@ -119,7 +119,7 @@ func readWish(r *request) (fulfill.Wish, arm.Wish, error) {
 		return w, body, err
 	}
 	if err := body.Apply(&w.Spec, &w.Words); err != nil {
-		return w, body, &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+		return w, body, badBody(err)
 	}
 	w.Duplicate = body.Properties.AllowDuplicate
 	return w, body, nil
@@ -134,9 +134,9 @@ func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) update(w http.ResponseWriter, r *request, body arm.Wish) error {
-	generation, err := arm.ParseETag(r.Header.Get("If-Match"))
+	generation, err := generationOf(r)
 	if err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidETag", Property: "If-Match", Message: err.Error()}
+		return err
 	}
 	o, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(wish *fulfill.Wish) {
 		_ = body.Apply(&wish.Spec, &wish.Words) // it applied to an empty wish already: it cannot fail
@@ -175,7 +175,7 @@ func (a *API) importOrder(w http.ResponseWriter, r *request) error {
 	}
 	wish := fulfill.Wish{}
 	if err := body.Wish.Apply(&wish.Spec, &wish.Words); err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+		return badBody(err)
 	}
 	o, err := a.Service.Import(r.Context(), r.by, r.scope, wish, fulfill.Bundle{PEM: secret.Bytes(body.PEM), PFX: pfx, Password: secret.Bytes(body.Password), From: body.From})
 	if err != nil {

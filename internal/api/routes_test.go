@@ -61,7 +61,7 @@ func ask(t *testing.T, g *gate, method, path, body string) (int, arm.ErrorBody, 
 }
 
 func fill(pattern string) string {
-	return strings.NewReplacer("{name}", "www", "{issuer}", "le", "{token}", "ci", "{tenant}", "t", "{vault}", "default", "{secret}", "www", "{file}", "ec.crl").Replace(pattern)
+	return strings.NewReplacer("{name}", "www", "{issuer}", "le", "{token}", "ci", "{tenant}", "t", "{subscription}", order.DefaultSubscription, "{group}", "default", "{child}", "c", "{operation}", "1", "{vault}", "default", "{secret}", "www", "{file}", "ec.crl").Replace(pattern)
 }
 
 // open are the routes without an action: health, what clients of certificates need, and what a client needs before

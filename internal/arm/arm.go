@@ -41,6 +41,9 @@ type ErrorInfo struct {
 	Message string `json:"message"`
 	Target  string `json:"target,omitempty"`
 	Fix     string `json:"fix,omitempty"`
+
+	Details []ErrorInfo `json:"details,omitempty"`
+	Inner   string      `json:"innererror,omitempty"`
 }
 
 // ETag is the owner's generation as an entity tag.
@@ -61,8 +64,11 @@ func ParseETag(s string) (int64, error) {
 
 // VaultID is the ARM id of a vault.
 func VaultID(id order.ID, vault string) string {
-	if vault == "" {
+	switch {
+	case vault == "":
 		return ""
+	case strings.EqualFold(vault, "default"):
+		id = order.Short("")
 	}
 	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.KeyVault/vaults/%s", id.Subscription, id.Group, vault)
 }

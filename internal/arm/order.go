@@ -3,7 +3,6 @@ package arm
 import (
 	"crypto/x509"
 	"encoding/base64"
-	"strings"
 	"time"
 
 	"certwright/internal/order"
@@ -43,6 +42,8 @@ type Properties struct {
 	Status                  order.Status    `json:"status"`
 	SignedCertificate       *Details        `json:"signedCertificate,omitempty"`
 	Intermediate            *Details        `json:"intermediate,omitempty"`
+	External                bool            `json:"isPrivateKeyExternal"`
+	ValidityInYears         int             `json:"validityInYears,omitempty"`
 	SerialNumber            string          `json:"serialNumber,omitempty"`
 	LastIssuance            *time.Time      `json:"lastCertificateIssuanceTime,omitempty"`
 	ExpirationTime          *time.Time      `json:"expirationTime,omitempty"`
@@ -113,7 +114,8 @@ func Order(o *order.Order, now time.Time) Resource {
 
 func properties(o *order.Order, now time.Time) Properties {
 	p := Properties{
-		AutoRenew: o.Spec.AutoRenew, Status: o.StatusOf(now), ProvisioningState: provisioning(o, now), ProductType: "StandardDomainValidatedSsl", NotRenewable: []string{},
+		ValidityInYears: o.Spec.Years, KeySize: SizeOf(o.Spec.KeyTypes), External: o.Spec.ExternalKey,
+		AutoRenew: o.Spec.AutoRenew, Status: o.StatusOf(now), ProvisioningState: provisioning(o, now), ProductType: ProductOf(o.Spec.Names), NotRenewable: notRenewable(o, now),
 		OrderKind: o.Kind, Issuer: o.Spec.Issuer, Method: o.Spec.Method, KeyTypes: o.Spec.KeyTypes, Validity: seconds(o.Spec.Validity), Profile: o.Spec.Profile, RenewAt: o.Spec.RenewAt,
 		Vault: o.Spec.Vault, ContentType: o.Spec.Content, Sites: o.Spec.Sites, Endpoints: o.Spec.Endpoints, ImportedFrom: o.Spec.ImportedFrom,
 		Created: o.Created.UTC(), Changed: o.Updated.UTC(), Ordered: o.Ordered.UTC(), DueAt: utc(o.DueAt), Generation: o.Generation, Revision: o.Revision, Busy: busy(o, now), Path: o.Path(now), Identifiers: o.Identifiers,
@@ -121,9 +123,6 @@ func properties(o *order.Order, now time.Time) Properties {
 	}
 	for _, n := range o.Spec.Names {
 		p.Names = append(p.Names, n.Value)
-		if strings.HasPrefix(n.Value, "*.") {
-			p.ProductType = "StandardDomainValidatedWildCardSsl"
-		}
 	}
 	if len(p.Names) > 0 {
 		p.DistinguishedName = "CN=" + p.Names[0]
@@ -138,10 +137,49 @@ func properties(o *order.Order, now time.Time) Properties {
 		p.VaultStatus = o.VaultStatusOf(now)
 		p.OutOfSync = p.VaultStatus.OutOfSync()
 		p.SecretName = o.SecretName()
-		p.Certificates = map[string]Link{o.ID.Name: {KeyVaultID: VaultID(o.ID, o.Spec.Vault), KeyVaultSecretName: o.SecretName(), ProvisioningState: p.VaultStatus}}
+		p.Certificates = map[string]Link{}
+		for _, l := range Links(o, now) {
+			p.Certificates[l.Name] = l.Properties.(Link)
+		}
 	}
 	p.signed(o)
 	return p
+}
+
+// notRenewable says in Azure's words why the order cannot be renewed.
+func notRenewable(o *order.Order, now time.Time) []string {
+	list := []string{}
+	if r, ok := order.AsRefusal(o.Allowed(order.CmdRenew, now)); ok && r.Code != "AttemptRunning" && r.Code != "OrderPending" {
+		list = append(list, "RegistrationStatusNotSupportedForRenewal")
+	}
+	for i := range o.Needs {
+		if p := o.Needs[i].Problem; p != nil && p.ID == "sub-disabled" {
+			return append(list, "SubscriptionNotActive")
+		}
+	}
+	return list
+}
+
+// LinkType is the type of a link to a vault.
+const LinkType = order.Type + "/certificates"
+
+// Links are an order's links to vaults, by name; where its owner named none, that to its own secret.
+func Links(o *order.Order, now time.Time) []Resource {
+	var list []Resource
+	add := func(name string, l Link) {
+		list = append(list, Resource{ID: o.ID.String() + "/certificates/" + name, Name: name, Type: LinkType, Location: "Global", ETag: ETag(o.Generation), Properties: l})
+	}
+	if o.Kind == order.Watched {
+		return list
+	}
+	for i := range o.Spec.Links {
+		l := &o.Spec.Links[i]
+		add(l.Name, Link{KeyVaultID: l.VaultID, KeyVaultSecretName: l.Secret, ProvisioningState: o.LinkStatus(l, now)})
+	}
+	if len(list) == 0 {
+		add(o.ID.Name, Link{KeyVaultID: VaultID(o.ID, o.Spec.Vault), KeyVaultSecretName: o.SecretName(), ProvisioningState: o.VaultStatusOf(now)})
+	}
+	return list
 }
 
 // busy says whether something is due now, or a worker holds the order: what it shows may change in a moment.

@@ -2,6 +2,8 @@ package arm
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 // Wish is the body with which an order is created or changed. A pointer that is nil leaves the property
 // as it is (create: its default).
 type Wish struct {
+	Echo
 	Location   string            `json:"location,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Properties WishProperties    `json:"properties"`
@@ -19,22 +22,85 @@ type Wish struct {
 
 // WishProperties are the writable properties of an order.
 type WishProperties struct {
-	DistinguishedName string           `json:"distinguishedName,omitempty"` // "CN=name": used where Names is empty
-	ProductType       string           `json:"productType,omitempty"`       // accepted from Azure's clients; the names decide
-	AutoRenew         *bool            `json:"autoRenew,omitempty"`         // default true
-	Names             *[]string        `json:"names,omitempty"`
-	Issuer            *string          `json:"issuer,omitempty"`
-	Method            *order.Method    `json:"method,omitempty"`
-	KeyTypes          *[]order.KeyType `json:"keyTypes,omitempty"`
-	Validity          *string          `json:"validity,omitempty"` // such as "2160h", "10m"
-	Profile           *string          `json:"profile,omitempty"`
-	RenewAt           *float64         `json:"renewAt,omitempty"`
-	Vault             *string          `json:"vault,omitempty"`
-	SecretName        *string          `json:"secretName,omitempty"`
-	ContentType       *string          `json:"contentType,omitempty"`
-	Sites             *[]string        `json:"sites,omitempty"`
-	Endpoints         *[]site.Endpoint `json:"endpoints,omitempty"`
-	AllowDuplicate    bool             `json:"allowDuplicate,omitempty"`
+	ReadOnly
+	Certificates      map[string]*LinkBody `json:"certificates,omitempty"`    // a link that is null is taken away
+	Years             *int                 `json:"validityInYears,omitempty"` // kept for Azure's clients; the issuer decides
+	KeySize           *int                 `json:"keySize,omitempty"`         // of an RSA key; keyTypes says more
+	CSR               *string              `json:"csr,omitempty"`
+	DistinguishedName string               `json:"distinguishedName,omitempty"` // "CN=name": used where Names is empty
+	ProductType       string               `json:"productType,omitempty"`       // accepted from Azure's clients; the names decide
+	AutoRenew         *bool                `json:"autoRenew,omitempty"`         // default true
+	Names             *[]string            `json:"names,omitempty"`
+	Issuer            *string              `json:"issuer,omitempty"`
+	Method            *order.Method        `json:"method,omitempty"`
+	KeyTypes          *[]order.KeyType     `json:"keyTypes,omitempty"`
+	Validity          *string              `json:"validity,omitempty"` // such as "2160h", "10m"
+	Profile           *string              `json:"profile,omitempty"`
+	RenewAt           *float64             `json:"renewAt,omitempty"`
+	Vault             *string              `json:"vault,omitempty"`
+	SecretName        *string              `json:"secretName,omitempty"`
+	ContentType       *string              `json:"contentType,omitempty"`
+	Sites             *[]string            `json:"sites,omitempty"`
+	Endpoints         *[]site.Endpoint     `json:"endpoints,omitempty"`
+	AllowDuplicate    bool                 `json:"allowDuplicate,omitempty"`
+}
+
+// RSAOf is the key type that a size in bits stands for.
+func RSAOf(bits int) (order.KeyType, error) {
+	k := order.KeyType(fmt.Sprintf("RSA-%d", bits))
+	if slices.Contains(order.KeyTypes, k) {
+		return k, nil
+	}
+	return "", &order.Refusal{Kind: order.BadInput, Code: "UnknownKeySize", Property: "properties.keySize", Message: fmt.Sprintf("%d bits are no size of a key", bits), Fix: "Use 2048, 3072 or 4096, or keyTypes for an ECDSA key"}
+}
+
+// SizeOf is the size in bits of the first RSA key type; 0 = there is none.
+func SizeOf(types []order.KeyType) int {
+	for _, k := range types {
+		if bits, ok := strings.CutPrefix(string(k), "RSA-"); ok {
+			n, _ := strconv.Atoi(bits)
+			return n
+		}
+	}
+	return 0
+}
+
+// Azure's products.
+const (
+	ProductStandard = "StandardDomainValidatedSsl"
+	ProductWildcard = "StandardDomainValidatedWildCardSsl"
+)
+
+// Fixed refuses a change of what is set when an order is created, for clients that do not know that names and
+// keyTypes may be changed.
+func (w Wish) Fixed(o *order.Order) error {
+	p := w.Properties
+	refuse := func(property string, is, given any, fix string) error {
+		return &order.Refusal{Kind: order.Conflict, Code: "PropertyChangeNotAllowed", Property: "properties." + property, Message: fmt.Sprintf("it is %v and cannot be changed to %v", is, given), Fix: fix}
+	}
+	if p.DistinguishedName != "" && p.Names == nil && len(o.Spec.Names) > 0 && !strings.EqualFold(p.DistinguishedName, "CN="+o.Spec.Names[0].Value) {
+		return refuse("distinguishedName", "CN="+o.Spec.Names[0].Value, p.DistinguishedName, "Give the new names in properties.names, or create another order")
+	}
+	if p.KeySize != nil && p.KeyTypes == nil && *p.KeySize != SizeOf(o.Spec.KeyTypes) {
+		return refuse("keySize", SizeOf(o.Spec.KeyTypes), *p.KeySize, "Give the new key types in properties.keyTypes")
+	}
+	if p.Years != nil && o.Spec.Years != 0 && *p.Years != o.Spec.Years {
+		return refuse("validityInYears", o.Spec.Years, *p.Years, "Create another order")
+	}
+	if p.ProductType != "" && p.Names == nil && p.ProductType != ProductOf(o.Spec.Names) && o.Kind == order.Ordered {
+		return refuse("productType", ProductOf(o.Spec.Names), p.ProductType, "Create another order")
+	}
+	return nil
+}
+
+// ProductOf is Azure's product for names.
+func ProductOf(names []order.Name) string {
+	for _, n := range names {
+		if strings.HasPrefix(n.Value, "*.") {
+			return ProductWildcard
+		}
+	}
+	return ProductStandard
 }
 
 // Apply writes the properties that are given over a wish; names are given back as words.
@@ -61,6 +127,19 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 			return fmt.Errorf("distinguishedName %q is not of the form CN=name", p.DistinguishedName)
 		}
 		*words = []string{cn}
+	}
+	if p.Years != nil {
+		if *p.Years < 1 || *p.Years > 3 {
+			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.validityInYears", Message: fmt.Sprintf("%d is not between 1 and 3", *p.Years), Fix: "Give 1; how long a certificate holds, its issuer and validity say"}
+		}
+		s.Years = *p.Years
+	}
+	if p.KeySize != nil && p.KeyTypes == nil && len(s.KeyTypes) == 0 {
+		k, err := RSAOf(*p.KeySize)
+		if err != nil {
+			return err
+		}
+		s.KeyTypes = []order.KeyType{k}
 	}
 	if p.Validity != nil {
 		d, err := time.ParseDuration(*p.Validity)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ func (m *Mover) change(ctx context.Context, id order.ID, decide func(o *order.Or
 		results, err := decide(o)
 		if err != nil {
 			return nil, err
+		}
+		if len(results) == 0 {
+			return o, nil
 		}
 		now := m.Now()
 		events := o.Apply(now, results...)
@@ -129,6 +133,12 @@ func (m *Mover) Export(ctx context.Context, by order.By, id order.ID, k order.Ke
 	return m.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
 }
 
+// Noticed records a mail that a person asked for.
+func (m *Mover) Noticed(ctx context.Context, id order.ID, n order.Noticed) error {
+	_, err := m.change(ctx, id, func(*order.Order) ([]order.Result, error) { return []order.Result{n}, nil })
+	return err
+}
+
 // Update changes the wish: edit changes a copy of it. A generation other than 0 must be the present one.
 func (m *Mover) Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(w *Wish)) (*order.Order, error) {
 	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
@@ -165,6 +175,9 @@ func (m *Mover) rewish(ctx context.Context, by order.By, o *order.Order, w Wish)
 	}
 	if o.Kind == order.Watched {
 		spec.Vault, spec.Content = "", ""
+	}
+	if reflect.DeepEqual(spec, o.Spec) {
+		return nil, nil // the same wish again is no change
 	}
 	r := order.Rewished{By: by, Spec: spec, Sites: sites, Tokens: map[string]string{}}
 	for _, n := range spec.Names {

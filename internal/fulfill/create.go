@@ -26,21 +26,9 @@ const DefaultVault = "default"
 // Create records a new order. Everything is checked before anything is stored; a *order.Refusal says
 // what is wrong with the wish.
 func (m *Mover) Create(ctx context.Context, by order.By, id order.ID, w Wish) (*order.Order, error) {
-	spec := w.Spec
-	sites, err := m.checkWish(ctx, id, &spec, w.Words)
+	spec, sites, err := m.checkNew(ctx, id, w)
 	if err != nil {
 		return nil, err
-	}
-	if spec.Issuer == "" {
-		spec.Issuer = order.BuiltinIssuer
-	}
-	if err := m.checkIssuer(ctx, &spec); err != nil {
-		return nil, err
-	}
-	if !w.Duplicate {
-		if err := m.checkDuplicate(ctx, id, &spec); err != nil {
-			return nil, err
-		}
 	}
 	now := m.Now()
 	o := order.Fresh(id, order.Ordered, spec, sites, now)
@@ -48,6 +36,36 @@ func (m *Mover) Create(ctx context.Context, by order.By, id order.ID, w Wish) (*
 		o.Identifiers[i].Token = NewID()
 	}
 	return o, m.record(ctx, o, by.Created(o, now))
+}
+
+// anyGroup stands for a group that is not known yet; no group can have such a name.
+const anyGroup = "?"
+
+// Check says whether Create would take a wish, and records nothing. The id need not name a group.
+func (m *Mover) Check(ctx context.Context, id order.ID, w Wish) error {
+	if id.Group == "" {
+		id.Group = anyGroup
+	}
+	_, _, err := m.checkNew(ctx, id, w)
+	return err
+}
+
+func (m *Mover) checkNew(ctx context.Context, id order.ID, w Wish) (order.Spec, []site.Site, error) {
+	spec := w.Spec
+	sites, err := m.checkWish(ctx, id, &spec, w.Words)
+	if err != nil {
+		return spec, nil, err
+	}
+	if spec.Issuer == "" {
+		spec.Issuer = order.BuiltinIssuer
+	}
+	if err := m.checkIssuer(ctx, &spec); err != nil {
+		return spec, nil, err
+	}
+	if !w.Duplicate {
+		err = m.checkDuplicate(ctx, id, &spec)
+	}
+	return spec, sites, err
 }
 
 // record writes a new order and sees that it is looked at.
@@ -92,6 +110,9 @@ func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, wo
 	if err := m.checkVaultOf(ctx, spec); err != nil {
 		return nil, err
 	}
+	if err := m.checkLinks(ctx, spec); err != nil {
+		return nil, err
+	}
 	return m.checkSites(ctx, id, spec)
 }
 
@@ -109,6 +130,9 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 	}
 	if state != "Enabled" {
 		return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", id.Subscription, state), Fix: "Enable it first"}
+	}
+	if id.Group == anyGroup {
+		return nil
 	}
 	ok, err := m.Store.GroupExists(ctx, id.Subscription, id.Group)
 	if err != nil {
@@ -159,6 +183,35 @@ func (m *Mover) checkVaultOf(ctx context.Context, spec *order.Spec) error {
 		return &order.Refusal{Kind: order.Unsuitable, Code: "VaultNotUsable", Property: "vault", Message: err.Error(), Fix: "Use the vault " + DefaultVault}
 	}
 	m.recent.found(thing, now)
+	return nil
+}
+
+// maxLinks is how many places besides its own an order is kept at.
+const maxLinks = 20
+
+func (m *Mover) checkLinks(ctx context.Context, spec *order.Spec) error {
+	bad := func(l order.Link, message string) error {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidLink", Property: "certificates." + l.Name, Message: message}
+	}
+	if len(spec.Links) > maxLinks {
+		return &order.Refusal{Kind: order.BadInput, Code: "TooManyLinks", Property: "certificates", Message: fmt.Sprintf("%d links are too many: at most %d", len(spec.Links), maxLinks)}
+	}
+	for i, l := range spec.Links {
+		if err := order.ValidName(l.Name); err != nil {
+			return bad(l, err.Error())
+		}
+		if err := order.ValidName(l.Secret); err != nil {
+			return bad(l, "keyVaultSecretName "+err.Error())
+		}
+		for _, other := range spec.Links[:i] {
+			if strings.EqualFold(other.Name, l.Name) || strings.EqualFold(other.Vault, l.Vault) && strings.EqualFold(other.Secret, l.Secret) {
+				return bad(l, "another link has the same name, or the same secret of the same vault")
+			}
+		}
+		if err := m.Vault.Exists(ctx, l.Vault); err != nil {
+			return bad(l, err.Error())
+		}
+	}
 	return nil
 }
 

@@ -24,6 +24,8 @@ func (r *run) do(ctx context.Context, s order.Step, o *order.Order) outcome {
 		out.results = r.unsay(ctx, o, o.Attempt(s.Key))
 	case order.StepVault:
 		out.results = r.checkVault(ctx, o)
+	case order.StepCopy:
+		out.results = r.copyTo(ctx, o, s.Key)
 	case order.StepDeploy:
 		out.results = r.deploy(ctx, o, o.Deployment(s.Key))
 	case order.StepLook:

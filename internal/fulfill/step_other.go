@@ -59,6 +59,12 @@ func (r *run) revoke(ctx context.Context, o *order.Order, v *order.Version) []or
 			r.Logger.Warn("the vault did not disable a revoked version", "order", o.ID.Name, "version", v.Number, "error", err)
 		}
 	}
+	for i := range o.Spec.Links {
+		l := &o.Spec.Links[i]
+		if err := r.Vault.Disable(ctx, l.Vault, o.SecretOf(l, v.KeyType), v.SecretID); err != nil && !errors.Is(err, secret.ErrNotFound) {
+			r.Logger.Warn("a vault did not disable the copy of a revoked version", "order", o.ID.Name, "link", l.Name, "version", v.Number, "error", err)
+		}
+	}
 	return []order.Result{order.RevokedResult{Number: v.Number}}
 }
 
@@ -98,6 +104,7 @@ func (r *run) remove(ctx context.Context, o *order.Order) ([]order.Result, bool)
 			}
 		}
 	}
+	r.removeCopies(ctx, o)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	for {

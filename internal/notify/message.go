@@ -14,6 +14,7 @@ const (
 	TypeChanged = "order.changed" // another cause stands first now
 	TypeWell    = "order.well"    // it is well again
 	TypeTest    = "test"          // somebody tries the channel
+	TypePublish = "order.publish" // somebody asked for what has to be published to be mailed
 )
 
 // Message is what is told of one change. Its ID is that of the order's event, and so the same however often it is sent.
@@ -62,6 +63,11 @@ func Of(e order.Event, names []string, page string) (Message, bool) {
 	}
 	m.Text = strings.Join(m.lines(), "\n")
 	return m, true
+}
+
+// Publish is the message that says what has to be published for an order.
+func Publish(id, name, group, scope string, names []string, text, page string, now time.Time) Message {
+	return Message{ID: id, Type: TypePublish, At: now.UTC(), Order: name, Group: group, Scope: scope, Names: names, Title: "What has to be published for " + strings.Join(names, ", "), Page: page, Text: text, worst: Critical}
 }
 
 // Test is the message by which somebody tries a channel.

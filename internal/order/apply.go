@@ -75,7 +75,7 @@ func (e Event) with(kv ...string) Event {
 var operations = map[string]string{
 	"created": "write", "imported": "write", "watched": "write", "updated": "write", "ordered-again": "write",
 	"renew-requested": "renew/action", "rekey-requested": "reissue/action", "revoke-requested": "revoke/action",
-	"verify-requested": "verifyDomainOwnership/action", "sync-requested": "sync/action", "canceled": "cancel/action",
+	"verify-requested": "verifyDomainOwnership/action", "sync-requested": "sync/action", "canceled": "cancel/action", "notice-sent": "resendRequestEmails/action", "notice-failed": "resendRequestEmails/action",
 	"delete-requested": "delete", "deleted": "delete", "exported": "export/action",
 	"retry-requested": "sync/action", "store-requested": "sync/action", "secret-recovered": "sync/action", "secret-enabled": "sync/action",
 }
@@ -279,6 +279,8 @@ func IsFailure(r Result) bool {
 	case VaultSeen:
 		return r.Problem != nil
 	case Looked:
+		return r.Problem != nil
+	case Copied:
 		return r.Problem != nil
 	case RevokedResult:
 		return r.Problem != nil

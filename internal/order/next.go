@@ -16,6 +16,7 @@ const (
 	StepObtain StepKind = "obtain" // attempt: publish, validate, finalise, store
 	StepStore  StepKind = "store"  // attempt: the vault does not hold what was signed
 	StepUnsay  StepKind = "unsay"  // attempt: its proofs are of no more use, and may be published still
+	StepCopy   StepKind = "copy"   // name of a link: write the current version there too
 	StepVault  StepKind = "vault"  // "": look at the vault's secret, write it again where it is to be
 	StepDeploy StepKind = "deploy" // site/target: compare with the vault, push if it differs, look
 	StepLook   StepKind = "look"   // endpoint: look at the wire
@@ -69,6 +70,7 @@ func (o *Order) agenda(now time.Time) []due {
 	if o.alive() {
 		o.issueAgenda(add)
 		o.storeAgenda(add)
+		o.copyAgenda(add)
 		o.deployAgenda(add)
 	}
 	o.unsayAgenda(add)

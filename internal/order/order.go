@@ -43,6 +43,7 @@ type Order struct {
 	Versions    []Version     `json:"versions,omitempty"` // oldest first
 	Attempts    []Attempt     `json:"attempts,omitempty"` // oldest first
 	Deployments []Deployment  `json:"deployments,omitempty"`
+	Copies      []CopyRow     `json:"copies,omitempty"` // of the links
 	Endpoints   []EndpointRow `json:"endpoints,omitempty"`
 
 	Health Health `json:"health"` // what examinations have said, see watch in docs/monitoring.md
@@ -70,6 +71,8 @@ type Spec struct {
 	RenewAt      float64           `json:"renewAt,omitempty"`   // fraction of life after which to renew; 0 = 2/3
 	Vault        string            `json:"vault,omitempty"`     // name of the vault; empty only for a watched order
 	Secret       string            `json:"secret,omitempty"`    // name of the secret; empty = the order's name
+	Links        []Link            `json:"links,omitempty"`     // where it is kept besides (copy.go)
+	Years        int               `json:"years,omitempty"`     // as Azure's clients give it; kept for them, the issuer decides
 	Content      string            `json:"content,omitempty"`   // secret.ContentPFX (default) or secret.ContentPEM
 	Sites        []string          `json:"sites,omitempty"`     // deployed to and looked at there
 	Endpoints    []site.Endpoint   `json:"endpoints,omitempty"` // looked at besides the sites' own
@@ -170,6 +173,7 @@ func (o *Order) Clone() *Order {
 		c.Attempts[i].Proofs = slices.Clone(c.Attempts[i].Proofs)
 	}
 	c.Deployments = slices.Clone(o.Deployments)
+	c.Copies = slices.Clone(o.Copies)
 	c.Endpoints = slices.Clone(o.Endpoints)
 	return &c
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"certwright/internal/api"
-	"certwright/internal/order"
 )
 
 // handler is everything behind HTTPS: the API, and the pages at all other paths.
@@ -19,8 +18,7 @@ func (s *Server) handler() http.Handler {
 		Service: s.Mover, Reader: s.Store, Issuers: s.Issuers, Secrets: s.Vault, Encoder: encoder{}, Auth: s.Auth, Vaults: s.Store, Now: s.Now, Logger: s.Logger, Version: s.Version,
 		MaxBody: int64(s.Config.Limits.Body),
 		Public:  strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, TestNotify: s.testNotify, Commits: s.Store.Commits,
-		Diagnose: func(ctx context.Context, id order.ID) (any, error) { return s.Diagnose(ctx, id) },
-		Bundle:   s.Bundle, Fix: s.Fix,
+		Diagnose: s.Diagnose, Bundle: s.Bundle, Fix: s.Fix, Mail: s.mailPublish,
 	})
 	pages, vaults := s.pages(), s.keyvault()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,209 @@
+package api
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"certwright/internal/arm"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+)
+
+// certificateOperations lists every action of the provider, as role definitions are made of them.
+func (a *API) certificateOperations(w http.ResponseWriter, _ *request) error {
+	list := arm.List[arm.Described]{Value: []arm.Described{}}
+	var seen []string
+	for _, t := range arm.Registry() {
+		if t.Provider != order.Provider {
+			continue
+		}
+		for _, o := range t.Operations {
+			if o.Action == "" || slices.Contains(seen, o.Action) {
+				continue
+			}
+			seen = append(seen, o.Action)
+			list.Value = append(list.Value, arm.Described{Name: o.Action, Origin: "user,system", Display: arm.Display{Provider: "Certwright certificates", Resource: or(t.Name, "provider"), Operation: o.Text, Description: o.Text}})
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// validate says whether an order would be taken: 204, or the refusal that it would meet.
+func (a *API) validate(w http.ResponseWriter, r *request) error {
+	body, err := a.readOrder(r, true)
+	if err != nil {
+		return err
+	}
+	wish, err := a.newWish(r, body)
+	if err != nil {
+		return err
+	}
+	id := order.ID{Subscription: r.scope.Subscription, Group: r.URL.Query().Get("resourceGroup"), Name: "new"}
+	if body.Name != nil {
+		id.Name = *body.Name
+	}
+	if err := a.Service.Check(r.Context(), id, wish); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusNoContent)
+}
+
+// asked is reissue and renew: a body of the same form, and no answer.
+func (a *API) asked(do func(r *request, b arm.AskedProperties) error) handler {
+	return func(w http.ResponseWriter, r *request) error {
+		var body arm.Asked
+		if err := read(r, &body); err != nil {
+			return err
+		}
+		p := body.Properties
+		o, err := a.load(r)
+		if err != nil {
+			return err
+		}
+		if err := external(p.CSR, p.External); err != nil {
+			return err
+		}
+		if p.KeySize != nil && *p.KeySize != arm.SizeOf(o.Spec.KeyTypes) {
+			return &order.Refusal{Kind: order.Conflict, Code: "PropertyChangeNotAllowed", Property: "properties.keySize", Message: fmt.Sprintf("the order's keys are %v, none has %d bits", o.Spec.KeyTypes, *p.KeySize),
+				Fix: "Leave keySize away, or change properties.keyTypes of the order first"}
+		}
+		if err := do(r, p); err != nil {
+			return err
+		}
+		return nothing(w, http.StatusNoContent)
+	}
+}
+
+func (a *API) reissue(r *request, p arm.AskedProperties) error {
+	delay := time.Duration(-1)
+	if p.Delay != nil {
+		if *p.Delay < 0 || *p.Delay > 24*366 {
+			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.delayExistingRevokeInHours", Message: fmt.Sprintf("%d is not between 0 and a year", *p.Delay)}
+		}
+		delay = time.Duration(*p.Delay) * time.Hour
+	}
+	_, err := a.Service.Rekey(r.Context(), r.by, r.scope, delay)
+	return err
+}
+
+func (a *API) renewAsked(r *request, _ arm.AskedProperties) error {
+	_, err := a.Service.Renew(r.Context(), r.by, r.scope)
+	return err
+}
+
+func (a *API) verifyNow(w http.ResponseWriter, r *request) error {
+	if _, err := a.Service.Verify(r.Context(), r.by, r.scope); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusNoContent)
+}
+
+// taken are Azure's words for our events.
+var taken = map[string]string{
+	"created": "CertificateOrderCreated", "imported": "CertificateOrderCreated", "watched": "CertificateOrderCreated", "ordered-again": "CertificateOrderCreated",
+	"name-verified": "DomainValidationComplete", "issued": "CertificateIssued", "brought": "CertificateIssued",
+	"canceled": "CertificateOrderCanceled", "denied": "CertificateOrderCanceled", "revoked": "CertificateRevoked", "version-revoked": "CertificateRevoked", "expired": "CertificateExpired",
+}
+
+// eventsOf are the events of an order with one of the names, newest first.
+func (a *API) eventsOf(r *request, wanted func(name string) bool) ([]order.Event, error) {
+	if _, err := a.load(r); err != nil {
+		return nil, err
+	}
+	all, _, err := a.Reader.Events(r.Context(), order.EventQuery{Order: &r.scope, Limit: 1000})
+	return slices.DeleteFunc(all, func(e order.Event) bool { return !wanted(e.Name) }), err
+}
+
+// actions tells in Azure's words what happened to an order: a bare array.
+func (a *API) actions(w http.ResponseWriter, r *request) error {
+	events, err := a.eventsOf(r, func(name string) bool { return taken[name] != "" })
+	if err != nil {
+		return err
+	}
+	list := []arm.ActionTaken{}
+	for _, e := range events {
+		list = append(list, arm.ActionTaken{Type: taken[e.Name], At: e.At.UTC()})
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// mails lists whom mails of the order went to: a bare array.
+func (a *API) mails(w http.ResponseWriter, r *request) error {
+	events, err := a.eventsOf(r, func(name string) bool { return name == order.NoticeSent })
+	if err != nil {
+		return err
+	}
+	list := []arm.Mail{}
+	for _, e := range events {
+		for _, to := range strings.Split(e.Properties["to"], ", ") {
+			list = append(list, arm.Mail{ID: to, At: e.At.UTC()})
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// seal gives a snippet of HTML that names the certificate. It has no script and no address of others.
+func (a *API) seal(w http.ResponseWriter, r *request) error {
+	var body arm.SealWish
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	v := o.First()
+	if v == nil || !v.NotAfter.After(a.Now()) {
+		return &order.Refusal{Kind: order.Conflict, Code: "NothingIssued", Message: fmt.Sprintf("order %s has no certificate that is valid now: there is nothing to show", o.ID.Name), Fix: "See what it waits for with: certwright order show " + o.ID.Name}
+	}
+	ink, paper := "#f5f5f5", "#1d2433"
+	if body.Light != nil && *body.Light {
+		ink, paper = paper, ink
+	}
+	text := fmt.Sprintf("%s: certificate %s by %s, valid until %s", strings.Join(v.Names, ", "), v.Serial, v.IssuedBy, v.NotAfter.UTC().Format(time.DateOnly))
+	lang := ""
+	if body.Locale != nil && *body.Locale != "" {
+		lang = ` lang="en" data-locale="` + html.EscapeString(*body.Locale) + `"` // the words are English, whatever was asked for
+	}
+	write(w, http.StatusOK, arm.Seal{HTML: `<span` + lang + ` style="display:inline-block;padding:.4em .8em;border-radius:.3em;color:` + ink + `;background:` + paper + `">` + html.EscapeString(text) + `</span>`})
+	return nil
+}
+
+func (a *API) resendEmail(w http.ResponseWriter, r *request) error { return a.mail(w, r, "") }
+
+func (a *API) resendRequestEmails(w http.ResponseWriter, r *request) error {
+	var body arm.Named
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	return a.mail(w, r, body.Name)
+}
+
+// mail sends what has to be published for a name, or for all, to whom the server's configuration tells by mail.
+func (a *API) mail(w http.ResponseWriter, r *request, name string) error {
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		n, err := fulfill.ParseName(name)
+		if err != nil {
+			return err
+		}
+		if o.Identifier(n.Value) == nil {
+			return &order.Refusal{Kind: order.BadInput, Code: "NameNotInOrder", Property: "name", Message: fmt.Sprintf("order %s has no name %s", o.ID.Name, name), Fix: "Give one of its names: " + strings.Join(o.Names(), ", ")}
+		}
+		name = n.Value
+	}
+	if err := a.Mail(r.Context(), r.by, o, name); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusNoContent)
+}

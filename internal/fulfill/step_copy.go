@@ -1,0 +1,50 @@
+package fulfill
+
+import (
+	"context"
+
+	"certwright/internal/order"
+)
+
+// copyTo writes the current version of every key type to a link's secret, from the order's own.
+func (r *run) copyTo(ctx context.Context, o *order.Order, link string) []order.Result {
+	l := o.Link(link)
+	if l == nil {
+		return nil
+	}
+	out := order.Copied{Link: *l}
+	for _, k := range o.Spec.KeyTypes {
+		v := o.Current(k)
+		if v == nil {
+			continue
+		}
+		c, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
+		if err == nil {
+			c.Vault, c.Name, c.ID, c.Content = l.Vault, o.SecretOf(l, k), v.SecretID, o.Spec.Content
+			c.Author, c.Tags = order.OwnerUs, map[string]string{"certificateOrder": o.ID.String()}
+			err = r.Vault.Put(ctx, c)
+		}
+		if err != nil {
+			out.Problem = r.problem(err, "copy "+v.Label()+" to vault "+l.Vault)
+			return []order.Result{out}
+		}
+		out.Version = max(out.Version, v.Number)
+	}
+	return []order.Result{out}
+}
+
+// removeCopies soft-deletes what links hold of an order that goes. What fails is logged: the order does not stay for
+// it.
+func (r *run) removeCopies(ctx context.Context, o *order.Order) {
+	for i := range o.Copies {
+		l := o.Link(o.Copies[i].Link)
+		if l == nil || o.Copies[i].Version == 0 {
+			continue
+		}
+		for _, k := range o.Spec.KeyTypes {
+			if err := r.Vault.Delete(ctx, l.Vault, o.SecretOf(l, k)); err != nil {
+				r.Logger.Warn("a copy of a deleted order's certificate stays in a vault", "order", o.ID.Name, "vault", l.Vault, "secret", o.SecretOf(l, k), "error", err)
+			}
+		}
+	}
+}
