@@ -19,6 +19,8 @@ haproxy      haproxy         another server to deploy to, in the scenarios
 nft          nftables        connections that are dropped or cut, in the scenarios
 faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
+node         nodejs          Azure's own clients for JavaScript
+npm          npm             and their modules, as test/clients/npm/package-lock.json has them
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
 socat        socat           a socket of HAProxy, in the scenarios

@@ -25,12 +25,16 @@ type clients struct {
 	port string
 }
 
-// startClients starts a server on which the order "shop" is served.
-func startClients(t *testing.T) *clients {
+// startClients starts a server on which the order "shop" is served. tune may change its configuration first.
+func startClients(t *testing.T, tune ...func(*Config)) *clients {
 	t.Helper()
 	w := startWorld(t, false, testworld.PebbleOptions{})
 	sh := w.shop(t, "shop.example.com")
-	c := &clients{live: startLive(t, w, nil, sh)}
+	c := &clients{live: startLive(t, w, func(conf *Config) {
+		for _, f := range tune {
+			f(conf)
+		}
+	}, sh)}
 	c.id = c.place(sh, order.BuiltinIssuer)
 	c.o = c.settled(c.id, 1)
 	_, c.port, _ = net.SplitHostPort(c.Address)

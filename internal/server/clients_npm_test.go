@@ -1,0 +1,217 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"certwright/internal/order"
+)
+
+// npm installs Azure's clients for JavaScript, once, as the lock file has them.
+var npm = sync.OnceValues(func() ([]byte, error) {
+	dir := filepath.Join("..", "..", "test", "clients", "npm")
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return nil, err
+	}
+	stamp := filepath.Join(dir, "node_modules", ".lock-installed")
+	if had, err := os.ReadFile(stamp); err == nil && bytes.Equal(had, lock) {
+		return nil, nil
+	}
+	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return out, err
+	}
+	return nil, os.WriteFile(stamp, lock, 0o600)
+})
+
+// script runs a script of JavaScript and reads what it prints.
+func (c *clients) script(into any, name string) {
+	c.t.Helper()
+	if out, err := npm(); err != nil {
+		if os.Getenv("CI") == "true" {
+			c.t.Fatalf("npm ci: %v\n%s", err, out)
+		}
+		c.t.Skipf("Azure's clients for JavaScript are not here: npm ci: %v\n%s", err, out)
+	}
+	c.run(into, "npm", "node", name)
+}
+
+// letterbox is a mail server that keeps what it takes.
+type letterbox struct {
+	mu    sync.Mutex
+	mails []string
+}
+
+func (m *letterbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &delivery{box: m}, nil }
+
+type delivery struct{ box *letterbox }
+
+func (delivery) Reset()                               {}
+func (delivery) Logout() error                        { return nil }
+func (delivery) Mail(string, *smtp.MailOptions) error { return nil }
+func (delivery) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (d *delivery) Data(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	d.box.mu.Lock()
+	defer d.box.mu.Unlock()
+	d.box.mails = append(d.box.mails, string(b))
+	return err
+}
+
+// startLetterbox starts a mail server, and gives its address.
+func startLetterbox(t *testing.T) (*letterbox, string) {
+	t.Helper()
+	m := &letterbox{}
+	s := smtp.NewServer(m)
+	s.Domain, s.ReadTimeout, s.WriteTimeout = "mail.example.com", 10*time.Second, 10*time.Second
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Serve(ln) }() // ends with Close
+	t.Cleanup(func() { _ = s.Close() })
+	return m, ln.Addr().String()
+}
+
+// refusal is what a client says of a call that was refused.
+type refusal struct {
+	Name, Code, Message string
+	Status              int
+}
+
+// TestNpmClientOfOrders: @azure/arm-certificateregistration does everything it can.
+func TestNpmClientOfOrders(t *testing.T) {
+	t.Parallel()
+	box, address := startLetterbox(t)
+	c := startClients(t, func(conf *Config) {
+		conf.Notify = map[string]Notify{"ops": {Kind: "smtp", Server: address, TLS: "none", From: "certwright@example.com", To: []string{"ops@example.com"}}}
+	})
+	type resource struct {
+		ID, Name, Type, Location, Status, ProvisioningState, DistinguishedName, ProductType, DomainVerificationToken, SerialNumber, KeyVaultID, KeyVaultSecretName string
+		KeySize, ValidityInYears                                                                                                                                   int
+		AutoRenew                                                                                                                                                  bool
+		Tags                                                                                                                                                       map[string]string
+		Certificates                                                                                                                                               map[string]struct{ KeyVaultID, KeyVaultSecretName, ProvisioningState string }
+		SignedCertificate                                                                                                                                          *struct{ Thumbprint, SerialNumber string }
+	}
+	type found struct {
+		Name, Type string
+		Metadata   struct{ ID string }
+		Status     struct{ Message, StatusID string }
+		Dataset    []struct {
+			Table struct {
+				TableName string
+				Rows      [][]string
+			}
+		}
+	}
+	var got struct {
+		Operations, Listed, InGroup, Links, Actions, Detectors     []string
+		Created, Again, Got, Updated, Linked, Link, Relinked, Shop resource
+		Mails                                                      []struct{ EmailID string }
+		Seal                                                       struct{ HTML string }
+		Detector, Waiting                                          found
+		First, Renewed                                             string
+		Refused                                                    map[string]refusal
+	}
+	c.script(&got, "orders.mjs")
+
+	if !slices.Contains(got.Operations, order.Type+"/reissue/Action") || !slices.Contains(got.Operations, order.Type+"/certificates/Write") {
+		t.Errorf("the operations are %v", got.Operations)
+	}
+	n := got.Created
+	if n.ID != order.Short("npm").String() || n.Type != order.Type || n.Location != "Global" || n.Status != "Pendingissuance" || n.ProvisioningState != "Succeeded" || n.DistinguishedName != "CN=npm.example.com" ||
+		n.ProductType != "StandardDomainValidatedSsl" || n.KeySize != 2048 || n.ValidityInYears != 1 || !n.AutoRenew || n.DomainVerificationToken == "" || n.Tags["team"] != "web" {
+		t.Errorf("created: %+v", n)
+	}
+	if got.Again.DomainVerificationToken != n.DomainVerificationToken || got.Got.ID != n.ID {
+		t.Errorf("put again %+v, got %+v", got.Again, got.Got)
+	}
+	for what, list := range map[string][]string{"list": got.Listed, "listByResourceGroup": got.InGroup} {
+		if strings.Join(list, " ") != "npm shop" {
+			t.Errorf("%s: %v", what, list)
+		}
+	}
+	if got.Updated.AutoRenew || got.Updated.Tags["team"] != "web" {
+		t.Errorf("updated: %+v", got.Updated)
+	}
+	if l := got.Linked; l.Name != "link" || l.Type != order.Type+"/certificates" || l.ProvisioningState != "WaitingOnCertificateOrder" && l.ProvisioningState != "Initialized" || l.KeyVaultSecretName != "npm-link" || !strings.HasSuffix(l.KeyVaultID, "/microsoft.keyvault/vaults/default") {
+		t.Errorf("linked: %+v", l)
+	}
+	if got.Relinked.KeyVaultSecretName != "npm-other" || strings.Join(got.Links, " ") != "link" || got.Link.ID != got.Linked.ID {
+		t.Errorf("links %v, %+v, changed %+v", got.Links, got.Link, got.Relinked)
+	}
+	for what, want := range map[string]refusal{
+		"validate": {Status: 400, Code: "InvalidName"}, "change": {Status: 409, Code: "PropertyChangeNotAllowed"}, "unknown": {Status: 404, Code: "OrderNotFound"},
+		"group": {Status: 404, Code: "ResourceGroupNotFound"}, "vault": {Status: 400, Code: "InvalidKeyVaultId"}, "link": {Status: 404, Code: "LinkNotFound"},
+		"name": {Status: 400, Code: "NameNotInOrder"}, "seal": {Status: 409, Code: "NothingIssued"}, "csr": {Status: 422, Code: "ExternalPrivateKeyNotSupported"},
+		"verify": {Status: 409, Code: "NothingToVerify"}, "gone": {Status: 404, Code: "OrderNotFound"}, "bound": {Status: 409, Code: "OrderBound"},
+	} {
+		if r := got.Refused[what]; r.Name != "RestError" || r.Status != want.Status || r.Code != want.Code || r.Message == "" {
+			t.Errorf("%s is refused with %+v, want %d %s", what, r, want.Status, want.Code)
+		}
+	}
+	c.checkMails(box, got.Mails)
+	c.checkShop(got.First, got.Renewed, got.Shop.SerialNumber, got.Shop.SignedCertificate.Thumbprint)
+	if got.Shop.Certificates["copy"].ProvisioningState != "Succeeded" || got.Shop.Status != "Issued" {
+		t.Errorf("shop: %+v", got.Shop)
+	}
+	for _, want := range []string{"CertificateOrderCreated", "DomainValidationComplete", "CertificateIssued"} {
+		if !slices.Contains(got.Actions, want) {
+			t.Errorf("the actions are %v, without %s", got.Actions, want)
+		}
+	}
+	if !strings.Contains(got.Seal.HTML, "shop.example.com") || !strings.Contains(got.Seal.HTML, got.Shop.SerialNumber) {
+		t.Errorf("the seal is %s", got.Seal.HTML)
+	}
+	if !slices.Contains(got.Detectors, "AutoRenewStatus") || !slices.Contains(got.Detectors, "CertsImport") || got.Detector.Metadata.ID != "AutoRenewStatus" || got.Detector.Status.StatusID != "Success" ||
+		len(got.Detector.Dataset) < 2 || got.Detector.Dataset[0].Table.TableName != "insights" {
+		t.Errorf("detectors %v, AutoRenewStatus %+v", got.Detectors, got.Detector)
+	}
+	if w := got.Waiting; w.Status.StatusID == "Success" || w.Status.StatusID == "None" || w.Status.Message == "" || len(w.Dataset[0].Table.Rows) == 0 {
+		t.Errorf("an order that waits for its owner is diagnosed as %+v", w)
+	}
+}
+
+func (c *clients) checkMails(box *letterbox, history []struct{ EmailID string }) {
+	c.t.Helper()
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	if len(history) != 2 || history[0].EmailID != "ops@example.com" || len(box.mails) != 2 {
+		c.t.Fatalf("the history has %v, the letterbox %d mails", history, len(box.mails))
+	}
+	if m := box.mails[1]; !strings.Contains(m, "npm.example.com") || !strings.Contains(m, "Subject: ") {
+		c.t.Errorf("the mail is %s", m)
+	}
+}
+
+// checkShop compares what a client saw of the shop's versions with what there is.
+func (c *clients) checkShop(first, renewed, last, thumbprint string) {
+	c.t.Helper()
+	o := c.load(c.id)
+	v := o.First()
+	if first != c.o.First().Serial || renewed == first || last == renewed || v.Serial != last || v.Thumbprint != thumbprint {
+		c.t.Errorf("the serials seen are %s, %s, %s; the order has %+v", first, renewed, last, v)
+	}
+	copied, err := c.Vault.GetSecret(c.t.Context(), "default", "shop-copy", "")
+	if err != nil || copied.ID != v.SecretID {
+		c.t.Errorf("the copy holds %v, %v; want version %s", copied.ID, err, v.SecretID)
+	}
+	old := o.Version(2)
+	if old == nil || old.RevokeAt == nil || !old.RevokeAt.After(c.Now().Add(time.Hour)) {
+		c.t.Errorf("the version before the reissue is %+v: it is to be revoked after two hours", old)
+	}
+}

@@ -1,0 +1,67 @@
+// Every operation of @azure/arm-certificateregistration, and what came of each, as JSON.
+import { CertificateRegistrationManagementClient } from "@azure/arm-certificateregistration";
+import { all, credential, endpoint, group, refused, subscription, until } from "./common.mjs";
+
+const client = new CertificateRegistrationManagementClient(credential, subscription, { endpoint });
+const orders = client.appServiceCertificateOrders;
+const vault = `/subscriptions/${subscription}/resourcegroups/${group}/providers/microsoft.keyvault/vaults/default`;
+const wish = { location: "Global", distinguishedName: "CN=npm.example.com", productType: "StandardDomainValidatedSsl", keySize: 2048, validityInYears: 1, tags: { team: "web" } };
+const out = { refused: {} };
+
+out.operations = (await all(client.certificateRegistrationProvider.listOperations())).map((o) => o.name);
+
+await orders.validatePurchaseInformation(wish);
+out.refused.validate = await refused(() => orders.validatePurchaseInformation({ ...wish, distinguishedName: "CN=no host name!" }));
+out.created = await orders.createOrUpdate(group, "npm", wish).pollUntilDone();
+out.again = await orders.createOrUpdate(group, "npm", wish).pollUntilDone();
+out.got = await orders.get(group, "NPM");
+out.listed = (await all(orders.list())).map((o) => o.name);
+out.inGroup = (await all(orders.listByResourceGroup("DEFAULT"))).map((o) => o.name);
+out.updated = await orders.update(group, "npm", { productType: wish.productType, autoRenew: false });
+out.refused.change = await refused(() => orders.update(group, "npm", { productType: wish.productType, keySize: 4096 }));
+out.refused.unknown = await refused(() => orders.get(group, "nobody"));
+out.refused.group = await refused(() => orders.createOrUpdate("nowhere", "npm", wish).pollUntilDone());
+
+const link = { location: "Global", keyVaultId: vault, keyVaultSecretName: "npm-link" };
+out.linked = await orders.createOrUpdateCertificate(group, "npm", "link", link).pollUntilDone();
+out.link = await orders.getCertificate(group, "npm", "link");
+out.links = (await all(orders.listCertificates(group, "npm"))).map((l) => l.name);
+out.relinked = await orders.updateCertificate(group, "npm", "link", { keyVaultId: vault, keyVaultSecretName: "npm-other" });
+out.refused.vault = await refused(() => orders.createOrUpdateCertificate(group, "npm", "link", { ...link, keyVaultId: vault + "x" }).pollUntilDone());
+await orders.deleteCertificate(group, "npm", "link");
+await orders.deleteCertificate(group, "npm", "link");
+out.refused.link = await refused(() => orders.getCertificate(group, "npm", "link"));
+
+await orders.resendEmail(group, "npm");
+await orders.resendRequestEmails(group, "npm", { name: "npm.example.com" });
+out.refused.name = await refused(() => orders.resendRequestEmails(group, "npm", { name: "other.example.com" }));
+out.mails = await orders.retrieveCertificateEmailHistory(group, "npm");
+await orders.verifyDomainOwnership(group, "npm");
+out.refused.seal = await refused(() => orders.retrieveSiteSeal(group, "npm", {}));
+
+await orders.createOrUpdateCertificate(group, "shop", "copy", { location: "Global", keyVaultId: vault, keyVaultSecretName: "shop-copy" }).pollUntilDone();
+await until(() => orders.getCertificate(group, "shop", "copy"), (l) => l.provisioningState === "Succeeded");
+const serial = async () => (await orders.get(group, "shop")).serialNumber;
+const settled = () => orders.get(group, "shop");
+out.first = await serial();
+await orders.renew(group, "shop", {});
+await until(settled, (o) => o.serialNumber !== out.first && o.status === "Issued");
+out.renewed = await serial();
+await orders.reissue(group, "shop", { delayExistingRevokeInHours: 2 });
+await until(settled, (o) => o.serialNumber !== out.renewed && o.status === "Issued");
+out.shop = await orders.get(group, "shop");
+out.refused.csr = await refused(() => orders.reissue(group, "shop", { csr: "x", isPrivateKeyExternal: true }));
+out.refused.verify = await refused(() => orders.verifyDomainOwnership(group, "shop"));
+out.actions = (await orders.retrieveCertificateActions(group, "shop")).map((a) => a.actionType);
+out.seal = await orders.retrieveSiteSeal(group, "shop", { lightTheme: true, locale: "en-us" });
+const diagnostics = client.certificateOrdersDiagnostics;
+out.detectors = (await all(diagnostics.listAppServiceCertificateOrderDetectorResponse(group, "shop"))).map((d) => d.name);
+out.detector = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus");
+out.waiting = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "npm", "Diagnosis");
+
+await orders.delete(group, "npm");
+await orders.delete(group, "npm");
+out.refused.gone = await refused(() => orders.get(group, "npm"));
+out.refused.bound = await refused(() => orders.delete(group, "shop"));
+
+console.log(JSON.stringify(out));
