@@ -33,6 +33,28 @@ func (r *run) copyTo(ctx context.Context, o *order.Order, link string) []order.R
 	return []order.Result{out}
 }
 
+// checkCopies looks whether every link still holds what was copied there; what is lost is written again.
+func (r *run) checkCopies(ctx context.Context, o *order.Order) []order.Result {
+	var results []order.Result
+	for i := range o.Copies {
+		l := o.Link(o.Copies[i].Link)
+		if l == nil || o.Copies[i].Version == 0 || o.Copies[i].Fault != "" {
+			continue
+		}
+		for _, k := range o.Spec.KeyTypes {
+			v := o.Current(k)
+			if v == nil {
+				continue
+			}
+			if _, err := r.Vault.Get(ctx, l.Vault, o.SecretOf(l, k), v.SecretID); err != nil {
+				results = append(results, order.Copied{Link: *l, Problem: r.problem(err, "read the copy of "+v.Label()+" at link "+l.Name)})
+				break
+			}
+		}
+	}
+	return results
+}
+
 // removeCopies soft-deletes what links hold of an order that goes. What fails is logged: the order does not stay for
 // it.
 func (r *run) removeCopies(ctx context.Context, o *order.Order) {

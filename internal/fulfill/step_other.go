@@ -24,7 +24,7 @@ func (r *run) checkVault(ctx context.Context, o *order.Order) []order.Result {
 			return []order.Result{order.VaultSeen{Problem: p}}
 		}
 	}
-	return []order.Result{order.VaultSeen{}}
+	return append(r.checkCopies(ctx, o), order.VaultSeen{})
 }
 
 // revoke withdraws one version at its authority, then marks it in the vault.
