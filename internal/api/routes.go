@@ -1,6 +1,10 @@
 package api
 
-import "certwright/internal/order"
+import (
+	"slices"
+
+	"certwright/internal/order"
+)
 
 // Route is one route: what it answers and the action that its caller must be allowed. An empty action
 // is open to everybody: health, and what clients of certificates need.
@@ -25,14 +29,30 @@ const cert = order.Type
 
 // Routes are all of them.
 func (a *API) Routes() []Route {
-	return append(a.armRoutes(), []Route{
+	return slices.Concat(a.armRoutes(), a.openRoutes(), a.shortRoutes())
+}
+
+// openRoutes are those of the service itself: its health, its authority, its sign-in, its figures.
+func (a *API) openRoutes() []Route {
+	return []Route{
 		{Method: "GET", Pattern: "/healthz", Action: "", handle: a.health},
 		{Method: "GET", Pattern: "/readyz", Action: "", handle: a.ready},
 		{Method: "GET", Pattern: "/ca.pem", Action: "", handle: a.roots},
 		{Method: "GET", Pattern: "/crl/{file}", Action: "", handle: a.crl},
 		{Method: "GET", Pattern: "/metrics", Action: "Certwright/metrics/Read", handle: a.metrics, On: onAll},
 		{Method: "POST", Pattern: "/v1/notifications/{name}/test", Action: "Certwright/notifications/test/Action", handle: a.testNotification, On: onAll},
+		{Method: "POST", Pattern: "/{tenant}/oauth2/v2.0/token", Action: "", handle: a.token, On: onAll},
+		{Method: "POST", Pattern: "/{tenant}/oauth2/token", Action: "", handle: a.token, On: onAll},
+		{Method: "GET", Pattern: "/{tenant}/v2.0/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
+		{Method: "GET", Pattern: "/{tenant}/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
+		{Method: "GET", Pattern: "/{tenant}/discovery/v2.0/keys", Action: "", handle: a.noKeys, On: onAll},
+		{Method: "GET", Pattern: "/common/discovery/instance", Action: "", handle: a.instances, On: onAll},
+	}
+}
 
+// shortRoutes are those of the default subscription and group; no API version is needed.
+func (a *API) shortRoutes() []Route {
+	return []Route{
 		{Method: "GET", Pattern: "/v1/version", Action: cert + "/Read", handle: a.version, On: onOwn},
 		{Method: "GET", Pattern: "/v1/counts", Action: cert + "/Read", handle: a.counts, On: onOwn},
 		{Method: "GET", Pattern: "/v1/orders", Action: cert + "/Read", handle: a.listOrders, On: onOwn},
@@ -66,12 +86,6 @@ func (a *API) Routes() []Route {
 		{Method: "GET", Pattern: "/v1/tokens", Action: "Certwright/tokens/Read", handle: a.listTokens, On: onOwn},
 		{Method: "PUT", Pattern: "/v1/tokens/{token}", Action: "Certwright/tokens/Write", handle: a.createToken, On: onOwn},
 		{Method: "DELETE", Pattern: "/v1/tokens/{token}", Action: "Certwright/tokens/Delete", handle: a.deleteToken, On: onOwn},
-		{Method: "POST", Pattern: "/{tenant}/oauth2/v2.0/token", Action: "", handle: a.token, On: onAll},
-		{Method: "POST", Pattern: "/{tenant}/oauth2/token", Action: "", handle: a.token, On: onAll},
-		{Method: "GET", Pattern: "/{tenant}/v2.0/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
-		{Method: "GET", Pattern: "/{tenant}/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
-		{Method: "GET", Pattern: "/{tenant}/discovery/v2.0/keys", Action: "", handle: a.noKeys, On: onAll},
-		{Method: "GET", Pattern: "/common/discovery/instance", Action: "", handle: a.instances, On: onAll},
 
 		{Method: "GET", Pattern: "/v1/sites", Action: "Microsoft.Web/sites/Read", handle: a.listSites},
 		{Method: "GET", Pattern: "/v1/sites/{name}", Action: "Microsoft.Web/sites/Read", handle: a.getSite},
@@ -89,5 +103,5 @@ func (a *API) Routes() []Route {
 		{Method: "GET", Pattern: "/v1/vaults/{vault}/deletedsecrets", Action: "Microsoft.KeyVault/vaults/secrets/Read", handle: a.listDeleted},
 		{Method: "POST", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}/recover", Action: "Microsoft.KeyVault/vaults/secrets/Write", handle: a.recoverSecret},
 		{Method: "DELETE", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Delete", handle: a.purgeSecret},
-	}...)
+	}
 }
