@@ -152,7 +152,7 @@ web_reload() {
     haproxy)
         before=$(haproxy_workers)
         kill -USR2 "$(cat "$STATE/haproxy.pid")"
-        await 5 bash -c '[ "$(. $LIB; haproxy_workers)" != "$0" ]' "$before"
+        await 5 haproxy_renewed "$before"
         ;;
     openssl | go)
         for s in tls4 tls6; do [ ! -e "$STATE/$s.pid" ] || svc_restart $s; done
@@ -160,6 +160,13 @@ web_reload() {
         ;;
     esac
     nginx_reload
+}
+
+# haproxy_renewed BEFORE: the worker of before is gone. While the master starts again it answers nothing, which says nothing.
+haproxy_renewed() {
+    local now
+    now=$(haproxy_workers)
+    [ -n "$now" ] && [ "$now" != "$1" ]
 }
 
 haproxy_workers() { certwright-scenario socket /run/haproxy/master.sock 'show proc' 2>/dev/null | awk '$2 == "worker" { print $1 }' | sort | head -1; }
