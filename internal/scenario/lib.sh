@@ -192,6 +192,15 @@ nginx_renewed() {
     return 1
 }
 
+# nginx_settle: until a reload by somebody else is over. The order's look meets a new worker while the old one may still
+# accept for some milliseconds more.
+nginx_settle() { [ ! -e /run/nginx.pid ] || await 1 nginx_alone || true; }
+nginx_alone() {
+    local p n=0
+    for p in $(pgrep -P "$(cat /run/nginx.pid)"); do grep -q 'shutting down' /proc/$p/cmdline || n=$((n + 1)); done
+    [ $n -le 1 ]
+}
+
 # served [ADDRESS [SERVERNAME [OPTIONS of openssl s_client...]]]: the served leaf, as PEM.
 served() {
     local at=${1:-$ADDR4} sni=${2-$NAME}
@@ -278,11 +287,11 @@ site_create() {
 }
 
 # order_create [OPTIONS...]: the order of NAME, followed until it rests.
-order_create() { cw order create "$ORDER" --dns "$NAME" --issuer "$ISSUER" --site "$SITE" --wait --timeout 40s "$@"; }
+order_create() { cw order create "$ORDER" --dns "$NAME" --issuer "$ISSUER" --site "$SITE" --wait --timeout 40s "$@" && nginx_settle; }
 
 # order_renew, order_sync, order_verify [OPTIONS...]: asks for it and follows it until it rests, well or not.
-order_renew() { cw order renew "$ORDER" --wait --timeout 30s "$@" || true; }
-order_sync() { cw order sync "$ORDER" --wait --timeout 30s "$@" || true; }
+order_renew() { cw order renew "$ORDER" --wait --timeout 30s "$@" || true; nginx_settle; }
+order_sync() { cw order sync "$ORDER" --wait --timeout 30s "$@" || true; nginx_settle; }
 order_verify() { cw order verify "$ORDER" --wait --timeout 30s "$@" || true; }
 
 # order_get QUERY: a property of the order, by JMESPath over its JSON.
