@@ -123,7 +123,10 @@ func (r *run) walk(ctx context.Context) error {
 			cancel() // another worker is at it, or nobody wants it any more
 		}
 		if len(r.busy) == 0 {
-			break
+			if done, err := r.rest(ctx); done {
+				return err
+			}
+			continue
 		}
 		select {
 		case out := <-r.out:
@@ -140,10 +143,16 @@ func (r *run) walk(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// rest lets the order go when nothing of it is being done: nothing was due, or the last commit could not know that it was
+// the last. A command that came in at this very commit makes something due again: then the walk goes on.
+func (r *run) rest(ctx context.Context) (done bool, err error) {
 	if r.gone || r.lost || r.o.LeaseOwner == "" {
-		return nil
+		return true, nil
 	}
-	return r.commit(ctx) // nothing was due, or the last commit could not know that it was the last
+	err = r.commit(ctx)
+	return err != nil || r.stop || r.gone || r.lost || r.o.LeaseOwner == "", err
 }
 
 // start begins every due step that is not running.

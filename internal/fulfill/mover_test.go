@@ -78,6 +78,26 @@ func TestLostRaces(t *testing.T) {
 	}
 }
 
+// A command that comes in while the last commit of a run is under way is done in that run: it does not wait for the
+// end of a lease that nobody uses.
+func TestCommandAtTheLastCommit(t *testing.T) {
+	l := newLab(t)
+	id := l.order("www", "a")
+	l.advance(id)
+	if _, err := l.Update(l.ctx(), by, id, 0, func(w *Wish) { w.RenewAt = 0.5 }); err != nil {
+		t.Fatal(err)
+	}
+	l.store.before = func() { // at the one commit of a run that finds nothing due
+		if _, err := l.Rekey(l.ctx(), by, id, -1); err != nil {
+			t.Error(err)
+		}
+	}
+	o := l.advance(id)
+	if o.LeaseOwner != "" || len(o.Versions) != 2 {
+		t.Errorf("the order is leased by %q and has %d versions", o.LeaseOwner, len(o.Versions))
+	}
+}
+
 func TestTwoMoversOneOrder(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
