@@ -34,7 +34,7 @@ func badImport(code, message, fix string) *order.Refusal {
 // Import records an order for a certificate that is brought. The key lies sealed on an attempt until the
 // vault holds it. An imported order of the same name gets it as its next version.
 func (m *Mover) Import(ctx context.Context, by order.By, id order.ID, w Wish, b Bundle) (*order.Order, error) {
-	key, chain, err := b.open()
+	key, chain, err := b.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +86,8 @@ func (m *Mover) importNext(ctx context.Context, by order.By, old *order.Order, s
 	})
 }
 
-// open reads the bundle: the key (nil if there is none) and the chain, leaf first.
-func (b Bundle) open() (crypto.Signer, [][]byte, error) {
+// Open reads the bundle: the key (nil if there is none) and the chain, leaf first.
+func (b Bundle) Open() (crypto.Signer, [][]byte, error) {
 	if len(b.PFX) > 0 {
 		return b.openPFX()
 	}
@@ -117,7 +117,7 @@ func (b Bundle) open() (crypto.Signer, [][]byte, error) {
 	if len(chain) == 0 {
 		return nil, nil, badImport("NoCertificate", "there is no certificate in it", "Give PEM text with BEGIN CERTIFICATE, or a PFX file")
 	}
-	return key, leafFirst(chain, key), nil
+	return key, LeafFirst(chain, key), nil
 }
 
 func (b Bundle) openPFX() (crypto.Signer, [][]byte, error) {
@@ -157,8 +157,8 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return nil, badImport("KeyUnreadable", "the private key cannot be read", "Use PKCS#8, PKCS#1 or SEC 1 in PEM, of RSA or ECDSA")
 }
 
-// leafFirst puts the certificate that the key fits first: bundles come in any order.
-func leafFirst(chain [][]byte, key crypto.Signer) [][]byte {
+// LeafFirst puts the certificate that the key fits first: bundles come in any order.
+func LeafFirst(chain [][]byte, key crypto.Signer) [][]byte {
 	for i, der := range chain {
 		c, err := x509.ParseCertificate(der)
 		if err != nil || (key != nil && !samePublic(c.PublicKey, key)) || (key == nil && c.IsCA) {
@@ -169,6 +169,20 @@ func leafFirst(chain [][]byte, key crypto.Signer) [][]byte {
 		return append(ordered, chain[i+1:]...)
 	}
 	return chain
+}
+
+// Fits says why a chain, leaf first, is none of the key's: nil if it is.
+func Fits(chain [][]byte, key crypto.Signer) error {
+	for i, der := range chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("certificate %d cannot be read: %w", i+1, err)
+		}
+		if i == 0 && !samePublic(c.PublicKey, key) {
+			return errors.New("no certificate in it belongs to the private key")
+		}
+	}
+	return nil
 }
 
 // checkImport refuses what must not be stored: a key that does not fit, is weak or of an unknown kind, a

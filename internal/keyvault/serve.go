@@ -153,8 +153,8 @@ const maxRestore = 32 << 20
 func scopeOf(q *request, route *Route) string {
 	s := "/subscriptions/" + q.vault.Subscription + "/resourceGroups/" + q.vault.Group + "/providers/Microsoft.KeyVault/vaults/" + q.vault.Name
 	name := q.args["name"]
-	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
-		return s // such a name exists nowhere
+	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") || strings.HasPrefix(route.Pattern, "/certificates/issuers") {
+		return s // such a name exists nowhere; issuers are the vault's
 	}
 	if strings.HasPrefix(route.Pattern, "/secrets") || strings.HasPrefix(route.Pattern, "/deletedsecrets") {
 		return s + "/secrets/" + name

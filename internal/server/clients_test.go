@@ -48,8 +48,8 @@ func startClients(t *testing.T, tune ...func(*Config)) *clients {
 
 func (c *clients) vault(name string) string { return "https://" + name + ".vault.localhost:" + c.port }
 
-// run runs a client in its folder and reads the JSON that it prints.
-func (c *clients) run(into any, dir, program string, args ...string) {
+// need skips where a program is not installed, and fails with CI=true.
+func (c *clients) need(program string) {
 	c.t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -57,6 +57,12 @@ func (c *clients) run(into any, dir, program string, args ...string) {
 		}
 		c.t.Skipf("%s is not installed", program)
 	}
+}
+
+// run runs a client in its folder and reads the JSON that it prints.
+func (c *clients) run(into any, dir, program string, args ...string) {
+	c.t.Helper()
+	c.need(program)
 	cmd := exec.CommandContext(c.t.Context(), program, args...)
 	cmd.Dir, cmd.Env = filepath.Join("..", "..", "test", "clients", dir), c.env
 	var stderr bytes.Buffer
@@ -123,5 +129,34 @@ func TestGoClientOfSecrets(t *testing.T) {
 	}
 	if steps := strings.Join(got.Steps, ", "); steps != "set, set again, get the latest, update, list versions, backup, delete, get deleted, recover, list deleted, purge, restore, get a restored version" {
 		t.Errorf("the client did: %s", steps)
+	}
+}
+
+// TestNodeClientOfSecrets: @azure/keyvault-secrets with @azure/identity, every operation.
+func TestNodeClientOfSecrets(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	var got struct{ Value, Version string }
+	c.script(&got, "secrets.mjs")
+	v, err := c.Vault.GetSecret(t.Context(), "default", "shop", "")
+	if err != nil || got.Value != string(v.Value.Reveal()) || got.Version != c.o.First().SecretID {
+		t.Errorf("the client saw version %s of the order's secret, the vault has %s (%v)", got.Version, v.ID, err)
+	}
+}
+
+// TestNodeClientOfCertificates: @azure/keyvault-certificates, every operation. What it creates under the order's name is
+// a version of the order, which goes its way to the wire.
+func TestNodeClientOfCertificates(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	var got struct{ Thumbprint, Version string }
+	c.need("openssl")
+	c.script(&got, "certificates.mjs")
+	o := c.settled(c.id, 2)
+	if v := o.First(); !strings.EqualFold(v.Thumbprint, got.Thumbprint) || v.SecretID != got.Version {
+		t.Errorf("the client saw %+v, the order's version is %s %s", got, v.Thumbprint, v.SecretID)
+	}
+	if o.Spec.RenewAt != 0.8 {
+		t.Errorf("the order renews at %v of its life, the policy's default is 80 %%", o.Spec.RenewAt)
 	}
 }

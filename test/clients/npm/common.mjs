@@ -1,6 +1,9 @@
 // What every script here needs: a signed-in credential for a running Certwright, and where it is.
 // ADDRESS is its host and port, TOKEN a token of the name CLIENT; NODE_EXTRA_CA_CERTS names its authority's roots.
+import { webcrypto } from "node:crypto";
 import { ClientSecretCredential } from "@azure/identity";
+
+globalThis.crypto ??= webcrypto; // for Node.js 18, as Debian 12 has it
 
 export const endpoint = `https://${process.env.ADDRESS}`;
 export const subscription = "00000000-0000-0000-0000-000000000001";

@@ -1,3 +1,0 @@
-package keyvault
-
-func (h *Handler) certificateRoutes() []Route { return nil }
