@@ -107,6 +107,7 @@ type Options struct {
 	Issuers  Issuers
 	Secrets  Secrets
 	Vaults   Vaults
+	Scopes   Scopes
 	Encoder  Encoder
 	Auth     Auth
 	Diagnose func(ctx context.Context, id order.ID) (diagnose.Report, error)
@@ -119,15 +120,16 @@ type Options struct {
 	CRL   func(ctx context.Context, name string) ([]byte, error) // fulfill.ErrNotFound for an unknown name
 	Ready func(ctx context.Context) error                        // nil = ready to serve
 	// TestNotify sends a test over a notification of the configuration and says who took it. fulfill.ErrNotFound.
-	TestNotify func(ctx context.Context, name, caller string) (string, error)
-	Metrics    http.Handler                       // answers Prometheus
-	Notes      func(ctx context.Context) []string // what a person should know of a service that is ready all the same
-	Commits    func() int64                       // of the database since the start: for measuring
-	Public     string                             // public base URL, without a slash at its end
-	Version    string
-	Now        func() time.Time
-	Logger     *slog.Logger
-	MaxBody    int64 // how large a request's body may be, in bytes; 0 = 1 MiB
+	TestNotify  func(ctx context.Context, name, caller string) (string, error)
+	Metrics     http.Handler                       // answers Prometheus
+	Notes       func(ctx context.Context) []string // what a person should know of a service that is ready all the same
+	Commits     func() int64                       // of the database since the start: for measuring
+	VaultSuffix string                             // below which vaults have their host names; empty = none have
+	Public      string                             // public base URL, without a slash at its end
+	Version     string
+	Now         func() time.Time
+	Logger      *slog.Logger
+	MaxBody     int64 // how large a request's body may be, in bytes; 0 = 1 MiB
 }
 
 // API answers requests.

@@ -46,6 +46,8 @@ func (a *API) openRoutes() []Route {
 		{Method: "GET", Pattern: "/{tenant}/v2.0/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
 		{Method: "GET", Pattern: "/{tenant}/.well-known/openid-configuration", Action: "", handle: a.openID, On: onAll},
 		{Method: "GET", Pattern: "/{tenant}/discovery/v2.0/keys", Action: "", handle: a.noKeys, On: onAll},
+		{Method: "GET", Pattern: "/metadata/endpoints", Action: "", handle: a.cloud, On: onAll},
+		{Method: "GET", Pattern: "/openapi.json", Action: "", handle: a.openAPI, On: onAll},
 		{Method: "GET", Pattern: "/common/discovery/instance", Action: "", handle: a.instances, On: onAll},
 	}
 }

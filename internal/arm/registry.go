@@ -40,7 +40,7 @@ const (
 
 // Registry lists every type that there is, by provider.
 func Registry() []Type {
-	return slices.Concat(certificateTypes())
+	return slices.Concat(certificateTypes(), resourceTypes(), insightTypes())
 }
 
 // Providers are the names of all providers, in the order in which they are listed.
@@ -63,4 +63,8 @@ func TypesOf(provider string) []Type {
 		}
 	}
 	return list
+}
+
+func known(provider string) bool {
+	return slices.ContainsFunc(Providers(), func(p string) bool { return strings.EqualFold(p, provider) })
 }

@@ -215,3 +215,48 @@ func (c *clients) checkShop(first, renewed, last, thumbprint string) {
 		c.t.Errorf("the version before the reissue is %+v: it is to be revoked after two hours", old)
 	}
 }
+
+// TestNpmClientOfTheActivityLog: @azure/arm-monitor reads the timeline.
+func TestNpmClientOfTheActivityLog(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	type word struct{ Value string }
+	var got struct {
+		First struct {
+			Caller, CorrelationID, ResourceID, Level, SubscriptionID, TenantID, Description, EventDataID string
+			OperationName, Status, ResourceType, Category                                                word
+			Authorization                                                                                struct{ Action, Scope string }
+			EventTimestamp                                                                               time.Time
+		}
+		Count, Group, Provider, OtherProvider, None, Tenant int
+		URI, Correlation, Categories                        []string
+		Selected                                            map[string]any
+		Refused                                             map[string]refusal
+	}
+	c.script(&got, "monitor.mjs")
+	all, _, err := c.Store.Events(t.Context(), order.EventQuery{Limit: 1000, Ascending: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, e := got.First, all[0]
+	if f.EventDataID != e.ID || f.Caller != e.Caller || f.CorrelationID != e.Correlation || f.ResourceID != c.id.String() || f.OperationName.Value != order.Type+"/write" || f.Status.Value != "Succeeded" ||
+		f.Category.Value != "Administrative" || f.ResourceType.Value != order.Type || f.Description != e.Text || !f.EventTimestamp.Equal(e.At) || f.Authorization.Scope != c.id.String() {
+		t.Errorf("the first event is %+v, want %+v", f, e)
+	}
+	if got.Count != len(all) || got.Group != len(all) || got.Provider != len(all) || got.Tenant != len(all) || len(got.URI) != len(all) || got.OtherProvider != 0 || got.None != 0 {
+		t.Errorf("of %d events: %d, by group %d, by provider %d and %d, by resource %d, of the tenant %d, of no time %d", len(all), got.Count, got.Group, got.Provider, got.OtherProvider, len(got.URI), got.Tenant, got.None)
+	}
+	for _, id := range got.Correlation {
+		if id != e.Correlation {
+			t.Errorf("by correlation: %v", got.Correlation)
+		}
+	}
+	if len(got.Selected) != 2 || got.Selected["eventName"] == nil || got.Selected["level"] == nil || strings.Join(got.Categories, "") != "Administrative" {
+		t.Errorf("selected %v, categories %v", got.Selected, got.Categories)
+	}
+	for what, r := range got.Refused {
+		if r.Status != 400 || r.Code != "InvalidFilter" {
+			t.Errorf("%s is refused with %+v", what, r)
+		}
+	}
+}

@@ -86,6 +86,26 @@ func TestScopes(t *testing.T) {
 	})
 }
 
+// TestOnlyEmptyGroupsGo: a group with an order, a site or a vault stays, and so does the default one.
+func TestOnlyEmptyGroupsGo(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		must(t, s.SaveSubscription(t.Context(), "Two", "Second", order.SubscriptionEnabled))
+		wantErr(t, s.DeleteGroup(t.Context(), "two", "none"), fulfill.ErrNotFound)
+		wantErr(t, s.DeleteGroup(t.Context(), order.DefaultSubscription, "Default"), fulfill.ErrConflict)
+		for _, g := range []string{"empty", "vaults", "sites"} {
+			must(t, s.SaveGroup(t.Context(), "two", g))
+		}
+		must(t, s.SaveVault(t.Context(), secret.VaultRow{Name: "kv", Subscription: "Two", Group: "Vaults", SoftDelete: 90}))
+		must(t, s.SaveSite(t.Context(), &site.Site{Subscription: "two", Group: "sites", Name: "shop"}))
+		wantErr(t, s.DeleteGroup(t.Context(), "two", "vaults"), fulfill.ErrConflict)
+		wantErr(t, s.DeleteGroup(t.Context(), "two", "sites"), fulfill.ErrConflict)
+		must(t, s.DeleteGroup(t.Context(), "TWO", "Empty"))
+		if groups := get[[]order.Group](t)(s.ListGroups(t.Context(), "two")); len(groups) != 2 {
+			t.Errorf("groups: %+v", groups)
+		}
+	})
+}
+
 func version(name, id string, after time.Duration) secret.Sealed {
 	end := t0.Add(time.Hour)
 	return secret.Sealed{Blob: []byte("sealed " + id), Info: secret.Info{Vault: "default", Name: name, ID: id, ContentType: secret.ContentPEM,

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
+	"certwright/internal/fulfill"
 	"certwright/internal/order"
 )
 
@@ -61,6 +63,32 @@ func (s *Store) ListGroups(ctx context.Context, subscription string) ([]order.Gr
 		return err
 	})
 	return out, fail("list resource groups", err)
+}
+
+// DeleteGroup removes a resource group that nothing lies in. fulfill.ErrConflict where something does, and for the
+// default group; fulfill.ErrNotFound.
+func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) error {
+	sub, group := lower(subscription), lower(name)
+	if sub == order.DefaultSubscription && group == order.DefaultGroup {
+		return fail("delete resource group "+name, fulfill.ErrConflict)
+	}
+	prefix := strings.TrimSuffix(order.ID{Subscription: sub, Group: group}.Key(), lower(order.Type)+"/")
+	return fail("delete resource group "+name, s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, `DELETE FROM resource_groups WHERE subscription = $1 AND name = $2
+			AND NOT EXISTS (SELECT 1 FROM orders WHERE key > $3 AND key < $4)
+			AND NOT EXISTS (SELECT 1 FROM resources WHERE subscription = $1 AND resource_group = $2)
+			AND NOT EXISTS (SELECT 1 FROM vaults WHERE LOWER(subscription) = $1 AND LOWER(resource_group) = $2)`, sub, group, prefix, prefix+"\x7f")
+		if err != nil || n == 1 {
+			return err
+		}
+		err = q.one(ctx, `SELECT COUNT(*) FROM resource_groups WHERE subscription = $1 AND name = $2`, sub, group).Scan(&n)
+		if err == nil && n == 0 {
+			return missing{}
+		} else if err == nil {
+			return fulfill.ErrConflict
+		}
+		return err
+	}))
 }
 
 // SaveGroup makes a resource group; one that is there stays as it is. fulfill.ErrNotFound if the

@@ -1,0 +1,322 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"certwright/internal/arm"
+	"certwright/internal/auth"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/secret"
+)
+
+// Scopes are what resources lie in: the store.
+type Scopes interface {
+	ListSubscriptions(ctx context.Context) ([]order.Subscription, error)
+	SaveSubscription(ctx context.Context, id, name, state string) error
+	ListGroups(ctx context.Context, subscription string) ([]order.Group, error)
+	SaveGroup(ctx context.Context, subscription, name string) error
+	DeleteGroup(ctx context.Context, subscription, name string) error
+	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
+}
+
+// resourceHandlers answer Microsoft.Resources, and what is Certwright's own.
+func (a *API) resourceHandlers() map[string]handler {
+	return map[string]handler{
+		"Tenants_List":                a.tenants,
+		"Providers_ListAtTenantScope": a.listProviders, "Providers_List": a.listProviders,
+		"Providers_GetAtTenantScope": a.getProvider, "Providers_Get": a.getProvider, "Providers_Register": a.getProvider,
+		"Resources_List": a.everything, "Resources_ListByResourceGroup": a.everything,
+		"Subscriptions_List": a.listSubscriptions, "Subscriptions_Get": a.getSubscription, "Certwright_SaveSubscription": a.putSubscription,
+		"ResourceGroups_List": a.listGroups, "ResourceGroups_Get": a.getGroup, "ResourceGroups_CheckExistence": a.headGroup,
+		"ResourceGroups_CreateOrUpdate": a.putGroup, "ResourceGroups_Delete": a.deleteGroup,
+		"Certwright_sync": a.command(a.sync), "Certwright_revoke": a.command(a.revoke), "Certwright_cancel": a.command(a.cancel), "Certwright_again": a.command(a.again),
+		"Certwright_retry":  a.command(a.plain(func(s Service) plain { return s.Retry })),
+		"Certwright_import": a.importOrder, "Certwright_watch": a.watchOrder, "Certwright_diagnose": a.diagnose, "Certwright_fix": a.fix,
+		"Certwright_timeline": a.orderEvents, "Certwright_follow": a.follow,
+	}
+}
+
+func (a *API) tenants(w http.ResponseWriter, _ *request) error {
+	write(w, http.StatusOK, arm.List[arm.Tenant]{Value: []arm.Tenant{{ID: "/tenants/" + auth.Tenant, UUID: auth.Tenant, Name: "Certwright"}}})
+	return nil
+}
+
+// at is the subscription that a path names, as a scope; empty = the directory.
+func at(r *request) string {
+	if s := r.PathValue("subscription"); s != "" {
+		return "/subscriptions/" + s
+	}
+	return ""
+}
+
+func (a *API) listProviders(w http.ResponseWriter, r *request) error {
+	list := arm.List[arm.ProviderInfo]{}
+	for _, name := range arm.Providers() {
+		p, _ := arm.ProviderOf(at(r), name)
+		list.Value = append(list.Value, p)
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func (a *API) getProvider(w http.ResponseWriter, r *request) error {
+	p, ok := arm.ProviderOf(at(r), r.PathValue("provider"))
+	if !ok {
+		return &order.Refusal{Kind: order.NotFound, Code: "InvalidResourceNamespace", Message: fmt.Sprintf("there is no provider %s", r.PathValue("provider")), Fix: "There are " + strings.Join(arm.Providers(), ", ")}
+	}
+	write(w, http.StatusOK, p)
+	return nil
+}
+
+// touches says whether a scope lies within what the caller's covers, or the other way round: whoever may see one
+// order sees that there is its group.
+func touches(r *request, scope string) bool {
+	return auth.Covers(r.who.Scope, scope) || auth.Covers(scope, r.who.Scope)
+}
+
+func (a *API) listSubscriptions(w http.ResponseWriter, r *request) error {
+	all, err := a.Scopes.ListSubscriptions(r.Context())
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.Subscription]{Value: []arm.Subscription{}}
+	for _, s := range all {
+		if touches(r, "/subscriptions/"+s.ID) {
+			list.Value = append(list.Value, arm.SubscriptionOf(s, auth.Tenant))
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func (a *API) subscription(ctx context.Context, id string) (order.Subscription, error) {
+	all, err := a.Scopes.ListSubscriptions(ctx)
+	if err != nil {
+		return order.Subscription{}, err
+	}
+	for _, s := range all {
+		if strings.EqualFold(s.ID, id) {
+			return s, nil
+		}
+	}
+	return order.Subscription{}, &order.Refusal{Kind: order.NotFound, Code: "SubscriptionNotFound", Message: fmt.Sprintf("there is no subscription %s", id), Fix: "See what there is at " + "/subscriptions"}
+}
+
+func (a *API) getSubscription(w http.ResponseWriter, r *request) error {
+	s, err := a.subscription(r.Context(), r.PathValue("subscription"))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, arm.SubscriptionOf(s, auth.Tenant))
+	return nil
+}
+
+// putSubscription makes a subscription or changes its state. One that is not Enabled gets no new certificates.
+func (a *API) putSubscription(w http.ResponseWriter, r *request) error {
+	var body arm.SubscriptionWish
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	id := r.PathValue("subscription")
+	states := []string{order.SubscriptionEnabled, order.SubscriptionWarned, order.SubscriptionDisabled}
+	old, err := a.subscription(r.Context(), id)
+	status := http.StatusOK
+	if err != nil {
+		if refusal, ok := order.AsRefusal(err); !ok || refusal.Kind != order.NotFound {
+			return err
+		}
+		status, old = http.StatusCreated, order.Subscription{ID: id, Name: id, State: order.SubscriptionEnabled}
+	}
+	s := order.Subscription{ID: old.ID, Name: or(body.Name, old.Name), State: or(body.State, old.State)}
+	switch {
+	case !slices.Contains(states, s.State):
+		return &order.Refusal{Kind: order.BadInput, Code: "UnknownState", Property: "state", Message: fmt.Sprintf("%q is no state of a subscription", s.State), Fix: "Use " + strings.Join(states, ", ")}
+	case len(s.Name) > 200:
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "displayName", Message: "it is longer than 200 characters"}
+	}
+	if err := a.Scopes.SaveSubscription(r.Context(), s.ID, s.Name, s.State); err != nil {
+		return err
+	}
+	write(w, status, arm.SubscriptionOf(s, auth.Tenant))
+	return nil
+}
+
+func (a *API) listGroups(w http.ResponseWriter, r *request) error {
+	s, err := a.subscription(r.Context(), r.PathValue("subscription"))
+	if err != nil {
+		return err
+	}
+	all, err := a.Scopes.ListGroups(r.Context(), s.ID)
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.GroupInfo]{Value: []arm.GroupInfo{}}
+	for _, g := range all {
+		g.Subscription = s.ID
+		if v := arm.GroupOf(g); touches(r, v.ID) {
+			list.Value = append(list.Value, v)
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func (a *API) group(r *request) (arm.GroupInfo, error) {
+	s, err := a.subscription(r.Context(), r.PathValue("subscription"))
+	if err != nil {
+		return arm.GroupInfo{}, err
+	}
+	all, err := a.Scopes.ListGroups(r.Context(), s.ID)
+	if err != nil {
+		return arm.GroupInfo{}, err
+	}
+	for _, g := range all {
+		if strings.EqualFold(g.Name, r.PathValue("group")) {
+			g.Subscription = s.ID
+			return arm.GroupOf(g), nil
+		}
+	}
+	return arm.GroupInfo{}, &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Message: fmt.Sprintf("there is no resource group %s", r.PathValue("group"))}
+}
+
+func (a *API) getGroup(w http.ResponseWriter, r *request) error {
+	g, err := a.group(r)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, g)
+	return nil
+}
+
+func (a *API) headGroup(w http.ResponseWriter, r *request) error {
+	if _, err := a.group(r); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusNoContent)
+}
+
+func (a *API) putGroup(w http.ResponseWriter, r *request) error {
+	var body arm.GroupWish
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	switch {
+	case body.Location == "":
+		return required("location", "Give any: Certwright is where it is")
+	case len(body.Tags) > 0:
+		return &order.Refusal{Kind: order.Unsuitable, Code: "TagsNotSupported", Property: "tags", Message: "Certwright keeps no tags of resource groups", Fix: "Leave them away"}
+	}
+	_, err := a.group(r)
+	status := http.StatusOK
+	if refusal, ok := order.AsRefusal(err); ok && refusal.Code == "ResourceGroupNotFound" {
+		status = http.StatusCreated
+	} else if err != nil {
+		return err
+	}
+	if err := a.Scopes.SaveGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group")); err != nil {
+		return err
+	}
+	g, err := a.group(r)
+	if err != nil {
+		return err
+	}
+	write(w, status, g)
+	return nil
+}
+
+// deleteGroup removes a group that nothing lies in: what is in one would have to be revoked first, and nobody should
+// do that by the way.
+func (a *API) deleteGroup(w http.ResponseWriter, r *request) error {
+	if _, err := a.group(r); err != nil {
+		return err
+	}
+	err := a.Scopes.DeleteGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
+	if errors.Is(err, fulfill.ErrConflict) {
+		return &order.Refusal{Kind: order.Conflict, Code: "ResourceGroupNotEmpty", Message: fmt.Sprintf("the resource group %s has resources, or is the default one", r.PathValue("group")), Fix: "Delete them first: see " + at(r) + "/resourceGroups/" + r.PathValue("group") + "/resources"}
+	}
+	if err != nil {
+		return err
+	}
+	return nothing(w, http.StatusOK)
+}
+
+// everything lists resources of all types; $filter takes resourceType and name.
+func (a *API) everything(w http.ResponseWriter, r *request) error {
+	filter, err := arm.Filter(r.URL.Query().Get("$filter"))
+	if err != nil {
+		return err
+	}
+	var kind, name string
+	for _, c := range filter {
+		to := map[string]*string{"resourcetype": &kind, "name": &name}[strings.ToLower(c.Name)]
+		if to == nil || c.Op != "eq" {
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: fmt.Sprintf("%s %s is no comparison of resources", c.Name, c.Op), Fix: "Use resourceType eq '...' and name eq '...'"}
+		}
+		*to = c.Value
+	}
+	wanted := func(g arm.Generic) bool {
+		return (kind == "" || strings.EqualFold(kind, g.Type)) && (name == "" || strings.EqualFold(name, g.Name))
+	}
+	list := arm.List[arm.Generic]{Value: []arm.Generic{}}
+	after := r.URL.Query().Get("$skiptoken")
+	if after == "" { // the few first, then the orders page by page
+		others, err := a.others(r)
+		if err != nil {
+			return err
+		}
+		list.Value = append(list.Value, slices.DeleteFunc(others, func(g arm.Generic) bool { return !wanted(g) })...)
+	}
+	if kind == "" || strings.EqualFold(kind, order.Type) {
+		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: r.PathValue("group"), Text: name, After: after, Limit: pageSize})
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Orders {
+			if g := arm.GenericOf(s); wanted(g) {
+				list.Value = append(list.Value, g)
+			}
+		}
+		if page.Next != "" {
+			list.NextLink = a.link(r, r.URL.Path, url.Values{"$skiptoken": {page.Next}})
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// others are the sites and vaults of a subscription or group that the caller's scope covers.
+func (a *API) others(r *request) ([]arm.Generic, error) {
+	subscription, group := r.PathValue("subscription"), r.PathValue("group")
+	sites, err := a.Reader.ListSites(r.Context(), subscription, group)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := a.Scopes.ListVaults(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var list []arm.Generic
+	add := func(g arm.Generic) {
+		if auth.Covers(r.who.Scope, g.ID) {
+			list = append(list, g)
+		}
+	}
+	for _, s := range sites {
+		v := siteResource(s)
+		add(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: "Global"})
+	}
+	for _, v := range vaults {
+		if strings.EqualFold(v.Subscription, subscription) && (group == "" || strings.EqualFold(v.Group, group)) {
+			created := v.Created.UTC()
+			add(arm.Generic{ID: arm.VaultID(order.ID{Subscription: v.Subscription, Group: v.Group}, v.Name), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: "Global", Created: &created})
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,206 @@
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"certwright/internal/arm"
+	"certwright/internal/order"
+	"certwright/internal/testworld"
+)
+
+// caller talks to a running server as curl would.
+type caller struct {
+	t      *testing.T
+	base   string
+	token  string
+	client *http.Client
+}
+
+func (l *live) caller(token string) *caller {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(l.Builtin.RootsPEM())
+	return &caller{t: l.t, base: "https://" + l.Address, token: token, client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Time: l.Now}}}}
+}
+
+// call sends a request and gives status, header and body; headers come in pairs.
+func (c *caller) call(method, path, body string, header ...string) (int, http.Header, []byte) {
+	c.t.Helper()
+	url := path
+	if strings.HasPrefix(path, "/") {
+		url = c.base + path
+	}
+	r, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.client.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, data
+}
+
+// get reads JSON that must be there.
+func (c *caller) get(path string, into any) {
+	c.t.Helper()
+	code, _, data := c.call("GET", path, "")
+	if code != http.StatusOK {
+		c.t.Fatalf("GET %s: %d %s", path, code, data)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(into); err != nil {
+		c.t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+// refused sees that a request is refused with a status and a code, in the envelope.
+func (c *caller) refused(method, path, body string, status int, code string, header ...string) arm.ErrorInfo {
+	c.t.Helper()
+	got, h, data := c.call(method, path, body, header...)
+	var e arm.ErrorBody
+	if err := json.Unmarshal(data, &e); method != "HEAD" && (err != nil || !strings.HasPrefix(h.Get("Content-Type"), "application/json")) {
+		c.t.Errorf("%s %s: %d, no envelope: %s", method, path, got, data)
+	}
+	if got != status || method != "HEAD" && (e.Error.Code != code || e.Error.Message == "") {
+		c.t.Errorf("%s %s: %d %+v, want %d %s", method, path, got, e.Error, status, code)
+	}
+	return e.Error
+}
+
+const (
+	subID  = "/subscriptions/" + order.DefaultSubscription
+	orderV = "?api-version=2024-11-01"
+	resV   = "?api-version=2021-04-01"
+	wishV  = `{"location":"Global","properties":{"distinguishedName":"CN=%s","productType":"StandardDomainValidatedSsl"}}`
+)
+
+// TestResourceManager walks what az, PowerShell and Terraform ask besides the orders themselves.
+func TestResourceManager(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, false, testworld.PebbleOptions{})
+	l := startLive(t, w, nil)
+	c := l.caller(l.FirstRun)
+	var page arm.List[map[string]any]
+	c.get("/subscriptions"+resV, &page)
+	if len(page.Value) != 1 || page.Value[0]["state"] != "Enabled" || page.Value[0]["tenantId"] == "" {
+		t.Errorf("subscriptions: %v", page.Value)
+	}
+	two := "/subscriptions/22222222-2222-2222-2222-222222222222"
+	if code, _, data := c.call("PUT", two+resV, `{"displayName":"Second","state":"Enabled"}`); code != http.StatusCreated {
+		t.Fatalf("make a subscription: %d %s", code, data)
+	}
+	c.refused("PUT", two+resV, `{"state":"Broken"}`, 400, "UnknownState")
+	c.refused("HEAD", two+"/resourcegroups/web"+resV, "", 404, "")
+	if code, _, data := c.call("PUT", two+"/resourcegroups/Web"+resV, `{"location":"westeurope"}`); code != http.StatusCreated {
+		t.Fatalf("make a group: %d %s", code, data)
+	}
+	if code, _, _ := c.call("HEAD", two+"/RESOURCEGROUPS/WEB"+resV, ""); code != http.StatusNoContent {
+		t.Errorf("HEAD of a group: %d", code)
+	}
+	c.get(two+"/resourcegroups"+resV, &page)
+	if len(page.Value) != 1 || page.Value[0]["name"] != "Web" {
+		t.Errorf("groups: %v", page.Value)
+	}
+	for i, name := range []string{"one", "two", "three"} {
+		path := two + "/resourceGroups/web/providers/Microsoft.CertificateRegistration/certificateOrders/" + name + orderV
+		if code, _, data := c.call("PUT", path, strings.ReplaceAll(wishV, "%s", name+".example.com")); code != http.StatusCreated {
+			t.Fatalf("order %d: %d %s", i, code, data)
+		}
+	}
+	filter := "&%24filter=resourceType%20eq%20%27microsoft.certificateregistration%2Fcertificateorders%27"
+	c.get(two+"/resources"+resV+filter, &page)
+	if len(page.Value) != 3 || page.Value[0]["type"] != order.Type {
+		t.Errorf("resources: %v", page.Value)
+	}
+	c.get(two+"/resources"+resV+filter+"%20and%20name%20eq%20%27TWO%27", &page)
+	if len(page.Value) != 1 || page.Value[0]["name"] != "two" {
+		t.Errorf("resources by name: %v", page.Value)
+	}
+	c.get(subID+"/resources"+resV, &page)
+	if len(page.Value) != 1 || page.Value[0]["type"] != "Microsoft.KeyVault/vaults" {
+		t.Errorf("the default subscription's resources: %v", page.Value)
+	}
+	c.refused("GET", two+"/resources"+resV+"&$filter=tagName%20eq%20%27x%27", "", 400, "InvalidFilter")
+	c.refused("DELETE", two+"/resourceGroups/web"+resV, "", 409, "ResourceGroupNotEmpty")
+	c.refused("POST", two+"/resourceGroups/web/moveResources"+resV, "{}", 404, "RouteNotFound")
+
+	// A suspended subscription takes no new orders.
+	if code, _, data := c.call("PUT", two+resV, `{"state":"Disabled"}`); code != http.StatusOK {
+		t.Fatalf("suspend: %d %s", code, data)
+	}
+	l.move(2e9) // what was read of it a moment ago is taken to hold for a second
+	c.refused("PUT", two+"/resourceGroups/web/providers/Microsoft.CertificateRegistration/certificateOrders/four"+orderV, strings.ReplaceAll(wishV, "%s", "four.example.com"), 409, "SubscriptionNotActive")
+
+	var provider arm.ProviderInfo
+	c.get("/providers/microsoft.certificateregistration"+resV, &provider)
+	if provider.State != "Registered" || provider.Types[0].Name != "certificateOrders" || len(provider.Types[0].Versions) != 17 {
+		t.Errorf("provider: %+v", provider)
+	}
+	c.get(subID+"/providers"+resV, &page)
+	if len(page.Value) < 3 {
+		t.Errorf("providers: %v", page.Value)
+	}
+	var cloud map[string]any
+	anybody := l.caller("")
+	anybody.get("/metadata/endpoints?api-version=2015-01-01", &cloud)
+	if cloud["authentication"].(map[string]any)["loginEndpoint"] != c.base {
+		t.Errorf("the cloud: %v", cloud)
+	}
+	var spec struct {
+		OpenAPI string
+		Paths   map[string]map[string]any
+	}
+	anybody.get("/openapi.json", &spec)
+	if spec.OpenAPI != "3.1.0" || spec.Paths["/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CertificateRegistration/certificateOrders/{name}"]["put"] == nil {
+		t.Errorf("openapi.json: %s, %d paths", spec.OpenAPI, len(spec.Paths))
+	}
+}
+
+// TestVersionsAndUnknownPaths: every listed API version works, any other is refused, and so is what is not there.
+func TestVersionsAndUnknownPaths(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
+	c := l.caller(l.FirstRun)
+	orders := subID + "/providers/Microsoft.CertificateRegistration/certificateOrders"
+	var provider arm.ProviderInfo
+	c.get("/providers/Microsoft.CertificateRegistration"+resV, &provider)
+	for _, v := range provider.Types[0].Versions {
+		for _, name := range []string{"api-version", "api%2Dversion", "API-Version"} {
+			if code, _, data := c.call("GET", orders+"?"+name+"="+v, ""); code != http.StatusOK {
+				t.Errorf("%s=%s: %d %s", name, v, code, data)
+			}
+		}
+	}
+	e := c.refused("GET", orders, "", 400, "MissingApiVersionParameter")
+	if !strings.Contains(e.Fix, "2024-11-01") {
+		t.Errorf("the fix is %q", e.Fix)
+	}
+	c.refused("GET", orders+"?api-version=1999-01-01", "", 400, "InvalidApiVersionParameter")
+	c.refused("GET", orders+"/x/y/z"+orderV, "", 404, "RouteNotFound")
+	c.refused("PATCH", orders+orderV, "{}", 405, "MethodNotAllowed")
+	c.refused("GET", "/subscriptions/"+strings.Repeat("x", 65)+"/resourceGroups"+resV, "", 400, "InvalidName")
+	l.caller("").refused("GET", orders+orderV, "", 401, "AuthenticationFailed")
+	l.caller("cw_wrong").refused("GET", orders+orderV, "", 401, "AuthenticationFailed")
+	_, h, _ := c.call("GET", orders+orderV, "", "x-ms-client-request-id", "c-1", "x-ms-correlation-request-id", "k-1")
+	if h.Get("x-ms-client-request-id") != "c-1" || h.Get("x-ms-correlation-request-id") != "k-1" || h.Get("x-ms-request-id") == "" {
+		t.Errorf("the ids of the request: %v", h)
+	}
+}
