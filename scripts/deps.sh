@@ -17,6 +17,12 @@ chromium     chromium        the pages, looked at in a browser
 unbound      unbound         a validating resolver, in the scenarios
 haproxy      haproxy         another server to deploy to, in the scenarios
 nft          nftables        connections that are dropped or cut, in the scenarios
+apache2      apache2         other servers to deploy to, in the scenarios
+lighttpd-openssl lighttpd-mod-openssl another one
+stunnel4     stunnel4        another one
+hitch        hitch           another one
+dovecot      dovecot-imapd   another one
+sqlite3      sqlite3         databases damaged by hand, in the scenarios
 faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
 node         nodejs          Azure's own clients for JavaScript
@@ -38,6 +44,7 @@ gcc          gcc             the race detector
 have() {
     case $1 in
     postgres) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null ;;
+    lighttpd-openssl) [ -e /usr/lib/lighttpd/mod_openssl.so ] ;;
     gcc) command -v gcc >/dev/null && echo 'int main(void){return 0;}' | gcc -xc -o /dev/null - 2>/dev/null ;;
     *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] ;;
     esac

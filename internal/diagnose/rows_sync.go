@@ -171,8 +171,8 @@ var rowsSync = []Row{
 		ID: "sync-old-master-alive", Per: perTarget, Node: nodeReload, Severity: Critical, Impact: blocksNow,
 		Must:  []sign{tTwo},
 		Title: "Two servers share the port of {servedat}, and one of them holds an older certificate",
-		Cause: "Each listens on the same address and port, so clients get one or the other by chance. {process} is the one that holds what it read before the files were changed at {since}, or reads others.",
-		Fix:   Fix{Text: "Stop the older one ({process}): a signal to its master lets its connections end.", Command: "{stops}"},
+		Cause: "Each listens on the same address and port, so clients get one or the other by chance. {process} holds what it read before the files were changed at {since}, or reads others.",
+		Fix:   Fix{Text: "Stop the one that holds the older certificate ({process}): a signal to its master lets its connections end.", Command: "{stops}"},
 		Twins: []Twin{
 			{ID: "sync-one-node-stale", When: []sign{tTwo}, Because: "both processes run on this machine, behind one address"},
 			{ID: "sync-old-workers", When: []sign{tTwo}, Because: "the older one accepts new connections: it has a listening socket of its own"},

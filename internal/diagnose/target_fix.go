@@ -47,17 +47,21 @@ func (t *target) reload() string {
 	return strings.Join(out, " && ")
 }
 
-// older is the process that has served an address longest, of several that share it; 0 if none does.
+// older is the process that loaded its files before they changed, of two that share an address; 0 if it is not known
+// which of them that is.
 func (t *target) older() int {
+	changed := t.changed()
 	for _, l := range t.listeners {
-		if len(l.Masters) != 2 {
+		if len(l.Masters) != 2 || changed.IsZero() {
 			continue
 		}
 		a, b := l.Masters[0], l.Masters[1]
-		if b.Loaded.Before(a.Loaded) {
-			a = b
+		switch late, early := loadedAfter(a, changed), loadedAfter(b, changed); {
+		case late && !early:
+			return b.PID
+		case early && !late:
+			return a.PID
 		}
-		return a.PID
 	}
 	return 0
 }

@@ -38,6 +38,9 @@ func (j *judge) processSigns(s *scope, t *target) {
 		}
 		if older > 0 && newer > 0 || len(l.Masters) > 1 && t.alternates(l.Address) {
 			two = append(two, l.ref)
+			if older == 0 || newer == 0 {
+				s.vars["process"] = "One of " + masterNames(l.Masters)
+			}
 		}
 	}
 	s.vars["since"] = changed.UTC().Format("2006-01-02 15:04:05") + " UTC"
@@ -51,6 +54,14 @@ func (j *judge) processSigns(s *scope, t *target) {
 		s.set(tTwo, len(two) > 0, two...)
 	}
 	s.set(tLeaving, len(leaving) > 0, leaving...)
+}
+
+func masterNames(list []evidence.Master) string {
+	var out []string
+	for _, m := range list {
+		out = append(out, m.Name+" (pid "+itoa(m.PID)+")")
+	}
+	return listed(out)
 }
 
 // alternates says whether one address shows the current certificate and another one by turns.
