@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"certwright/internal/evidence"
 )
 
 func TestIDsAreKnown(t *testing.T) {
@@ -74,6 +76,35 @@ func TestRowsAreComplete(t *testing.T) {
 				t.Errorf("%s: twin %s has no row of its own here and no condition: it could never be ruled out", r.ID, tw.ID)
 			}
 		}
+	}
+}
+
+// A row's first sign is its symptom: the one that has to be seen. What merely says what sort of thing was looked at holds on
+// healthy ones too, and with the rest in the dark the row would be "possible" there.
+func TestTheSymptomIsAFault(t *testing.T) {
+	circumstances := []sign{tHAProxy, tNamed, tLoaded, tNewWork, tFilesNew, tOursNew, tWell, hPublished, hHTML, hByHand, hToHTTPS, hHostUp, aChosen,
+		sCert, sTrusted, sPublic, sHSTS, sStapled, sNoDemand, sOtherWell, sSeveral, sStatus}
+	for _, r := range catalogue() {
+		if slices.Contains(circumstances, r.Must[0]) {
+			t.Errorf("%s begins with %q, which is no fault", r.ID, r.Must[0])
+		}
+	}
+}
+
+// A proxy in front that holds no certificate, with its files unseen, has nothing that was not persisted.
+func TestAProxyWithoutCertificatesIsNoFault(t *testing.T) {
+	p := newPKI(t)
+	now := noon
+	obs := []evidence.Observation{
+		shake(v4, host, "any", chainOf(p.leafFor(t, []string{host}), p.inter)),
+		evidence.Observation{Probe: evidence.ProbeTarget, Check: evidence.CheckListener, Subject: v4, Outcome: evidence.Pass, At: now}.
+			With(evidence.Listener{Address: v4, ServerName: host, Masters: []evidence.Master{{PID: 9, Name: "haproxy", Software: "haproxy", Started: now, Loaded: now}}}),
+		evidence.Observation{Probe: evidence.ProbeTarget, Check: evidence.CheckConfig, Subject: "haproxy at 192.0.2.1:443", Outcome: evidence.Pass, At: now}.
+			With(evidence.ServerConfig{Address: v4, ServerName: host, Software: "haproxy", Files: []string{"/etc/front.cfg"}}),
+	}
+	r := Judge(host, obs, nil, now, Options{Roots: p.roots, ServerName: host})
+	if !r.Healthy || len(r.Findings) != 0 {
+		t.Errorf("healthy %v, findings %+v", r.Healthy, r.Findings)
 	}
 }
 

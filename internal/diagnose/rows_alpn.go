@@ -41,7 +41,7 @@ var rowsALPN = []Row{
 	},
 	{
 		ID: "alpn-wrong-identifier", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
-		Must:  []sign{aChosen, aOtherID},
+		Must:  []sign{aOtherID, aChosen},
 		Title: "The validation certificate at {where} is that of another order",
 		Cause: "acme-tls/1 is chosen, and the certificate is well formed; but {differs}.",
 		Fix:   Fix{Text: "End the other validation, or let one ACME client only answer for {name}; then verify again.", Action: ActionVerify},
@@ -53,7 +53,7 @@ var rowsALPN = []Row{
 	},
 	{
 		ID: "alpn-bad-cert-shape", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
-		Must:  []sign{aChosen, aBadShape},
+		Must:  []sign{aBadShape, aChosen},
 		Title: "The validation certificate at {where} is not of the form that authorities demand",
 		Cause: "acme-tls/1 is chosen, and the certificate that comes back is none for validation (RFC 8737 section 3): {flaws}.",
 		Fix:   Fix{Text: "Serve a self-signed certificate with {name} as its only name and a critical acmeIdentifier extension to clients that choose acme-tls/1, and the usual one to all others; then verify again.", Action: ActionVerify},

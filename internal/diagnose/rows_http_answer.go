@@ -32,7 +32,7 @@ var rowsHTTPAnswer = []Row{
 	},
 	{
 		ID: "html-https-only", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
-		Must: []sign{hHTML, hToHTTPS, h404}, MustNot: []sign{hPartly, hV6Differs, hAway},
+		Must: []sign{h404, hHTML, hToHTTPS}, MustNot: []sign{hPartly, hV6Differs, hAway},
 		Title: "Everything at {name} is redirected to HTTPS, where the verification page is not",
 		Cause: "The hops are {hops}; there the answer is {status}. The authority asks in plain HTTP and follows the redirect (the switch \"HTTPS only\" of a web app).",
 		Fix:   Fix{Text: "Switch HTTPS only off until the name is verified, or serve /.well-known/pki-validation/ before the redirect, or with TLS as well; then verify again.", Command: "curl -sSikL --max-redirs 10 {url}", Action: ActionVerify},
@@ -44,7 +44,7 @@ var rowsHTTPAnswer = []Row{
 	},
 	{
 		ID: "html-token-404", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
-		Must: []sign{hHTML, h404, hPublished}, MustNot: []sign{hToHTTPS, hOneOf, hV6Differs, hAway, hDefault, hAgent, hByHand},
+		Must: []sign{h404, hHTML, hPublished}, MustNot: []sign{hToHTTPS, hOneOf, hV6Differs, hAway, hDefault, hAgent, hByHand},
 		Title: "{where} answers 404 for the verification page of {name}, which is published",
 		Cause: "The page lies in the webroot that is configured, and the site of {name} serves {path} from another directory, or does not pass it on to Certwright's listener. The answer: {answer}.",
 		Fix:   Fix{Text: "Let /.well-known/pki-validation/ of {name} lead to the configured webroot or to Certwright's listener, reload, and verify again.", Command: "nginx -T 2>/dev/null | grep -nE 'server_name|root|alias|pki-validation'", Action: ActionVerify},

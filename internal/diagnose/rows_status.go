@@ -65,7 +65,7 @@ var rowsStatus = []Row{
 	},
 	{
 		ID: "tls-hsts-blocked-bypass", Per: perLook, Node: nodeTrust, Severity: Info, Impact: hygiene, Note: true,
-		Must:  []sign{sHSTS, sRefusedNow},
+		Must:  []sign{sRefusedNow, sHSTS},
 		Title: "Visitors cannot pass the warning: the site tells browsers to insist on a good certificate (HSTS, kept for {hsts})",
 		Cause: "The server sends Strict-Transport-Security. Browsers that have been there offer no way past a certificate error.",
 		Fix:   Fix{Text: "Mend the certificate first; taking the header away does not help those who have it."},

@@ -72,7 +72,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-haproxy-not-persisted", Per: perTarget, Node: nodeFile, Severity: Warning, Impact: blocksLater,
-		Must: []sign{tHAProxy, tFilesOld, tWell}, MustNot: []sign{tTouched, tTwo},
+		Must: []sign{tBehind, tWell}, MustNot: []sign{tTouched, tTwo},
 		Title: "HAProxy serves the new certificate from memory only: {other} still holds the former one",
 		Cause: "Serial {current} was committed at the runtime socket; the file on disk holds serial {fileserial}. The next reload or restart brings the former certificate back.",
 		Fix:   Fix{Text: "Write the new certificate to the file too.", Command: "certwright order sync {order}", Action: ActionSync},
@@ -207,7 +207,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-needs-restart", Per: perTarget, Node: nodeProcess, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must: []sign{tLoaded, tHeldNew, tOld}, MustNot: []sign{tReloadBad, tNewWork, tReadsOther},
+		Must: []sign{tOld, tHeldNew, tLoaded}, MustNot: []sign{tReloadBad, tNewWork, tReadsOther},
 		Title: "{filesare} and the reload succeeded, but {servedat} still serves the old certificate",
 		Cause: "{held} The reload command reported success. {process} reads its certificate at its start only, or does not take that command for a reload.",
 		Fix:   Fix{Text: "Restart the server in place of reloading it; then let the target's reload command do that.", Command: "certwright order sync {order}"},

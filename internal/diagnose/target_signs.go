@@ -36,6 +36,7 @@ const (
 
 	tOpen      sign = "a-certificate-update-was-begun-at-the-runtime-socket-and-not-committed"
 	tHAProxy   sign = "the-server-is-HAProxy"
+	tBehind    sign = "HAProxy's-own-file-holds-an-older-certificate"
 	tNotListed sign = "the-certificate-list-has-no-entry-for-the-name"
 
 	tDenied   sign = "the-user-may-not-write-in-the-target's-directory"
@@ -322,6 +323,8 @@ func (j *judge) memorySigns(s *scope, t *target) {
 			s.vars["list"] = c.Lists[0]
 		}
 	}
+	old := s.signs[tFilesOld]
+	s.set(tBehind, s.signs[tHAProxy].state == yes && old.state == yes, old.ev...)
 	for _, p := range t.ours {
 		if s.vars["file"] == "(not seen)" && (p.Role == "combined" || p.Role == "fullchain") {
 			s.vars["file"] = p.Path
