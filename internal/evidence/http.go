@@ -1,6 +1,9 @@
 package evidence
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Fetched is the raw evidence of one HTTP look (ProbeHTTP): every hop of it.
 type Fetched struct {
@@ -58,17 +61,26 @@ const (
 
 // ChallengeAsk says which challenge path to look at.
 type ChallengeAsk struct {
-	Name     string   // DNS name or IP address
-	Method   string   // "http-01" or "html"
-	Port     int      // 0 = 80
-	Token    string   // last part of the path; empty = a random one (KindAbsent)
-	Path     string   // whole path with its first slash, where it is not /.well-known/acme-challenge/<token>
-	Kind     string   // one of the kinds; empty = KindAbsent
-	Body     string   // what has to be there, empty for KindAbsent
-	Thumb    string   // thumbprint of the account (RFC 8555 section 8.1), empty = not known: a server may make up the answer from it
-	Kin      []string // other names that the same server may know; empty = with or without www
-	ByHand   bool     // its owner has to publish it: that nothing is there is a state, no fault
-	Thorough bool     // compare User-Agents even where the usual one is answered well: an authority says otherwise
+	Name    string   // DNS name or IP address
+	Method  string   // "http-01" or "html"
+	Port    int      // 0 = 80
+	Token   string   // last part of the path; empty = a random one (KindAbsent)
+	Path    string   // whole path with its first slash, where it is not /.well-known/acme-challenge/<token>
+	Kind    string   // one of the kinds; empty = KindAbsent
+	Body    string   // what has to be there, empty for KindAbsent
+	Thumb   string   // thumbprint of the account (RFC 8555 section 8.1), empty = not known: a server may make up the answer from it
+	Kin     []string // other names that the same server may know; empty = with or without www
+	ByHand  bool     // its owner has to publish it: that nothing is there is a state, no fault
+	Doubted bool     // an authority says that it is not answered as it should be
+}
+
+// Filled completes an ask: port 80, a name that nobody has where nothing is published, the path of its token in dir.
+func (q ChallengeAsk) Filled(dir, token string) ChallengeAsk {
+	q.Port = cmp.Or(q.Port, 80)
+	q.Kind = cmp.Or(q.Kind, KindAbsent)
+	q.Token = cmp.Or(q.Token, token)
+	q.Path = cmp.Or(q.Path, dir+q.Token)
+	return q
 }
 
 // Challenge is the raw evidence of looking at a challenge path at one address (ProbeHTTP, Check
@@ -80,11 +92,12 @@ type Challenge struct {
 	Kind    string    `json:"kind"`
 	Token   string    `json:"token"`
 	Path    string    `json:"path"`
-	Expect  string    `json:"expect,omitempty"` // the body that has to be there
-	Thumb   string    `json:"thumb,omitempty"`  // the account's thumbprint, with which a server may make up the answer
-	ByHand  bool      `json:"byHand,omitempty"` // its owner has to publish it
-	Address string    `json:"address"`          // ip:port
-	Family  string    `json:"family"`           // ip4 or ip6
+	Expect  string    `json:"expect,omitempty"`  // the body that has to be there
+	Thumb   string    `json:"thumb,omitempty"`   // the account's thumbprint, with which a server may make up the answer
+	ByHand  bool      `json:"byHand,omitempty"`  // its owner has to publish it
+	Doubted bool      `json:"doubted,omitempty"` // an authority said that it was not answered as it should be
+	Address string    `json:"address"`           // ip:port
+	Family  string    `json:"family"`            // ip4 or ip6
 	Tries   []Fetched `json:"tries"`
 
 	Outside *Fetched  `json:"outside,omitempty"` // a random name at the top: /certwright-...
@@ -96,7 +109,7 @@ type Challenge struct {
 	Nobody  *Fetched  `json:"nobody,omitempty"`  // the home page of a host name that nobody has, at this address
 	Kin     []Fetched `json:"kin,omitempty"`     // the home pages of neighbouring names, at this address
 	KinPath []Fetched `json:"kinPath,omitempty"` // the challenge path asked for those names
-	Agents  []Fetched `json:"agents,omitempty"`  // the same path with other User-Agents, a browser's first
+	Agents  []Fetched `json:"agents,omitempty"`  // the same path as other programs: what an Agents brought, once joined
 	Speaks  string    `json:"speaks,omitempty"`  // what the port turned out to speak in place of HTTP/1: "tls" or "h2c"
 }
 

@@ -51,18 +51,7 @@ const (
 // Where a try is not well, comparisons are added that tell the causes apart (see evidence.Challenge). A
 // name that has no address gives one observation with an evidence.Fetched.
 func (p *Prober) LookChallenge(ctx context.Context, q evidence.ChallengeAsk, pin ...netip.Addr) []evidence.Observation {
-	if q.Port == 0 {
-		q.Port = 80
-	}
-	if q.Kind == "" {
-		q.Kind = evidence.KindAbsent
-	}
-	if q.Token == "" {
-		q.Token = "certwright-canary-" + random() // which a Certwright's listener would answer
-	}
-	if q.Path == "" {
-		q.Path = challengeDir + q.Token
-	}
+	q = q.Filled(challengeDir, "certwright-canary-"+random()) // which a Certwright's listener would answer
 	u := &url.URL{Scheme: "http", Host: hostPort(q.Name, q.Port), Path: q.Path}
 	addrs := pin
 	if len(addrs) == 0 {
@@ -117,19 +106,16 @@ func (p *Prober) challengeAt(ctx context.Context, q evidence.ChallengeAsk, u *ur
 	l.err = l.tries(ctx)
 	if bad, good := l.count(); bad > 0 && answered(l.out.Tries[len(l.out.Tries)-1]) {
 		l.compare(ctx, good > 0)
-	} else if bad == 0 && q.Thorough {
-		l.agents(ctx)
 	} else if bad > 0 {
 		l.out.Speaks = p.speaks(ctx, q.Name, l.out.Address, l.out.Tries[0])
-		if l.out.Speaks == "" && l.out.Tries[0].ErrorClass == ClassReset && l.out.Tries[0].Phase == evidence.PhaseAnswer {
-			l.agents(ctx) // a server may hang up on programs only
-		}
 	}
+	l.out.Doubted = q.Doubted
 	l.took = p.opt.Now().Sub(l.start)
 	return l
 }
 
-// tries makes the same request several times; once where no connection comes about. It returns the first error.
+// tries makes the same request several times; where no connection comes about, once more if that was said at once, else not: a
+// lost packet was sent again by then. It returns the first error.
 func (l *challengeLook) tries(ctx context.Context) (first error) {
 	for n := 0; n < challengeMore && ctx.Err() == nil; n++ {
 		bad, good := l.count()
@@ -140,7 +126,8 @@ func (l *challengeLook) tries(ctx context.Context) (first error) {
 		if l.out.Tries = append(l.out.Tries, f); err != nil && first == nil {
 			first = err
 		}
-		if !answered(f) && n == 0 && (f.ErrorClass == ClassTimeout || f.Phase == evidence.PhaseConnect || f.ErrorClass == ClassForbidden) {
+		unreached := f.Phase == evidence.PhaseConnect || f.ErrorClass == ClassForbidden
+		if !answered(f) && (n == 0 && f.ErrorClass == ClassTimeout || unreached && (n == 1 || f.ErrorClass != ClassRefused)) {
 			return first
 		}
 	}

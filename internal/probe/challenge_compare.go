@@ -42,31 +42,13 @@ func (l *challengeLook) compare(ctx context.Context, partly bool) {
 	for _, n := range l.kin() {
 		kin, kinPath = append(kin, add(l.home(n, "/"))), append(kinPath, add(l.home(n, l.q.Path)))
 	}
-	each(len(looks)+1, func(i int) {
-		if i == len(looks) {
-			l.agents(ctx)
-			return
-		}
-		*looks[i].into, _ = l.fetch(ctx, looks[i].v)
-	})
+	each(len(looks), func(i int) { *looks[i].into, _ = l.fetch(ctx, looks[i].v) })
 	for i := range kin {
 		l.out.Kin, l.out.KinPath = append(l.out.Kin, *kin[i]), append(l.out.KinPath, *kinPath[i])
 	}
 	if f := l.out.Tries[0]; len(f.Hops) > 0 && f.Hops[len(f.Hops)-1].Status == 400 {
 		l.out.Speaks = l.p.speaks(ctx, l.q.Name, l.out.Address, f) // nginx says so of plain HTTP on a TLS port
 	}
-}
-
-// agents asks for the same path as other programs do, a browser first.
-func (l *challengeLook) agents(ctx context.Context) {
-	names := []string{agentBrowser, agentPebble, l.p.opt.UserAgent, agentGo}
-	out := make([]evidence.Fetched, len(names))
-	each(len(names), func(i int) {
-		v := l.visit(l.u)
-		v.agent = names[i]
-		out[i], _ = l.fetch(ctx, v)
-	})
-	l.out.Agents = out
 }
 
 // homes compares the home pages of the name and of one that nobody has.

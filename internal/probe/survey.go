@@ -7,6 +7,9 @@ import (
 	"certwright/internal/evidence"
 )
 
+// CheckPassing is the Check of a handshake that failed and, made again at once, did not.
+const CheckPassing = "passing"
+
 // maxSurveyNames bounds the server names of one survey.
 const maxSurveyNames = 10
 
@@ -64,8 +67,7 @@ func offers(k int, name string) []string {
 
 // surveyAddress makes the first look and, if a TLS server answered it, the others.
 func (p *Prober) surveyAddress(ctx context.Context, looks []tlsLook) []evidence.Observation {
-	first, served := p.handshakeObservation(ctx, looks[0])
-	out := []evidence.Observation{first}
+	out, served := p.firstLook(ctx, looks[0])
 	if len(served.Chain) == 0 && served.ErrorClass != ClassAlert {
 		tried, start := p.tryOn(ctx, looks[0], served)
 		out = append(out, tried...)
@@ -81,6 +83,23 @@ func (p *Prober) surveyAddress(ctx context.Context, looks []tlsLook) []evidence.
 	rest := make([]evidence.Observation, len(looks))
 	each(len(looks), func(i int) { rest[i], _ = p.handshakeObservation(ctx, looks[i]) })
 	return append(out, rest...)
+}
+
+// firstLook makes the first look at an address, and where that was refused or cut short the same once more: what was a moment's
+// failure, such as of a server that is being restarted, is no state of it, nor is it a server for clients of the past where one of
+// them was served next. The failure is kept, as Check "passing".
+func (p *Prober) firstLook(ctx context.Context, l tlsLook) ([]evidence.Observation, evidence.Served) {
+	first, served := p.handshakeObservation(ctx, l)
+	if len(served.Chain) > 0 && !served.Legacy || served.ErrorClass != ClassRefused && served.ErrorClass != ClassReset {
+		return []evidence.Observation{first}, served
+	}
+	second, again := p.handshakeObservation(ctx, l)
+	if len(again.Chain) == 0 || again.Legacy {
+		return []evidence.Observation{first}, served
+	}
+	first.Check, first.Outcome = CheckPassing, evidence.Unknown
+	first.Reason = "the first look failed (" + served.Error + "), the same look a moment later did not"
+	return []evidence.Observation{first, second}, again
 }
 
 func (p *Prober) handshakeObservation(ctx context.Context, l tlsLook) (evidence.Observation, evidence.Served) {

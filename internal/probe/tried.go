@@ -95,6 +95,11 @@ func (p *Prober) tryProxy(ctx context.Context, l tlsLook, s evidence.Served) (ev
 	l.proxy = true
 	got, err := p.handshake(ctx, l)
 	t := evidence.Tried{What: "a PROXY header", Worked: len(got.Chain) > 0}
+	if t.Worked { // the header made the difference only if it is still needed
+		l.proxy = false
+		plain, _ := p.handshake(ctx, l)
+		t.Worked = len(plain.Chain) == 0
+	}
 	if t.Worked {
 		err = nil
 		serial, _ := got.serial()

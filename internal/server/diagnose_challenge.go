@@ -106,7 +106,7 @@ func (s *Server) lookAtChallenge(ctx context.Context, o *order.Order, id *order.
 		defer done()
 	}
 	ask.ByHand = m == order.MethodHTML && !slices.ContainsFunc(sites, func(st site.Site) bool { return st.Webroot != "" })
-	ask.Kin, ask.Thorough = kin, id.Problem != nil
+	ask.Kin, ask.Doubted = kin, id.Problem != nil
 	if a, _, err := s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
 		if t, ok := a.(interface{ Thumbprint() string }); ok && m == order.MethodHTTP01 {
 			ask.Thumb = t.Thumbprint()
