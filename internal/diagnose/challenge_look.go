@@ -22,6 +22,7 @@ type challenge struct {
 	obs  evidence.Observation
 	bad  []*evidence.Fetched // tries that did not find what has to be there
 	good []*evidence.Fetched // and those that did
+	lost *evidence.Fetched   // a try that came to no answer, where all others did: no state of the address
 }
 
 // challenges reads the looks at challenge paths.
@@ -36,16 +37,45 @@ func (j *judge) challenges() []*challenge {
 			continue
 		}
 		l := &challenge{Challenge: c, obs: o}
-		for i := range l.Tries {
-			if f := &l.Tries[i]; l.well(f) {
-				l.good = append(l.good, f)
-			} else {
-				l.bad = append(l.bad, f)
-			}
-		}
+		l.join(j.obs)
+		l.sort()
 		out = append(out, l)
 	}
 	return out
+}
+
+// join adds what was asked later: the same path, as several programs. What was asked as an authority is more of the same tries.
+func (c *challenge) join(obs []evidence.Observation) {
+	for _, o := range obs {
+		a, ok := evidence.Decode[evidence.Agents](o)
+		if o.Probe != evidence.ProbeHTTP || o.Check != evidence.AskAgents || !ok || a.Name != c.Name || a.Address != c.Address || len(a.Tries) == 0 {
+			continue
+		}
+		for _, f := range a.Tries {
+			if f.Agent == c.Tries[0].Agent {
+				c.Tries = append(c.Tries, f)
+			} else {
+				c.Agents = append(c.Agents, f)
+			}
+		}
+	}
+}
+
+// enough is how many other tries have to be answered before a lost one counts for nothing.
+const enough = 3
+
+// sort tells the tries that were well from those that were not.
+func (c *challenge) sort() {
+	for i := range c.Tries {
+		if f := &c.Tries[i]; c.well(f) {
+			c.good = append(c.good, f)
+		} else {
+			c.bad = append(c.bad, f)
+		}
+	}
+	if len(c.bad) == 1 && len(c.good) >= enough && status(c.bad[0]) == 0 {
+		c.lost, c.bad = c.bad[0], nil
+	}
 }
 
 // known says whether something was published at the path, rather than a random name asked for.

@@ -61,40 +61,86 @@ func (j *judge) modes(c *challenge) (open, seen bool, ref EvidenceRef) {
 	return open, seen, ref
 }
 
-// agentSigns compare what other programs and browsers get.
+// agentSigns compare what other programs and browsers get. A difference counts only if each program got the same every time it
+// asked: nodes behind one address that take turns look like one otherwise.
 func (j *judge) agentSigns(s *scope, c *challenge) {
 	f := c.first()
-	ref := []EvidenceRef{c.ref()}
-	s.set(hGate, len(c.bad) > 0 && gated(f), ref...)
-	if len(c.Agents) == 0 {
-		if len(c.good) > 0 { // the same one is answered well, always or now and then
-			s.set(hAgent, false)
-		}
+	s.set(hGate, len(c.bad) > 0 && gated(f), c.ref())
+	s.set(hSuspect, len(c.bad) > 0 || c.Doubted, c.ref())
+	s.vars["agent"], s.vars["agentanswer"], s.vars["otheranswer"] = f.Agent, answerOf(f), "(not asked)"
+	reached := c.Speaks == "" && (status(f) != 0 || f.ErrorClass == "reset" && f.Phase != evidence.PhaseConnect)
+	switch {
+	case len(c.bad) > 0 && len(c.good) > 0, !reached, len(c.bad) == 0 && !c.Doubted:
+		s.set(hAgent, false, c.ref()) // the same program is answered well, always or now and then; or none is answered
+		return
+	case len(c.Agents) == 0:
+		s.unknown(hAgent, "whether another User-Agent gets another answer at "+c.Address+" was not asked")
 		return
 	}
-	if len(c.bad) == 0 { // the usual one is well: does another authority's get less?
-		for i := range c.Agents {
-			if a := &c.Agents[i]; !c.well(a) {
-				s.set(hAgent, true, append(ref, c.quoteFetch("with the User-Agent "+a.Agent, a))...)
+	s.set(hAgent, false, c.ref())
+	for _, a := range c.others() {
+		favoured := !c.well(a) // the usual one is well: does another authority's get less?
+		if len(c.bad) > 0 {
+			barred := slices.Contains([]int{401, 403, 406, 429, 503, 200}, status(f)) || f.ErrorClass == "reset"
+			favoured = c.well(a) || barred && status(a) != status(f) && status(a) > 0 && status(a) < 500 && status(a) != 403
+		}
+		switch told := c.repeated(a); {
+		case favoured && told == yes:
+			s.set(hAgent, true, c.ref(), c.quoteFetch("with the User-Agent "+a.Agent, a))
+			s.vars["otheranswer"] = answerOf(a)
+			if len(c.bad) == 0 {
 				s.vars["agent"], s.vars["agentanswer"], s.vars["otheranswer"] = a.Agent, answerOf(a), answerOf(f)
-				return
 			}
+			return
+		case favoured && told == dark:
+			s.unknown(hAgent, "another User-Agent got another answer at "+c.Address+", once: whether it always does was not asked")
 		}
-		s.set(hAgent, false)
-		return
 	}
+}
+
+// others are the first answers that each other program got.
+func (c *challenge) others() []*evidence.Fetched {
+	var out []*evidence.Fetched
 	for i := range c.Agents {
 		a := &c.Agents[i]
-		barred := status(f) == 403 || status(f) == 406 || status(f) == 429 || status(f) == 503 || status(f) == 401 || f.ErrorClass == "reset" || status(f) == 200
-		if c.well(a) || barred && status(a) != status(f) && status(a) > 0 && status(a) < 500 && status(a) != 403 {
-			s.set(hAgent, true, append(ref, c.quoteFetch("with the User-Agent "+a.Agent, a))...)
-			s.vars["agent"], s.vars["agentanswer"], s.vars["otheranswer"] = f.Agent, answerOf(f), answerOf(a)
-			break
+		if !slices.ContainsFunc(out, func(o *evidence.Fetched) bool { return o.Agent == a.Agent }) {
+			out = append(out, a)
 		}
 	}
-	if s.signs[hAgent].state == dark {
-		s.set(hAgent, false)
+	return out
+}
+
+// repeated says whether the program that got this answer got the like each time: yes, no, or dark where it asked once.
+func (c *challenge) repeated(a *evidence.Fetched) state {
+	same := 0
+	for i := range c.Agents {
+		switch o := &c.Agents[i]; {
+		case o.Agent != a.Agent:
+		case c.well(o) != c.well(a) || status(o) != status(a) || o.ErrorClass != a.ErrorClass:
+			return no
+		default:
+			same++
+		}
 	}
+	if same < 2 {
+		return dark
+	}
+	return yes
+}
+
+// byTurns says whether the same program got now what has to be there and now something else.
+func (c *challenge) byTurns() bool {
+	if len(c.bad) > 0 && len(c.good) > 0 {
+		return true
+	}
+	for _, a := range c.others() {
+		for i := range c.Agents {
+			if o := &c.Agents[i]; o.Agent == a.Agent && c.well(o) != c.well(a) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // script that sets a cookie or loads the page again: what a test for browsers is made of.

@@ -13,6 +13,7 @@ import (
 // Signs of a challenge path at one address (perChallenge).
 const (
 	hBad       sign = "the-path-does-not-answer-as-it-should"
+	hSuspect   sign = "the-path-or-an-authority-says-that-something-is-wrong-with-it"
 	hPublished sign = "something-is-published-at-the-path"
 	hHTML      sign = "control-is-shown-by-a-page"
 	hByHand    sign = "the-owner-publishes-by-hand"
@@ -136,7 +137,7 @@ func (j *judge) siblingSigns(s *scope, c *challenge, all []*challenge) {
 		s.vars["otheraddress"] = o.Address
 		return []EvidenceRef{o.ref()}
 	}
-	partly := len(c.bad) > 0 && len(c.good) > 0
+	partly := c.byTurns() && len(c.bad) > 0
 	if partly {
 		s.vars["share"] = fmt.Sprintf("%d of %d requests", len(c.bad), len(c.Tries))
 	}
@@ -144,7 +145,7 @@ func (j *judge) siblingSigns(s *scope, c *challenge, all []*challenge) {
 	s.set(hTwinWell, same != nil, ref(same)...)
 	s.set(hOneOf, partly || same != nil && c.known(), append([]EvidenceRef{c.ref()}, ref(same)...)...)
 	answered := c.Tries[0].Hops != nil && c.Tries[0].Hops[0].Status != 0
-	s.set(hV6Differs, len(c.bad) > 0 && len(c.good) == 0 && answered && v4 != nil, append([]EvidenceRef{c.ref()}, ref(v4)...)...)
+	s.set(hV6Differs, len(c.bad) > 0 && !partly && answered && v4 != nil, append([]EvidenceRef{c.ref()}, ref(v4)...)...)
 	j.sameMachine(s, c, v4)
 	// An authority tries IPv6 first and goes on to IPv4 only where no connection comes about.
 	v6Serves := false

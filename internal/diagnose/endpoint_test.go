@@ -149,11 +149,35 @@ var endpointCases = []struct {
 	}},
 	{want: "tls-dual-key-one-stale", title: "RSA expired beside ECDSA", ruled: []string{"sync-one-node-stale"}, under: []string{"tls-leaf-expired"}, obs: func(w world) []evidence.Observation {
 		old := chainOf(w.rsaLeaf(w.t, 2048, []string{host}, dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5))), w.inter)
-		return append(w.around(v4, w.good())[:4], shake(v4, host, "rsa", old))
+		obs := append(w.around(v4, w.good())[:4], shake(v4, host, "rsa", old))
+		return append(obs, shookAgain(v4, obs[4], obs[4], obs[4]))
 	}},
 	{want: "tls-sni-ip-binding-differ", title: "older one without name", ruled: []string{"tls-no-sni-client"}, obs: func(w world) []evidence.Observation {
 		old := w.good(dates(noon.AddDate(0, 0, -60), noon.AddDate(0, 0, 30)))
-		return []evidence.Observation{shake(v4, host, "any", w.good()), shake(v4, "", "any", old)}
+		named, bare := shake(v4, host, "any", w.good()), shake(v4, "", "any", old)
+		return []evidence.Observation{named, bare, shookAgain(v4, named, bare, bare, named)}
+	}},
+	// The same three with nodes that take turns behind one address: the difference is the node's, not the client's.
+	{want: "sync-one-node-stale", title: "by turns, the RSA look hit the old node", under: []string{"tls-leaf-expired"}, obs: func(w world) []evidence.Observation {
+		end := dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5))
+		old := shake(v4, host, "rsa", chainOf(w.rsaLeaf(w.t, 2048, []string{host}, end), w.inter))
+		fresh := shake(v4, host, "rsa", chainOf(w.rsaLeaf(w.t, 2048, []string{host}), w.inter))
+		return append(w.around(v4, w.good())[:4], old, shookAgain(v4, old, fresh, fresh))
+	}},
+	{want: "sync-one-node-stale", title: "by turns, the look without a name hit the old node", obs: func(w world) []evidence.Observation {
+		old := w.good(dates(noon.AddDate(0, 0, -60), noon.AddDate(0, 0, 30)))
+		fresh := w.good()
+		return []evidence.Observation{shake(v4, host, "any", fresh), shake(v4, "", "any", old),
+			shookAgain(v4, shake(v4, host, "any", old), shake(v4, "", "any", fresh), shake(v4, "", "any", old))}
+	}},
+	{want: "sync-one-node-stale", title: "by turns, to the very same client", under: []string{"tls-leaf-expired"}, obs: func(w world) []evidence.Observation {
+		fresh, old := w.good(), w.good(dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5)))
+		return []evidence.Observation{shake(v4, host, "any", fresh), shake(v4, host, "ecdsa", old), shookAgain(v4, shake(v4, host, "any", old), shake(v4, host, "ecdsa", old))}
+	}},
+	{want: "tls-leaf-expired", title: "two certificates of one kind at one address, always the same to the same client", obs: func(w world) []evidence.Observation {
+		fresh, old := w.good(), w.good(dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5)))
+		a, b := shake(v4, host, "any", fresh), shake(v4, host, "tls1.2", old)
+		return []evidence.Observation{a, b, shookAgain(v4, a, b, b, a)}
 	}},
 	{want: "tls-port-closed", title: "refused", ruled: []string{"tls-timeout"}, obs: func(w world) []evidence.Observation {
 		return []evidence.Observation{shake(v4, host, "any", nil, failed("refused", "connection refused"))}

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"crypto/x509"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -18,10 +19,11 @@ func (j *judge) hostScopes() []*scope {
 		s.vars["host"], s.vars["others"] = n, ""
 		goals := j.survey.goals(n)
 		j.addressSigns(s, n, goals)
-		j.spreadSigns(s, goals)
+		compared := j.spreadSigns(s, goals)
 		j.elsewhereSigns(s, goals)
-		j.dualSigns(s, goals)
-		j.noNameSigns(s, goals)
+		compared = append(compared, j.dualSigns(s, goals)...)
+		compared = append(compared, j.noNameSigns(s, goals)...)
+		j.turns(s, goals, compared)
 		out = append(out, s)
 	}
 	return out
@@ -54,8 +56,8 @@ func (j *judge) host(name string) string {
 	return name
 }
 
-// spreadSigns compare the certificate over the name's addresses, key type by key type.
-func (j *judge) spreadSigns(s *scope, goals []*look) {
+// spreadSigns compare the certificate over the name's addresses, key type by key type. It gives the looks that differ.
+func (j *judge) spreadSigns(s *scope, goals []*look) (compared []*look) {
 	byFamily, byNode := mark{state: no}, mark{state: no}
 	for _, group := range byOffer(goals) {
 		if len(group) < 2 || alike(group) {
@@ -63,8 +65,8 @@ func (j *judge) spreadSigns(s *scope, goals []*look) {
 		}
 		stale, fresh := j.stale(group)
 		m := mark{state: yes, ev: append(refs(fresh[:1]), refs(stale)...), covers: serving(goals, stale)}
-		s.vars["stale"], s.vars["fresh"] = addresses(stale), addresses(fresh)
-		s.vars["staleserial"], s.vars["freshserial"] = serialOf(stale[0].leaf()), serialOf(fresh[0].leaf())
+		s.spreadWords(stale, fresh)
+		compared = append(slices.Clone(stale), fresh...)
 		if alike(family(group, "ip4")) && alike(family(group, "ip6")) && len(family(group, "ip4")) > 0 && len(family(group, "ip6")) > 0 {
 			byFamily = m
 			s.vars["family"] = map[string]string{"ip4": "IPv4", "ip6": "IPv6"}[familyOf(stale[0])]
@@ -75,6 +77,7 @@ func (j *judge) spreadSigns(s *scope, goals []*look) {
 		break // key types differ in the same way: one is enough
 	}
 	s.signs[sByFamily], s.signs[sByNode] = byFamily, byNode
+	return compared
 }
 
 // stale splits looks that disagree: those that serve what is worse (for another name, out of its
@@ -112,8 +115,8 @@ func (j *judge) better(a, b *look) bool {
 	return ca.NotBefore.After(cb.NotBefore)
 }
 
-// dualSigns compare the RSA and the ECDSA certificate of each address.
-func (j *judge) dualSigns(s *scope, goals []*look) {
+// dualSigns compare the RSA and the ECDSA certificate of each address. It gives the looks that differ.
+func (j *judge) dualSigns(s *scope, goals []*look) (compared []*look) {
 	m := mark{state: no}
 	for _, addr := range uniqueAddresses(goals) {
 		rsa, ec := byKey(goals, addr, "RSA"), byKey(goals, addr, "ECDSA")
@@ -134,6 +137,7 @@ func (j *judge) dualSigns(s *scope, goals []*look) {
 		s.vars["freshserial"] = serialOf(fresh.leaf())
 		m.state = yes
 		m.ev = append(m.ev, old.ref, fresh.ref)
+		compared = append(compared, old, fresh)
 		for _, l := range goals {
 			if l.leaf() != nil && l.leaf().Equal(old.leaf()) {
 				m.covers = append(m.covers, l.key())
@@ -141,6 +145,7 @@ func (j *judge) dualSigns(s *scope, goals []*look) {
 		}
 	}
 	s.signs[sDualStale] = m
+	return compared
 }
 
 // overdue says whether a certificate has ended or should long have been renewed.
@@ -148,8 +153,8 @@ func (j *judge) overdue(c *x509.Certificate) bool {
 	return c.NotAfter.Sub(j.now) < Late(c.NotBefore, c.NotAfter)
 }
 
-// noNameSigns compare what is served without a server name with what the name gets.
-func (j *judge) noNameSigns(s *scope, goals []*look) {
+// noNameSigns compare what is served without a server name with what the name gets. It gives the looks of which one is old.
+func (j *judge) noNameSigns(s *scope, goals []*look) (compared []*look) {
 	bad, old := mark{state: no}, mark{state: no}
 	for _, g := range goals {
 		gc := g.leaf()
@@ -165,12 +170,14 @@ func (j *judge) noNameSigns(s *scope, goals []*look) {
 			s.vars["nosniserial"], s.vars["sniserial"], s.vars["nosniaddress"] = serialOf(oc), serialOf(gc), g.Address
 			if coversName(oc, g.name) && oc.NotBefore.Before(gc.NotBefore) {
 				old = mark{state: yes, ev: append(old.ev, o.ref, g.ref)}
+				compared = append(compared, o, g)
 			} else if !coversName(oc, g.name) {
 				bad = mark{state: yes, ev: append(bad.ev, o.ref)}
 			}
 		}
 	}
 	s.signs[sNoSNIBad], s.signs[sNoSNIOld] = bad, old
+	return compared
 }
 
 // byOffer groups looks with a certificate by the key that they got.

@@ -59,6 +59,7 @@ type survey struct {
 	tried       []tried
 	revocations []revocation
 	pages       []page
+	again       []again
 }
 
 // readSurvey reads the TLS observations. serverName is the name asked about; empty = every look with

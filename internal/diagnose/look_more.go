@@ -40,6 +40,10 @@ func (s *survey) addOther(o evidence.Observation) bool {
 		if v, ok := evidence.Decode[evidence.Revocation](o); ok {
 			s.revocations = append(s.revocations, revocation{v, refOf(o)})
 		}
+	case evidence.AskAgain:
+		if v, ok := evidence.Decode[evidence.Again](o); ok {
+			s.again = append(s.again, again{v, refOf(o)})
+		}
 	case checkPage:
 		if v, ok := evidence.Decode[evidence.Page](o); ok {
 			s.pages = append(s.pages, page{v, refOf(o)})

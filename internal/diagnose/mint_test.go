@@ -163,6 +163,17 @@ func shake(addr, sni, offered string, chain [][]byte, edit ...func(*evidence.Ser
 	return o.With(s)
 }
 
+// shookAgain are handshakes with an address that were made again.
+func shookAgain(addr string, looks ...evidence.Observation) evidence.Observation {
+	a := evidence.Again{Address: addr}
+	for _, l := range looks {
+		s, _ := evidence.Decode[evidence.Served](l)
+		a.Served = append(a.Served, s)
+	}
+	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: evidence.AskAgain, Subject: addr + " again", Outcome: evidence.Pass, Seen: "handshakes", Command: "openssl s_client", From: "test", At: noon}
+	return o.With(a)
+}
+
 // failed is an edit that makes a handshake fail.
 func failed(class, text string) func(*evidence.Served) {
 	return func(s *evidence.Served) { s.ErrorClass, s.Error, s.Version = class, text, "" }

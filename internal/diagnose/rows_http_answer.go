@@ -122,7 +122,7 @@ var rowsHTTPAnswer = []Row{
 	},
 	{
 		ID: "http-ua-or-geo-block", Per: perChallenge, Node: nodeVerify, Severity: Critical, Impact: blocksNow, Spare: hSpared,
-		Must: []sign{hAgent}, MustNot: []sign{hGate, hAway, hPartly},
+		Must: []sign{hSuspect, hAgent}, MustNot: []sign{hGate, hAway, hPartly},
 		Title: "{where} answers by User-Agent, and not well to an authority's",
 		Cause: "As \"{agent}\" the answer is: {agentanswer}. To another User-Agent, from the same place and for the same path, it is: {otheranswer}.",
 		Fix:   Fix{Text: "Exempt /.well-known/acme-challenge/ (and /.well-known/pki-validation/) from the rules by User-Agent or source; authorities look from changing places. Then verify again.", Command: "curl -sSik -A '{agent}' {url}", Action: ActionVerify},

@@ -10,7 +10,7 @@ var onOne = []string{"tls-leaf-expired", "tls-leaf-expiring", "tls-not-yet-valid
 var rowsSpread = []Row{
 	{
 		ID: "tls-v4-v6-differ", Per: perName, Node: nodeListener, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sByFamily},
+		Must:  []sign{sByFamily, sSteady},
 		Title: "{host} serves another certificate over {family} than over {otherfamily}",
 		Cause: "Over {family} ({stale}) clients get serial {staleserial}, over {otherfamily} ({fresh}) serial {freshserial}. The two families have listeners of their own, or lead to different hosts, and only one was kept up to date.",
 		Fix:   Fix{Text: "Bind the current certificate to the {family} listener too (nginx: listen [::]:443 ssl in the same server block) and reload; or, if {stale} is an old host, take its record out of the DNS.", Action: "sync"},
@@ -22,10 +22,10 @@ var rowsSpread = []Row{
 	},
 	{
 		ID: "sync-one-node-stale", Per: perName, Node: nodeListener, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sByNode},
-		Title: "{stale} serves another certificate than the other addresses of {host}",
-		Cause: "{fresh} serves serial {freshserial}, {stale} serial {staleserial}. One node behind the name was missed by the last rollout, or is another host.",
-		Fix:   Fix{Text: "Bring the current certificate to {stale} and reload it there; then see in that node's own log why the rollout missed it.", Action: "sync"},
+		Must:  []sign{sNodes, sByNode},
+		Title: "One of the nodes behind {host} serves another certificate than the others (seen at {stale})",
+		Cause: "{spreadwords} One node behind the name was missed by the last rollout, or is another host.",
+		Fix:   Fix{Text: "Bring the current certificate to every node that answers at {stale} and reload it there; then see in that node's own log why the rollout missed it.", Action: "sync"},
 		Twins: []Twin{
 			{ID: "tls-v4-v6-differ", When: []sign{sByNode}, Because: "addresses of the same family differ"},
 			{ID: "tls-dual-key-one-stale", WhenNot: []sign{sDualStale}, Because: "at one address RSA and ECDSA clients get certificates of the same age"},
@@ -35,7 +35,7 @@ var rowsSpread = []Row{
 	},
 	{
 		ID: "tls-dual-key-one-stale", Per: perName, Node: nodeListener, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sDualStale},
+		Must:  []sign{sDualStale, sSteady},
 		Title: "The {stalekind} certificate of {host} was not renewed with the {freshkind} one",
 		Cause: "{dualaddress} serves two certificates: clients that take {freshkind} get serial {freshserial}, which is current; those that take only {stalekind} get serial {staleserial}, which ends or ended at {dualend}. An ordinary look sees only one of the two.",
 		Fix:   Fix{Text: "Renew the {stalekind} certificate as well and reload; or serve one kind of key only.", Action: "renew"},
@@ -47,7 +47,7 @@ var rowsSpread = []Row{
 	},
 	{
 		ID: "tls-sni-ip-binding-differ", Per: perName, Node: nodeListener, Severity: Warning, Impact: blocksLater,
-		Must: []sign{sNoSNIOld}, MustNot: []sign{sByNode, sByFamily},
+		Must: []sign{sNoSNIOld, sSteady}, MustNot: []sign{sByNode, sByFamily},
 		Title: "Without a server name {nosniaddress} still serves the older certificate of {host}",
 		Cause: "With the name, clients get serial {sniserial}; without it, serial {nosniserial} for the same names. The binding by address was not updated with the binding by name.",
 		Fix:   Fix{Text: "Update the certificate of the address binding (the default virtual host) as well, then reload.", Action: "sync"},

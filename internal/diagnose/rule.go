@@ -36,6 +36,8 @@ type scope struct {
 	where string            // how a person calls it: "192.0.2.1:443, RSA"
 	signs map[sign]mark     //
 	vars  map[string]string // fill the {placeholders} of a row's texts
+
+	questions []evidence.Question // what could be asked about it further, but for what and cost
 }
 
 // kind says what sort of scope a row is about.
