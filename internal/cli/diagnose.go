@@ -125,7 +125,7 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 		return diagnose.Report{}, nil, err
 	}
 	start := e.Now()
-	obs := inspect.Host(ctx, inspect.HostOptions{
+	look := inspect.HostOptions{
 		Clock: inspect.Clock{Now: e.Now, From: "cli", Deadline: f.timeout},
 		Host:  t.Host, Port: t.Port, ServerName: name, Prober: p, DNS: p, HTTP: p, Local: p,
 		Method: f.method, ExpectIssuer: issuer,
@@ -133,14 +133,16 @@ func (e *Env) diagnoseHost(ctx context.Context, t hostTarget, f diagnoseFlags) (
 		Roots:        trusted,
 		Control:      probe.Guard{}.Control,
 		ControlLocal: ownGuard.Control,
-	})
-	now := e.Now()
-	opts := diagnose.Options{Roots: roots, PublicRoots: f.caFile == "", ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer, Took: now.Sub(start)}
-	seen := diagnose.Case{Target: t.String(), Now: now, Observations: obs, Options: opts}
+	}
+	opts := diagnose.Options{Roots: roots, PublicRoots: f.caFile == "", ServerName: name, Host: t.Host, Method: f.method, ExpectIssuer: issuer}
+	seen := diagnose.Case{Target: t.String(), Now: e.Now(), Observations: inspect.Host(ctx, look), Options: opts}
+	seen.Observations = inspect.Settle(ctx, seen.Observations, inspect.Further{Clock: look.Clock, Began: start, Open: seen.Open, Ask: look.Ask})
+	seen.Now = e.Now()
+	seen.Options.Took = seen.Now.Sub(start)
 	if err := writeCase(f.evidence, seen); err != nil {
 		return diagnose.Report{}, nil, err
 	}
-	return seen.Judge(), diagnose.Served(withoutDNS(obs), now, opts), nil
+	return seen.Judge(), diagnose.Served(withoutDNS(seen.Observations), seen.Now, opts), nil
 }
 
 // withoutDNS leaves the handshakes.

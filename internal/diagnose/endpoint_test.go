@@ -150,7 +150,7 @@ var endpointCases = []struct {
 	{want: "tls-dual-key-one-stale", title: "RSA expired beside ECDSA", ruled: []string{"sync-one-node-stale"}, under: []string{"tls-leaf-expired"}, obs: func(w world) []evidence.Observation {
 		old := chainOf(w.rsaLeaf(w.t, 2048, []string{host}, dates(noon.AddDate(0, 0, -95), noon.AddDate(0, 0, -5))), w.inter)
 		obs := append(w.around(v4, w.good())[:4], shake(v4, host, "rsa", old))
-		return append(obs, shookAgain(v4, obs[4], obs[4], obs[4]))
+		return append(obs, shookAgain(v4, obs[4], obs[0], obs[0], obs[4], obs[1]))
 	}},
 	{want: "tls-sni-ip-binding-differ", title: "older one without name", ruled: []string{"tls-no-sni-client"}, obs: func(w world) []evidence.Observation {
 		old := w.good(dates(noon.AddDate(0, 0, -60), noon.AddDate(0, 0, 30)))

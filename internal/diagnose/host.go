@@ -19,11 +19,10 @@ func (j *judge) hostScopes() []*scope {
 		s.vars["host"], s.vars["others"] = n, ""
 		goals := j.survey.goals(n)
 		j.addressSigns(s, n, goals)
-		compared := j.spreadSigns(s, goals)
+		apart := j.spreadSigns(s, goals)
 		j.elsewhereSigns(s, goals)
-		compared = append(compared, j.dualSigns(s, goals)...)
-		compared = append(compared, j.noNameSigns(s, goals)...)
-		j.turns(s, goals, compared)
+		near := append(j.dualSigns(s, goals), j.noNameSigns(s, goals)...)
+		j.turns(s, goals, apart, near)
 		out = append(out, s)
 	}
 	return out

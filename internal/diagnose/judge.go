@@ -118,6 +118,7 @@ func (j *judge) scopes() []*scope {
 	for _, read := range readers {
 		all = append(all, read(j)...)
 	}
+	j.unanswered(all)
 	return all
 }
 

@@ -177,7 +177,8 @@ func (t Twin) excludedIn(cat map[string]*Row, s *scope) bool {
 	}
 	if row, ok := cat[t.ID]; ok && row.Per == s.kind {
 		v, _, _ := row.weigh(s)
-		return v == excluded
+		lookedFor := s.signs[row.Must[0]].why == "" // a symptom that could not be looked for excludes nothing by itself
+		return v == excluded && (lookedFor || len(t.When)+len(t.WhenNot) > 0)
 	}
 	return len(t.When)+len(t.WhenNot) > 0
 }

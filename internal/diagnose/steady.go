@@ -3,6 +3,7 @@ package diagnose
 import (
 	"crypto/x509"
 	"slices"
+	"strings"
 
 	"certwright/internal/evidence"
 )
@@ -19,16 +20,16 @@ type again struct {
 	ref EvidenceRef
 }
 
-// turns decides what a difference rests on. compared are the looks of which differences are made; a difference counts only if
-// each of them was seen more than once, and always alike.
-func (j *judge) turns(s *scope, goals, compared []*look) {
-	worse, better := mixed(goals)
-	compared = append(compared, worse...)
-	compared = append(compared, better...)
+// turns decides what a difference rests on. apart are looks that differ between addresses, near those that differ at one: a
+// difference counts only if each of them was seen more than once, and always alike.
+func (j *judge) turns(s *scope, goals, apart, near []*look) {
+	worse, better := j.mixed(goals)
+	near = slices.Concat(near, worse, better)
 	state, ev := yes, []EvidenceRef{}
 	offers := map[string][]evidence.Offer{}
-	for _, l := range compared {
-		n, alike, refs := j.survey.seenAgain(l)
+	compared := slices.Concat(near, apart)
+	for i, l := range compared {
+		n, alike, refs := j.survey.seenAgain(l, i < len(near))
 		ev = append(ev, refs...)
 		switch {
 		case !alike:
@@ -61,6 +62,10 @@ func (j *judge) turns(s *scope, goals, compared []*look) {
 		return
 	}
 	s.signs[sNodes] = s.signs[sByNode]
+	if state == dark && s.signs[sByNode].state == no {
+		s.unknown(sNodes, why)
+		s.unknown(sByNode, why)
+	}
 }
 
 // unsteady says that one address gives the same client now one certificate and now another.
@@ -85,24 +90,45 @@ func (s *scope) spreadWords(stale, fresh []*look) {
 	s.vars["spreadwords"] = s.vars["fresh"] + " serves serial " + s.vars["freshserial"] + ", " + s.vars["stale"] + " serial " + s.vars["staleserial"] + "."
 }
 
-// mixed finds looks at one address that got different certificates of the same kind of key for the same name: those with the
-// older one, and the others.
-func mixed(goals []*look) (worse, better []*look) {
+// mixed finds looks at one address that got different certificates of the same kind of key that are both for the name, asked
+// with the name or as anybody: those with the older one, and the others.
+func (j *judge) mixed(goals []*look) (worse, better []*look) {
 	for _, address := range uniqueAddresses(goals) {
 		newest := map[x509.PublicKeyAlgorithm]*look{}
-		for _, l := range goals {
-			if c := l.leaf(); l.Address == address && c != nil && (newest[c.PublicKeyAlgorithm] == nil || c.NotBefore.After(newest[c.PublicKeyAlgorithm].leaf().NotBefore)) {
-				newest[c.PublicKeyAlgorithm] = l
+		fitting := slices.DeleteFunc(j.survey.at(address), func(l *look) bool {
+			return l.leaf() == nil || l.name == "" && l.asNobody() != "" || !coversName(l.leaf(), goals[0].name)
+		})
+		for _, l := range fitting {
+			if was := newest[l.leaf().PublicKeyAlgorithm]; was == nil || l.leaf().NotBefore.After(was.leaf().NotBefore) {
+				newest[l.leaf().PublicKeyAlgorithm] = l
 			}
 		}
-		for _, l := range goals {
-			if c := l.leaf(); l.Address == address && c != nil && !c.Equal(newest[c.PublicKeyAlgorithm].leaf()) {
-				worse = append(worse, l)
-				better = append(better, newest[c.PublicKeyAlgorithm])
+		for _, l := range fitting {
+			if best := newest[l.leaf().PublicKeyAlgorithm]; !l.leaf().Equal(best.leaf()) {
+				worse, better = append(worse, l), append(better, best)
 			}
 		}
 	}
+	if !slices.ContainsFunc(worse, j.aged) {
+		return nil, nil // a site may well have more than one that are current
+	}
 	return worse, better
+}
+
+// aged says whether what a look got should no longer be served: it has ended or soon will, or the order has a newer version.
+func (j *judge) aged(l *look) bool {
+	if j.overdue(l.leaf()) || !valid(l.leaf(), j.now) {
+		return true
+	}
+	return len(j.current()) > 0 && j.opts.Order != nil && j.versionOf(serialOf(l.leaf())) != nil && !slices.Contains(j.current(), strings.ToUpper(serialOf(l.leaf())))
+}
+
+// asNobody is the name sent, empty too where it is nobody's: both get what a server gives to names that it does not know.
+func (l *look) asNobody() string {
+	if strings.HasSuffix(l.ServerName, ".invalid") {
+		return ""
+	}
+	return l.ServerName
 }
 
 // offer is what the look sent.
@@ -110,12 +136,12 @@ func (l *look) offer() evidence.Offer {
 	return evidence.Offer{ServerName: l.ServerName, Offered: l.Offered, StartTLS: l.StartTLS}
 }
 
-// seenAgain says how often what a look saw was seen of the same kind of client, and whether it was so each time. Looks that
-// offer something else and come to the same kind of key count as often as they agree; only the very same look can disagree.
-func (s *survey) seenAgain(l *look) (n int, alike bool, refs []EvidenceRef) {
+// seenAgain says how often what a look saw was seen, and whether it was so each time the very same look was made. Where exact is
+// not asked for, looks count too that offer something else and came to the same.
+func (s *survey) seenAgain(l *look, exact bool) (n int, alike bool, refs []EvidenceRef) {
 	alike, refs = true, []EvidenceRef{l.ref}
 	for _, o := range s.at(l.Address) {
-		if o.ServerName == l.ServerName && o.StartTLS == l.StartTLS && o.leaf() != nil && o.leaf().Equal(l.leaf()) {
+		if (o == l || !exact) && o.asNobody() == l.asNobody() && o.StartTLS == l.StartTLS && o.leaf() != nil && o.leaf().Equal(l.leaf()) {
 			n++
 		}
 	}

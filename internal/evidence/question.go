@@ -23,7 +23,6 @@ type Question struct {
 	// About, as far as it is about such things.
 	Name    string  `json:"name,omitempty"`
 	Address string  `json:"address,omitempty"` // ip:port
-	Path    string  `json:"path,omitempty"`    // of a challenge
 	Target  string  `json:"target,omitempty"`
 	Offers  []Offer `json:"offers,omitempty"`
 	Why     string  `json:"why"` // what it would tell apart, in words
@@ -38,11 +37,14 @@ type Offer struct {
 
 // Key tells questions apart.
 func (q Question) Key() string {
-	return q.What + "|" + q.Name + "|" + q.Address + "|" + q.Target + "|" + q.Path
+	return q.What + "|" + q.Name + "|" + q.Address + "|" + q.Target
 }
 
 // About names what the question is about, for a person.
 func (q Question) About() string { return cmp.Or(q.Address, q.Target, q.Name) }
+
+// AgentTries is how many requests the question AskAgents takes.
+const AgentTries = 14
 
 // Agents is what a challenge path answered to several programs, in the order asked: no two alternate, so that nodes behind the
 // address that take turns show as such (ProbeHTTP, Check AskAgents).

@@ -10,12 +10,48 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"certwright/internal/diagnose"
 )
 
 const name = "www.shop.test"
 
 func one(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
+
+// Two nodes take turns behind one address, of which one was missed: it is the node's fault, whichever look happens to hit it.
+func TestNodesThatTakeTurns(t *testing.T) {
+	p := newPKI(t)
+	old := func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = p.now.Add(-80*24*time.Hour), p.now.Add(10*24*time.Hour)
+	}
+	fresh, stale := p.leaf(name), p.mint(&p.inter, name, []string{name}, p.ended)
+	freshRSA, staleRSA := p.mint(&p.inter, name, []string{name}, withRSA), p.mint(&p.inter, name, []string{name}, withRSA, old)
+	for title, nodes := range map[string][2][]tls.Certificate{
+		"one kind of key":            {{fresh}, {stale}},
+		"both, one with its RSA old": {{fresh, freshRSA}, {fresh, staleRSA}},
+	} {
+		for begin := range int32(2) {
+			t.Run(fmt.Sprint(title, " from ", begin), func(t *testing.T) {
+				t.Parallel()
+				var n atomic.Int32
+				n.Store(begin)
+				conf := [2]*tls.Config{{Certificates: nodes[0]}, {Certificates: nodes[1]}}
+				turns := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return conf[n.Add(1)%2], nil }}
+				port := portOf(t, serve(t, "127.0.0.1:0", turns))
+				r := diagnoseAt(t, p, name, port, "127.0.0.1")
+				if len(r.Findings) == 0 && title != "one kind of key" {
+					return // every RSA look hit the node that is well, which then was all that was seen
+				}
+				if f := first(t, r, "sync-one-node-stale"); f.Certainty != diagnose.Confirmed {
+					t.Errorf("%s", f.Cause)
+				}
+			})
+		}
+	}
+}
 
 // Faults of one server of the standard library on loopback.
 func TestServedFaults(t *testing.T) {

@@ -154,9 +154,11 @@ func diagnoseAt(t *testing.T, p *pki, host, port string, addrs ...string) diagno
 			}
 			return out, nil
 		}})
-	obs := inspect.Host(t.Context(), inspect.HostOptions{Clock: inspect.Clock{Now: now, From: "test"}, Host: host, Port: port, Prober: pr,
-		Complete: func(c [][]byte) bool { return diagnose.Leads(c, p.pool, p.now) }, Control: probe.Guard{AllowLoopback: true}.Control})
-	return diagnose.Judge(host, obs, nil, p.now, diagnose.Options{Roots: p.pool, ServerName: host})
+	look := inspect.HostOptions{Clock: inspect.Clock{Now: now, From: "test"}, Host: host, Port: port, Prober: pr,
+		Complete: func(c [][]byte) bool { return diagnose.Leads(c, p.pool, p.now) }, Control: probe.Guard{AllowLoopback: true}.Control}
+	c := diagnose.Case{Target: host, Now: p.now, Observations: inspect.Host(t.Context(), look), Options: diagnose.Options{Roots: p.pool, ServerName: host}}
+	c.Observations = inspect.Settle(t.Context(), c.Observations, inspect.Further{Clock: look.Clock, Began: p.now, Open: c.Open, Ask: look.Ask})
+	return c.Judge()
 }
 
 // first checks the first finding and that no other stands beside it.

@@ -17,7 +17,7 @@ import (
 
 // mixed is the order in which a challenge path is asked for as several programs: -1 is the authority's, the others are the
 // places in others. Each comes at least twice, and no two of them alternate.
-var mixed = []int{-1, 0, 0, -1, 1, -1, -1, 1, 2, 2, -1, 3, 3, -1}
+var mixed = [evidence.AgentTries]int{-1, 0, 0, -1, 1, -1, -1, 1, 2, 2, -1, 3, 3, -1}
 
 // LookAgents asks one address for a challenge path as an authority, a browser and other programs, one after the other. Data
 // is an evidence.Agents; the outcome says whether all got what has to be there.

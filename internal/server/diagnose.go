@@ -40,10 +40,13 @@ func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error
 	}
 	began := s.Now()
 	roots := s.trusted(o)
-	obs := inspect.Order(ctx, o, s.sources(ctx, o, roots), inspect.Clock{Now: s.Now, From: "server"})
-	now := s.Now()
-	return diagnose.Case{Target: o.ID.Name, Now: now, Observations: obs, Path: o.Path(now),
-		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Moved: s.moved(), Took: now.Sub(began)}}, nil
+	clock := inspect.Clock{Now: s.Now, From: "server"}
+	c := diagnose.Case{Target: o.ID.Name, Now: began, Observations: inspect.Order(ctx, o, s.sources(ctx, o, roots), clock), Path: o.Path(began),
+		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Moved: s.moved()}}
+	c.Observations = inspect.Settle(ctx, c.Observations, inspect.Further{Clock: clock, Began: began, Open: c.Open, Ask: s.asker(o)})
+	c.Now = s.Now()
+	c.Path, c.Options.Took = o.Path(c.Now), c.Now.Sub(began)
+	return c, nil
 }
 
 func firstName(o *order.Order) string {

@@ -16,15 +16,12 @@ func (s *Server) addChallenges(ctx context.Context, o *order.Order, add func(pro
 	if o.Kind != order.Ordered {
 		return
 	}
-	var sites []site.Site
+	sites := s.sitesOf(ctx, o)
 	kin := []string{}
-	for _, name := range o.Spec.Sites {
-		if st, err := s.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, name); err == nil {
-			sites = append(sites, *st)
-			kin = append(kin, st.HostNames...)
-			for _, e := range st.Endpoints {
-				kin = append(kin, e.ServerName)
-			}
+	for _, st := range sites {
+		kin = append(kin, st.HostNames...)
+		for _, e := range st.Endpoints {
+			kin = append(kin, e.ServerName)
 		}
 	}
 	for _, id := range o.Identifiers {
@@ -41,6 +38,17 @@ func (s *Server) addChallenges(ctx context.Context, o *order.Order, add func(pro
 			return s.lookAtChallenge(ctx, o, id, m, sites, kin)
 		})
 	}
+}
+
+// sitesOf are the order's sites that can be read.
+func (s *Server) sitesOf(ctx context.Context, o *order.Order) []site.Site {
+	var sites []site.Site
+	for _, name := range o.Spec.Sites {
+		if st, err := s.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, name); err == nil {
+			sites = append(sites, *st)
+		}
+	}
+	return sites
 }
 
 // overHTTP is the method by which a name's control is shown, if it goes over HTTP; empty otherwise.
@@ -95,23 +103,30 @@ func (s *Server) unshown(o *order.Order, id *order.Identifier) bool {
 
 // lookAtChallenge looks through every address of the name.
 func (s *Server) lookAtChallenge(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site, kin []string) []evidence.Observation {
-	var ask evidence.ChallengeAsk
+	ask, done := s.challengeAsk(ctx, o, id, m, sites)
+	defer done()
+	ask.Kin = kin
+	modes := s.verifier.Modes(sites, id.Value, ask.Path)
+	return append(s.Prober.LookChallenge(ctx, ask), modes...)
+}
+
+// challengeAsk says what to look for at the name's path: the proof that is published, else a canary that is published until
+// done is called.
+func (s *Server) challengeAsk(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site) (ask evidence.ChallengeAsk, done func()) {
 	known := false
 	if p := published(o, id.Value); p != nil && p.Method == m {
 		ask, known = s.verifier.Ask(*p)
 	}
+	done = func() {}
 	if !known {
-		var done func()
 		ask, done = s.verifier.Canary(ctx, sites, id.Value, m)
-		defer done()
 	}
 	ask.ByHand = m == order.MethodHTML && !slices.ContainsFunc(sites, func(st site.Site) bool { return st.Webroot != "" })
-	ask.Kin, ask.Doubted = kin, id.Problem != nil
+	ask.Doubted = id.Problem != nil
 	if a, _, err := s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
 		if t, ok := a.(interface{ Thumbprint() string }); ok && m == order.MethodHTTP01 {
 			ask.Thumb = t.Thumbprint()
 		}
 	}
-	modes := s.verifier.Modes(sites, id.Value, ask.Path)
-	return append(s.Prober.LookChallenge(ctx, ask), modes...)
+	return ask, done
 }
