@@ -48,7 +48,7 @@ func (j *judge) challenges() []*challenge {
 func (c *challenge) join(obs []evidence.Observation) {
 	for _, o := range obs {
 		a, ok := evidence.Decode[evidence.Agents](o)
-		if o.Probe != evidence.ProbeHTTP || o.Check != evidence.AskAgents || !ok || a.Name != c.Name || a.Address != c.Address || len(a.Tries) == 0 {
+		if o.Probe != evidence.ProbeHTTP || o.Check != evidence.AskAgents || !ok || a.Name != c.Name || a.Address != c.Address || a.Path != c.Path || len(a.Tries) == 0 {
 			continue
 		}
 		for _, f := range a.Tries {

@@ -74,7 +74,7 @@ func (j *judge) challengeScopes() []*scope {
 		s.vars["status"], s.vars["location"], s.vars["body"] = fmt.Sprint(last(f).Status), last(f).Location, beginning(f.Body)
 		s.vars["expect"], s.vars["stopport"], s.vars["server"] = c.Expect, port(last(f).Address), last(f).Server
 		s.vars["took"], s.vars["endhost"] = Span(f.Took), hopHost(last(f))
-		s.questions = []evidence.Question{{Name: c.Name, Address: c.Address, Cost: time.Duration(evidence.AgentTries) * c.Tries[0].Took}}
+		s.questions = []evidence.Question{{Name: c.Name, Address: c.Address, Token: c.Token, Cost: time.Duration(evidence.AgentTries) * c.Tries[0].Took}}
 		s.set(hBad, len(c.bad) > 0, c.ref())
 		s.set(hPublished, c.known())
 		s.set(hHTML, c.Method == string(order.MethodHTML))

@@ -23,6 +23,7 @@ type Question struct {
 	// About, as far as it is about such things.
 	Name    string  `json:"name,omitempty"`
 	Address string  `json:"address,omitempty"` // ip:port
+	Token   string  `json:"token,omitempty"`   // of a challenge path: the one asked for before
 	Target  string  `json:"target,omitempty"`
 	Offers  []Offer `json:"offers,omitempty"`
 	Why     string  `json:"why"` // what it would tell apart, in words

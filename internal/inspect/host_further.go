@@ -30,7 +30,7 @@ func (o HostOptions) Ask(ctx context.Context, q evidence.Question) []evidence.Ob
 		p, ok := o.HTTP.(AgentProber)
 		at, err := netip.ParseAddrPort(q.Address)
 		if ok && err == nil {
-			ask := evidence.ChallengeAsk{Name: q.Name, Method: o.Method, Port: int(at.Port())}
+			ask := evidence.ChallengeAsk{Name: q.Name, Method: o.Method, Port: int(at.Port()), Token: q.Token}
 			return []evidence.Observation{p.LookAgents(ctx, ask, at.Addr())}
 		}
 	}

@@ -40,10 +40,12 @@ func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error
 	}
 	began := s.Now()
 	roots := s.trusted(o)
+	x := &examination{s: s, o: o, asks: map[string]evidence.ChallengeAsk{}}
+	defer x.end()
 	clock := inspect.Clock{Now: s.Now, From: "server"}
-	c := diagnose.Case{Target: o.ID.Name, Now: began, Observations: inspect.Order(ctx, o, s.sources(ctx, o, roots), clock), Path: o.Path(began),
+	c := diagnose.Case{Target: o.ID.Name, Now: began, Observations: inspect.Order(ctx, o, x.sources(ctx, o, roots), clock), Path: o.Path(began),
 		Options: diagnose.Options{Roots: roots.pool, PublicRoots: true, PrivateRoots: roots.private, ServerName: firstName(o), Order: o, Moved: s.moved()}}
-	c.Observations = inspect.Settle(ctx, c.Observations, inspect.Further{Clock: clock, Began: began, Open: c.Open, Ask: s.asker(o)})
+	c.Observations = inspect.Settle(ctx, c.Observations, inspect.Further{Clock: clock, Began: began, Open: c.Open, Ask: x.ask})
 	c.Now = s.Now()
 	c.Path, c.Options.Took = o.Path(c.Now), c.Now.Sub(began)
 	return c, nil
@@ -59,7 +61,8 @@ func firstName(o *order.Order) string {
 }
 
 // sources is everything along the order's path that can say something of itself.
-func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots) []inspect.Source {
+func (x *examination) sources(ctx context.Context, o *order.Order, roots trustedRoots) []inspect.Source {
+	s := x.s
 	var list []inspect.Source
 	add := func(probe, name string, f observe) {
 		list = append(list, inspect.Source{Probe: probe, Name: name, Observer: f})
@@ -88,7 +91,7 @@ func (s *Server) sources(ctx context.Context, o *order.Order, roots trustedRoots
 			add(evidence.ProbeTLS, inspect.EndpointSource(e.Address), s.lookAt(o, e, roots))
 		}
 	}
-	s.addChallenges(ctx, o, add)
+	x.addChallenges(ctx, o, add)
 	s.addNames(ctx, o, add)
 	return list
 }

@@ -12,7 +12,8 @@ import (
 
 // addChallenges adds a look at the challenge path of every name whose control is shown over HTTP and is not
 // shown now: at the very proof where one is published, else at a canary published the same way.
-func (s *Server) addChallenges(ctx context.Context, o *order.Order, add func(probe, name string, f observe)) {
+func (x *examination) addChallenges(ctx context.Context, o *order.Order, add func(probe, name string, f observe)) {
+	s := x.s
 	if o.Kind != order.Ordered {
 		return
 	}
@@ -35,7 +36,7 @@ func (s *Server) addChallenges(ctx context.Context, o *order.Order, add func(pro
 			continue
 		}
 		add(evidence.ProbeHTTP, "challenge path of "+id.Value, func(ctx context.Context) []evidence.Observation {
-			return s.lookAtChallenge(ctx, o, id, m, sites, kin)
+			return x.lookAtChallenge(ctx, o, id, m, sites, kin)
 		})
 	}
 }
@@ -102,31 +103,38 @@ func (s *Server) unshown(o *order.Order, id *order.Identifier) bool {
 }
 
 // lookAtChallenge looks through every address of the name.
-func (s *Server) lookAtChallenge(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site, kin []string) []evidence.Observation {
-	ask, done := s.challengeAsk(ctx, o, id, m, sites)
-	defer done()
+func (x *examination) lookAtChallenge(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site, kin []string) []evidence.Observation {
+	ask := x.challengeAsk(ctx, o, id, m, sites)
 	ask.Kin = kin
-	modes := s.verifier.Modes(sites, id.Value, ask.Path)
-	return append(s.Prober.LookChallenge(ctx, ask), modes...)
+	modes := x.s.verifier.Modes(sites, id.Value, ask.Path)
+	return append(x.s.Prober.LookChallenge(ctx, ask), modes...)
 }
 
-// challengeAsk says what to look for at the name's path: the proof that is published, else a canary that is published until
-// done is called.
-func (s *Server) challengeAsk(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site) (ask evidence.ChallengeAsk, done func()) {
+// challengeAsk says what to look for at the name's path: the proof that is published, else a canary that stays published until
+// the examination ends. It is the same each time.
+func (x *examination) challengeAsk(ctx context.Context, o *order.Order, id *order.Identifier, m order.Method, sites []site.Site) evidence.ChallengeAsk {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if ask, ok := x.asks[id.Value]; ok {
+		return ask
+	}
+	var ask evidence.ChallengeAsk
 	known := false
 	if p := published(o, id.Value); p != nil && p.Method == m {
-		ask, known = s.verifier.Ask(*p)
+		ask, known = x.s.verifier.Ask(*p)
 	}
-	done = func() {}
 	if !known {
-		ask, done = s.verifier.Canary(ctx, sites, id.Value, m)
+		var done func()
+		ask, done = x.s.verifier.Canary(ctx, sites, id.Value, m)
+		x.takeBack(done)
 	}
 	ask.ByHand = m == order.MethodHTML && !slices.ContainsFunc(sites, func(st site.Site) bool { return st.Webroot != "" })
 	ask.Doubted = id.Problem != nil
-	if a, _, err := s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
+	if a, _, err := x.s.Issuers.Authority(ctx, o.Spec.Issuer); err == nil {
 		if t, ok := a.(interface{ Thumbprint() string }); ok && m == order.MethodHTTP01 {
 			ask.Thumb = t.Thumbprint()
 		}
 	}
-	return ask, done
+	x.asks[id.Value] = ask
+	return ask
 }

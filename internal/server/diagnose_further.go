@@ -3,36 +3,65 @@ package server
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"certwright/internal/evidence"
 	"certwright/internal/order"
 )
 
-// asker makes the further looks along an order's path: those that the first round leaves out.
-func (s *Server) asker(o *order.Order) func(context.Context, evidence.Question) []evidence.Observation {
-	return func(ctx context.Context, q evidence.Question) []evidence.Observation {
-		switch q.What {
-		case evidence.AskAgain:
-			return []evidence.Observation{s.Prober.LookAgain(ctx, q.Address, q.Offers)}
-		case evidence.AskAgents:
-			return s.askAgents(ctx, o, q)
-		}
-		return nil
+// examination is one examination of an order, with what it published to look for.
+type examination struct {
+	s *Server
+	o *order.Order
+
+	mu   sync.Mutex
+	asks map[string]evidence.ChallengeAsk // by name
+	undo []func()
+	over bool
+}
+
+// end takes back what was published.
+func (x *examination) end() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, undo := range x.undo {
+		undo()
 	}
+	x.undo, x.over = nil, true
+}
+
+// takeBack has something published taken back when the examination ends; at once if it ended meanwhile, as it does without who
+// is late.
+func (x *examination) takeBack(undo func()) {
+	if x.over {
+		undo()
+		return
+	}
+	x.undo = append(x.undo, undo)
+}
+
+// ask makes a further look along the order's path: one that the first round leaves out.
+func (x *examination) ask(ctx context.Context, q evidence.Question) []evidence.Observation {
+	switch q.What {
+	case evidence.AskAgain:
+		return []evidence.Observation{x.s.Prober.LookAgain(ctx, q.Address, q.Offers)}
+	case evidence.AskAgents:
+		return x.askAgents(ctx, q)
+	}
+	return nil
 }
 
 // askAgents asks for a name's challenge path as several programs.
-func (s *Server) askAgents(ctx context.Context, o *order.Order, q evidence.Question) []evidence.Observation {
+func (x *examination) askAgents(ctx context.Context, q evidence.Question) []evidence.Observation {
 	at, err := netip.ParseAddrPort(q.Address)
-	id := o.Identifier(q.Name)
+	id := x.o.Identifier(q.Name)
 	if err != nil || id == nil {
 		return nil
 	}
-	m := overHTTP(o, id)
+	m := overHTTP(x.o, id)
 	if m == "" {
 		return nil
 	}
-	ask, done := s.challengeAsk(ctx, o, id, m, s.sitesOf(ctx, o))
-	defer done()
-	return []evidence.Observation{s.Prober.LookAgents(ctx, ask, at.Addr())}
+	ask := x.challengeAsk(ctx, x.o, id, m, x.s.sitesOf(ctx, x.o))
+	return []evidence.Observation{x.s.Prober.LookAgents(ctx, ask, at.Addr())}
 }
