@@ -22,6 +22,7 @@ type candidate struct {
 	worst      string          // the gravest severity of what it explains
 	own        *Finding        // a finding made of a recorded problem, in its own words
 	node       node            // of a recorded problem
+	changed    *change         // the last change to what it is about, shortly before the first failure; nil = none is recorded
 	under      *candidate      // the cause that it was put under before the frontier is drawn
 }
 
@@ -250,6 +251,7 @@ var ranking = []struct {
 	{func(a, b *candidate) bool { return a.own == nil && b.own != nil }, "it was seen directly, the next one is somebody's word"},
 	{func(a, b *candidate) bool { return a.musts() > b.musts() }, "it is the more specific of the two: more had to be seen for it"},
 	{func(a, b *candidate) bool { return a.everywhere && !b.everywhere }, "it holds at every address"},
+	{func(a, b *candidate) bool { return a.changed != nil && b.changed == nil }, "what it is about was changed shortly before the first failure"},
 	{func(a, b *candidate) bool { return a.prior < b.prior }, "it is the more frequent of the two"},
 }
 
@@ -281,6 +283,7 @@ func (c *candidate) finding() Finding {
 	if c.own != nil {
 		f := *c.own
 		f.Consequences = append([]string{}, c.explains...)
+		c.tellChange(&f)
 		return f
 	}
 	f := Finding{
@@ -300,7 +303,19 @@ func (c *candidate) finding() Finding {
 		}
 		f.Cause += " Not certain: " + strings.Join(c.missing, "; ") + "."
 	}
+	c.tellChange(&f)
 	return f
+}
+
+// tellChange says what was changed shortly before, and quotes it.
+func (c *candidate) tellChange(f *Finding) {
+	if c.changed == nil {
+		return
+	}
+	f.Cause = strings.TrimSpace(f.Cause) + " " + c.changed.words
+	if !slices.Contains(f.Evidence, c.changed.ref) {
+		f.Evidence = append(slices.Clone(f.Evidence), c.changed.ref)
+	}
 }
 
 // text fills a text with the words of the first scope; {where} is all places, or "every address".

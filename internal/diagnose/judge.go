@@ -98,6 +98,7 @@ func (j *judge) judgeWith(rows []Row) Report {
 	}
 	found, notes := weighAll(rows, j.scopes())
 	found = append(found, j.problems(found)...)
+	j.dateChanges(found)
 	roots := frontier(found)
 	for i, c := range roots {
 		f := c.finding()

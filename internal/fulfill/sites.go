@@ -65,18 +65,18 @@ func (m *Mover) SaveSite(ctx context.Context, by order.By, s site.Site) (*site.S
 	case err != nil:
 		return nil, fmt.Errorf("save site %s: %w", s.Name, err)
 	}
-	return &s, m.rebind(ctx, &s)
+	return &s, m.rebind(ctx, by, &s)
 }
 
 // rebind lets the orders of a site follow its targets and endpoints.
-func (m *Mover) rebind(ctx context.Context, s *site.Site) error {
+func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site) error {
 	ids, err := m.Store.OrdersBySite(ctx, s.Subscription, s.Group, s.Name)
 	if err != nil {
 		return fmt.Errorf("list the orders of site %s: %w", s.Name, err)
 	}
 	for _, id := range ids {
 		_, err := m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
-			return []order.Result{order.Bound{Sites: m.loadSites(ctx, o)}}, nil
+			return []order.Result{order.Bound{By: by, Sites: m.loadSites(ctx, o), Changed: s.Name}}, nil
 		})
 		if r, ok := order.AsRefusal(err); err != nil && (!ok || r.Kind != order.NotFound) {
 			return err

@@ -8,12 +8,21 @@ import (
 
 // Bound gives an order its rows of targets and endpoints: those of its sites as they are now, and its own
 // endpoints. Rows whose target or endpoint is no longer named are gone, and come back when it is.
-type Bound struct{ Sites []site.Site }
+type Bound struct {
+	By
+	Sites   []site.Site
+	Changed string // the site that somebody changed; empty = the order itself was
+}
 
 func (r Bound) apply(o *Order, now time.Time) []Event {
 	o.bindTargets(r.Sites, now)
 	o.bindEndpoints(r.Sites, now)
-	return nil
+	if r.Changed == "" {
+		return nil
+	}
+	e := o.event(now, StageDeploy, "site-changed", "Site %s was changed by %s.", r.Changed, orWord(r.Caller, "somebody")).with("site", r.Changed)
+	e.Caller, e.Correlation, e.Status = r.Caller, r.Correlation, Info
+	return []Event{e}
 }
 
 func (o *Order) bindTargets(sites []site.Site, now time.Time) {
@@ -100,7 +109,7 @@ func Fresh(id ID, kind Kind, wish Spec, sites []site.Site, now time.Time) *Order
 		o.Identifiers = append(o.Identifiers, Identifier{Name: n, Method: wish.Method, Progress: Progress{Since: now}})
 	}
 	o.Vault.Since = now
-	Bound{sites}.apply(o, now)
+	Bound{Sites: sites}.apply(o, now)
 	o.DueAt = o.NextDue(now)
 	return o
 }

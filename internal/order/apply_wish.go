@@ -70,7 +70,7 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 	if types || !o.Spec.AutoRenew {
 		o.dropForeignNeeds()
 	}
-	events := Bound{r.Sites}.apply(o, now)
+	events := Bound{Sites: r.Sites}.apply(o, now)
 	e := r.event(o, now, StageOrder, "updated", "Changed by %s: %s.", r.Caller, orWord(strings.Join(changed, ", "), "nothing"))
 	return append(events, e)
 }

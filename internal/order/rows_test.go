@@ -250,3 +250,15 @@ func TestChangedNamesObeyRetryAfter(t *testing.T) {
 	w.wait(time.Second)
 	equal(t, "status", w.o.StatusOf(w.now), Issued)
 }
+
+// A site that somebody changed is an event with the caller; rows that follow the order's own change are none.
+func TestAChangedSiteIsAnEvent(t *testing.T) {
+	o := &Order{ID: Short("www")}
+	if got := (Bound{}).apply(o, time.Now()); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	got := (Bound{By: By{Caller: "bert", Correlation: "c"}, Changed: "web"}).apply(o, time.Now())
+	if len(got) != 1 || got[0].Name != "site-changed" || got[0].Caller != "bert" || got[0].Status != Info || got[0].Properties["site"] != "web" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -51,6 +51,9 @@ func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error
 	return c, nil
 }
 
+// historyEvents is how many of an order's last events are looked through for changes and for the first failure.
+const historyEvents = 200
+
 func firstName(o *order.Order) string {
 	for i := range o.Endpoints {
 		if n := o.Endpoints[i].ServerName; n != "" {
@@ -91,6 +94,13 @@ func (x *examination) sources(ctx context.Context, o *order.Order, roots trusted
 			add(evidence.ProbeTLS, inspect.EndpointSource(e.Address), s.lookAt(o, e, roots))
 		}
 	}
+	add(evidence.ProbeOrder, "changes", func(ctx context.Context) []evidence.Observation {
+		events, _, err := s.Store.Events(ctx, order.EventQuery{Order: &o.ID, Limit: historyEvents})
+		if err != nil {
+			return nil
+		}
+		return []evidence.Observation{inspect.History(o, events, inspect.Clock{Now: s.Now, From: "server"})}
+	})
 	x.addChallenges(ctx, o, add)
 	s.addNames(ctx, o, add)
 	return list

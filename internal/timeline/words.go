@@ -26,6 +26,7 @@ var kinds = map[string]kind{
 	"brought":           {title: "Import", rank: 8},
 	"watched":           {title: "Watch", rank: 9, opens: true},
 	"updated":           {title: "Settings changed", rank: 8, opens: true},
+	"site-changed":      {title: "Site changed", rank: 8, opens: true, fact: true},
 	"exported":          {title: "Export", rank: 9, opens: true},
 	"renew-requested":   {title: "Renewal", rank: 9, opens: true, asks: true},
 	"rekey-requested":   {title: "Rekey", rank: 9, opens: true, asks: true},
