@@ -85,13 +85,13 @@ func (p *Prober) LookAgain(ctx context.Context, address string, offers []evidenc
 			break
 		}
 		s, _ := p.handshake(ctx, tlsLook{addr: at.Addr(), port: fmt.Sprint(at.Port()), name: f.ServerName, offered: f.Offered, start: f.StartTLS})
-		out.Served = append(out.Served, s)
+		out.Served = append(out.Served, s.Served)
 		if o.Command == "" {
-			o.Command = opensslCommand(s)
+			o.Command = opensslCommand(s.Served)
 		}
 		what := s.ErrorClass
 		if len(s.Chain) > 0 {
-			serial, _ := leafSerial(s.Chain[0])
+			serial, _ := s.serial()
 			what = serialWord(serial)
 		}
 		if was, ok := seen[f]; ok && was != what {
