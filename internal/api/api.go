@@ -58,6 +58,8 @@ type Reader interface {
 	FollowOrder(ctx context.Context, id order.ID, after int64, limit int) ([]order.Event, error)
 	Follow(ctx context.Context, cursor string, limit int) ([]order.Event, string, error)
 	Changed() <-chan struct{}
+	OrdersBySite(ctx context.Context, subscription, group, site string) ([]order.ID, error)
+	OrdersBySerial(ctx context.Context, serialOrThumbprint string) ([]order.ID, error)
 	LoadSite(ctx context.Context, subscription, group, name string) (*site.Site, error)
 	ListSites(ctx context.Context, subscription, group string) ([]site.Site, error)
 }
@@ -78,6 +80,7 @@ type Secrets interface {
 	DeleteSecret(ctx context.Context, vault, name string) (secret.Info, error)
 	Recover(ctx context.Context, vault, name string) error
 	Purge(ctx context.Context, vault, name string) error
+	Certificate(ctx context.Context, vault, name, id string) (secret.Info, error)
 }
 
 // Encoder writes a certificate with its key for its owner.
@@ -108,6 +111,7 @@ type Options struct {
 	Secrets  Secrets
 	Vaults   Vaults
 	Scopes   Scopes
+	Imports  Imports
 	Encoder  Encoder
 	Auth     Auth
 	Diagnose func(ctx context.Context, id order.ID) (diagnose.Report, error)
@@ -223,6 +227,18 @@ func write(w http.ResponseWriter, status int, v any) {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	_ = e.Encode(v) // the client is gone if this fails
+}
+
+// readLoose decodes a body of which much is for a platform that this is not: properties that are not known mean nothing.
+func readLoose(r *request, v any) error {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: "the body is not the JSON that is expected: " + err.Error()}
+	}
+	return nil
 }
 
 // read decodes a body strictly.

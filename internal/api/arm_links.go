@@ -16,7 +16,7 @@ import (
 )
 
 // links are the links of a wish: those from before, changed by what a body names. A link that is null goes.
-func (a *API) links(ctx context.Context, before []order.Link, given map[string]*arm.LinkBody) ([]order.Link, error) {
+func (a *API) links(r *request, before []order.Link, given map[string]*arm.LinkBody) ([]order.Link, error) {
 	list := slices.Clone(before)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		i := slices.IndexFunc(list, func(l order.Link) bool { return strings.EqualFold(l.Name, name) })
@@ -30,7 +30,11 @@ func (a *API) links(ctx context.Context, before []order.Link, given map[string]*
 		if i >= 0 {
 			l = list[i]
 		}
-		l, err := a.linkOf(ctx, "properties.certificates."+name, l, *given[name])
+		was := l
+		l, err := a.linkOf(r.Context(), "properties.certificates."+name, l, *given[name])
+		if err == nil && l != was {
+			err = a.mayKeep(r, l)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +80,28 @@ func (a *API) linkOf(ctx context.Context, property string, l order.Link, b arm.L
 	}
 	l.Vault = row.Name
 	return l, nil
+}
+
+// mayKeep refuses a link to a vault that the caller may not write to, and to a secret of another order.
+func (a *API) mayKeep(r *request, l order.Link) error {
+	row, err := a.Vaults.LoadVault(r.Context(), l.Vault)
+	if err != nil {
+		return err
+	}
+	if err := allow(r, "Microsoft.KeyVault/vaults/secrets/Write", arm.VaultID(order.ID{Subscription: row.Subscription, Group: row.Group}, row.Name)); err != nil {
+		return err
+	}
+	info, err := a.Secrets.Certificate(r.Context(), l.Vault, l.Secret, "")
+	if errors.Is(err, secret.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if owner := info.Tags["CertificateId"]; !strings.EqualFold(owner, r.scope.String()) {
+		return &order.Refusal{Kind: order.Conflict, Code: "SecretTaken", Property: "keyVaultSecretName", Message: fmt.Sprintf("the secret %s of vault %s holds another certificate (%s)", l.Secret, l.Vault, or(owner, "of no order")), Fix: "Choose another name"}
+	}
+	return nil
 }
 
 func (a *API) listLinks(w http.ResponseWriter, r *request) error {
@@ -175,6 +201,11 @@ func (a *API) saveLink(r *request, o *order.Order, b arm.LinkBody, merge bool) (
 	l, err := a.linkOf(r.Context(), "properties", was, b)
 	if err != nil {
 		return arm.Resource{}, err
+	}
+	if old := o.Link(name); old == nil || *old != l {
+		if err := a.mayKeep(r, l); err != nil {
+			return arm.Resource{}, err
+		}
 	}
 	saved, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(w *fulfill.Wish) {
 		i := slices.IndexFunc(w.Links, func(x order.Link) bool { return strings.EqualFold(x.Name, name) })

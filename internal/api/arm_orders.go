@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,7 +162,7 @@ func (a *API) newWish(r *request, body arm.Wish) (fulfill.Wish, error) {
 		return w, badBody(err)
 	}
 	var err error
-	if w.Links, err = a.links(r.Context(), nil, p.Certificates); err != nil {
+	if w.Links, err = a.links(r, nil, p.Certificates); err != nil {
 		return w, err
 	}
 	if len(w.Links) > 0 && w.Vault == "" && w.Secret == "" {
@@ -240,10 +241,14 @@ func (a *API) change(r *request, old *order.Order, body arm.Wish, merge bool) (*
 	if !merge {
 		before = nil
 	}
-	links, err := a.links(r.Context(), before, p.Certificates)
+	links, err := a.links(r, before, p.Certificates)
 	if err != nil {
 		return nil, err
 	}
+	// The link that is there of itself, sent back by a client that has read it, is no wish.
+	links = slices.DeleteFunc(links, func(l order.Link) bool {
+		return strings.EqualFold(l.Name, old.ID.Name) && old.Own(&l) && old.Link(l.Name) == nil
+	})
 	return a.Service.Update(r.Context(), r.by, r.scope, generation, func(w *fulfill.Wish) {
 		_ = body.Apply(&w.Spec, &w.Words) // it was applied already: it cannot fail
 		if p.Certificates != nil {

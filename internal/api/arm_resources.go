@@ -24,6 +24,8 @@ type Scopes interface {
 	SaveGroup(ctx context.Context, subscription, name string) error
 	DeleteGroup(ctx context.Context, subscription, name string) error
 	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
+	SaveVault(ctx context.Context, v secret.VaultRow) error
+	DeleteVault(ctx context.Context, vault string) error
 }
 
 // resourceHandlers answer Microsoft.Resources, and what is Certwright's own.

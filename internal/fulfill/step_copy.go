@@ -21,7 +21,7 @@ func (r *run) copyTo(ctx context.Context, o *order.Order, link string) []order.R
 		c, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
 		if err == nil {
 			c.Vault, c.Name, c.ID, c.Content = l.Vault, o.SecretOf(l, k), v.SecretID, o.Spec.Content
-			c.Author, c.Tags = order.OwnerUs, map[string]string{"certificateOrder": o.ID.String()}
+			c.Author, c.Tags = order.OwnerUs, map[string]string{"CertificateId": o.ID.String()}
 			err = r.Vault.Put(ctx, c)
 		}
 		if err != nil {

@@ -24,8 +24,8 @@ func (o *Order) Link(name string) *Link {
 	return nil
 }
 
-// own says whether a link names the order's own secret: it is no copy then.
-func (o *Order) own(l *Link) bool {
+// Own says whether a link names the order's own secret: it is no copy then.
+func (o *Order) Own(l *Link) bool {
 	return strings.EqualFold(l.Vault, o.Spec.Vault) && strings.EqualFold(l.Secret, o.SecretName())
 }
 
@@ -72,7 +72,7 @@ func (o *Order) copyAgenda(add adder) {
 	}
 	for i := range o.Spec.Links {
 		l := &o.Spec.Links[i]
-		if o.own(l) {
+		if o.Own(l) {
 			continue
 		}
 		row := o.copyRow(l.Name)
@@ -118,7 +118,7 @@ func (r Copied) apply(o *Order, now time.Time) []Event {
 // LinkStatus is Key Vault's word for a link.
 func (o *Order) LinkStatus(l *Link, now time.Time) VaultStatus {
 	s := o.VaultStatusOf(now)
-	if o.own(l) || s == VaultOrderFailed || s == VaultExternalKey {
+	if o.Own(l) || s == VaultOrderFailed || s == VaultExternalKey {
 		return s
 	}
 	row := o.copyRow(l.Name)

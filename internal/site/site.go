@@ -68,3 +68,18 @@ func (s *Site) Target(name string) (Target, bool) {
 	}
 	return Target{}, false
 }
+
+// Import is a certificate of a vault that was made known to the sites of a resource group under a name: an Azure
+// client does that before it binds host names to it.
+type Import struct {
+	Subscription string            `json:"subscription"`
+	Group        string            `json:"group"`
+	Name         string            `json:"name"`
+	Revision     int64             `json:"revision"`
+	VaultID      string            `json:"vaultId"` // as it was given
+	Vault        string            `json:"vault"`
+	Secret       string            `json:"secret"`
+	Farm         string            `json:"serverFarmId,omitempty"` // kept for Azure's clients; it means nothing here
+	Location     string            `json:"location,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+}

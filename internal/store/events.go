@@ -190,7 +190,7 @@ func readEvents(rows *sql.Rows, err error) ([]order.Event, []string, error) {
 func pair(a, b int64) string { return strconv.FormatInt(a, 10) + "." + strconv.FormatInt(b, 10) }
 
 // ErrCursor is the error of a cursor that this store did not give.
-var ErrCursor = errors.New("the cursor is not one that was given out: begin again without one")
+var ErrCursor error = &order.Refusal{Kind: order.BadInput, Code: "InvalidCursor", Message: "the cursor is not one that was given out", Fix: "Begin again without one"}
 
 func cursorPair(c string) (int64, int64, error) {
 	x, y, _ := strings.Cut(c, ".")

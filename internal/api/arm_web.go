@@ -1,0 +1,347 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"certwright/internal/arm"
+	"certwright/internal/auth"
+	"certwright/internal/fulfill"
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+func (a *API) webHandlers() map[string]handler {
+	return map[string]handler{
+		"WebApps_List": a.listWebSites, "WebApps_ListByResourceGroup": a.listWebSites, "WebApps_Get": a.getWebSite, "WebApps_CreateOrUpdate": a.putWebSite, "WebApps_Delete": a.deleteWebSite,
+		"WebApps_ListHostNameBindings": a.listBindings, "WebApps_GetHostNameBinding": a.getBinding, "WebApps_CreateOrUpdateHostNameBinding": a.putBinding, "WebApps_DeleteHostNameBinding": a.deleteBinding,
+		"Certificates_List": a.listImports, "Certificates_ListByResourceGroup": a.listImports, "Certificates_Get": a.getImport, "Certificates_CreateOrUpdate": a.putImport,
+		"Certificates_Update": a.patchImport, "Certificates_Delete": a.deleteImport,
+	}
+}
+
+// siteAt reads the site that a path names.
+func (a *API) siteAt(r *request) (*site.Site, error) {
+	s, err := a.Reader.LoadSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
+	if errors.Is(err, fulfill.ErrNotFound) {
+		return nil, &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: "there is no site " + r.scope.Name, Fix: "See the names with: certwright site list"}
+	}
+	return s, err
+}
+
+// ordersOf are the orders that deploy to a site, as they stand.
+func (a *API) ordersOf(ctx context.Context, s *site.Site) ([]*order.Order, error) {
+	ids, err := a.Reader.OrdersBySite(ctx, s.Subscription, s.Group, s.Name)
+	if err != nil {
+		return nil, err
+	}
+	var list []*order.Order
+	for _, id := range ids {
+		o, err := a.Reader.LoadOrder(ctx, id)
+		if errors.Is(err, fulfill.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+// webSite is a site in Azure's shape.
+func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
+	bound, err := a.ordersOf(ctx, s)
+	if err != nil {
+		return arm.Resource{}, err
+	}
+	p := arm.WebSite{State: "Running", Enabled: true, HostNames: []string{}, SSLStates: []arm.SSLState{}, Provisioning: "Succeeded", Webroot: s.Webroot, Targets: s.Targets, Endpoints: s.Endpoints}
+	for _, h := range s.HostNames {
+		p.HostNames = append(p.HostNames, h)
+		b := binding(s, h, bound)
+		p.SSLStates = append(p.SSLStates, arm.SSLState{Name: h, State: b.State, Thumbprint: b.Thumbprint, HostType: "Standard"})
+	}
+	p.EnabledHosts = p.HostNames
+	if len(p.HostNames) > 0 {
+		p.DefaultHost = p.HostNames[0]
+	}
+	res := siteResource(*s)
+	res.Properties = p
+	return res, nil
+}
+
+func (a *API) listWebSites(w http.ResponseWriter, r *request) error {
+	all, err := a.Reader.ListSites(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
+	for i := range all {
+		res, err := a.webSite(r.Context(), &all[i])
+		if err != nil {
+			return err
+		}
+		if auth.Covers(r.who.Scope, res.ID) {
+			list.Value = append(list.Value, res)
+		}
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+func (a *API) answerSite(w http.ResponseWriter, r *request, s *site.Site) error {
+	res, err := a.webSite(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", res.ETag)
+	write(w, http.StatusOK, res)
+	return nil
+}
+
+func (a *API) getWebSite(w http.ResponseWriter, r *request) error {
+	s, err := a.siteAt(r)
+	if err != nil {
+		return err
+	}
+	return a.answerSite(w, r, s)
+}
+
+// putWebSite makes a site or changes it. What a client leaves away stays: Azure's know no targets.
+func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
+	var body arm.SiteWish
+	if err := readLoose(r, &body); err != nil {
+		return err
+	}
+	if body.Location == "" {
+		return required("location", "Give any: Certwright is where it is")
+	}
+	s, err := a.siteAt(r)
+	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
+		s = &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}
+	} else if err != nil {
+		return err
+	}
+	p := body.Properties
+	put(p.HostNames, &s.HostNames)
+	put(p.Webroot, &s.Webroot)
+	put(p.Targets, &s.Targets)
+	put(p.Endpoints, &s.Endpoints)
+	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
+	if err != nil {
+		return err
+	}
+	return a.answerSite(w, r, saved)
+}
+
+func put[T any](from *T, to *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (a *API) deleteWebSite(w http.ResponseWriter, r *request) error {
+	if _, err := a.siteAt(r); err != nil {
+		if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
+			return nothing(w, http.StatusNoContent)
+		}
+		return err
+	}
+	if err := a.Service.DeleteSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusOK)
+}
+
+// binding says what a host name of a site is served with: the current version of an order that deploys there and
+// covers it.
+func binding(s *site.Site, host string, bound []*order.Order) arm.Binding {
+	b := arm.Binding{Site: s.Name, HostType: "Verified", Resource: s.Name, Kind: "Website", State: arm.Unbound}
+	for _, o := range bound {
+		if v := o.First(); v != nil && covers(v.Names, host) {
+			b.State, b.Thumbprint = arm.BySNI, v.Thumbprint
+		}
+	}
+	return b
+}
+
+// covers says whether one of a certificate's names is the host's: its own, or a wildcard right above it.
+func covers(names []string, host string) bool {
+	_, above, _ := strings.Cut(host, ".")
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, host) || strings.EqualFold(n, "*."+above) })
+}
+
+func bindingResource(s *site.Site, host string, b arm.Binding) arm.Resource {
+	at := siteResource(*s)
+	return arm.Resource{ID: at.ID + "/hostNameBindings/" + host, Name: s.Name + "/" + host, Type: "Microsoft.Web/sites/hostNameBindings", Location: "Global", Properties: b}
+}
+
+func (a *API) listBindings(w http.ResponseWriter, r *request) error {
+	s, err := a.siteAt(r)
+	if err != nil {
+		return err
+	}
+	bound, err := a.ordersOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
+	for _, h := range s.HostNames {
+		list.Value = append(list.Value, bindingResource(s, h, binding(s, h, bound)))
+	}
+	write(w, http.StatusOK, list)
+	return nil
+}
+
+// hostAt finds the host name that a path names in its site.
+func hostAt(s *site.Site, r *request) (string, int, error) {
+	n, err := fulfill.ParseName(r.PathValue("child"))
+	if err != nil {
+		return "", 0, err
+	}
+	return n.Value, slices.IndexFunc(s.HostNames, func(h string) bool { return strings.EqualFold(h, n.Value) }), nil
+}
+
+func (a *API) getBinding(w http.ResponseWriter, r *request) error {
+	s, err := a.siteAt(r)
+	if err != nil {
+		return err
+	}
+	host, i, err := hostAt(s, r)
+	if err != nil {
+		return err
+	}
+	if i < 0 {
+		return &order.Refusal{Kind: order.NotFound, Code: "BindingNotFound", Message: fmt.Sprintf("site %s has no host name %s", s.Name, host)}
+	}
+	return a.answerBinding(w, r, s, host)
+}
+
+func (a *API) answerBinding(w http.ResponseWriter, r *request, s *site.Site, host string) error {
+	bound, err := a.ordersOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, bindingResource(s, host, binding(s, host, bound)))
+	return nil
+}
+
+// putBinding adds a host name to a site and, with a thumbprint, lets the order of that certificate deploy there. The
+// site always gets the order's current version, whichever of them the thumbprint names.
+func (a *API) putBinding(w http.ResponseWriter, r *request) error {
+	var body arm.BindingWish
+	if err := readLoose(r, &body); err != nil {
+		return err
+	}
+	p := body.Properties
+	p.State = or(p.State, arm.Unbound)
+	if !slices.Contains([]string{arm.Unbound, arm.BySNI, arm.ByIP}, p.State) {
+		return &order.Refusal{Kind: order.BadInput, Code: "UnknownSslState", Property: "properties.sslState", Message: fmt.Sprintf("%q is no state of a binding", p.State), Fix: "Use Disabled or SniEnabled"}
+	}
+	s, err := a.siteAt(r)
+	if err != nil {
+		return err
+	}
+	host, i, err := hostAt(s, r)
+	if err != nil {
+		return err
+	}
+	var o *order.Order
+	if p.State != arm.Unbound {
+		if o, err = a.orderOf(r, s, host, p.Thumbprint); err != nil {
+			return err
+		}
+	}
+	if i < 0 {
+		s.HostNames = append(s.HostNames, host)
+		if s, err = a.Service.SaveSite(r.Context(), r.by, *s); err != nil {
+			return err
+		}
+	}
+	if o == nil {
+		err = a.unbind(r, s, host)
+	} else if !slices.ContainsFunc(o.Spec.Sites, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
+		_, err = a.Service.Update(r.Context(), r.by, o.ID, 0, func(w *fulfill.Wish) { w.Sites = append(slices.Clone(w.Sites), s.Name) })
+	}
+	if err != nil {
+		return err
+	}
+	return a.answerBinding(w, r, s, host)
+}
+
+// orderOf finds the order in the site's group whose version has a thumbprint and covers a host name.
+func (a *API) orderOf(r *request, s *site.Site, host, thumbprint string) (*order.Order, error) {
+	if thumbprint == "" {
+		return nil, required("properties.thumbprint", "Give the thumbprint of an imported certificate")
+	}
+	ids, err := a.Reader.OrdersBySerial(r.Context(), thumbprint)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if !strings.EqualFold(id.Subscription, s.Subscription) || !strings.EqualFold(id.Group, s.Group) {
+			continue
+		}
+		o, err := a.Reader.LoadOrder(r.Context(), id)
+		if err != nil {
+			return nil, err
+		}
+		if v := o.First(); v == nil || !covers(v.Names, host) {
+			return nil, &order.Refusal{Kind: order.Conflict, Code: "HostNameNotCovered", Property: "name", Message: fmt.Sprintf("the certificate of order %s does not cover %s", id.Name, host), Fix: "Bind the certificate of an order that lists it"}
+		}
+		return o, allow(r, order.Type+"/Write", id.String())
+	}
+	return nil, &order.Refusal{Kind: order.NotFound, Code: "CertificateNotFound", Property: "properties.thumbprint", Message: fmt.Sprintf("no order in resource group %s has a certificate with the thumbprint %s", s.Group, thumbprint), Fix: "See the orders of this group with: certwright order list"}
+}
+
+// unbind takes a site off the orders that cover a host name of it, unless they cover another one, too.
+func (a *API) unbind(r *request, s *site.Site, host string) error {
+	bound, err := a.ordersOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	for _, o := range bound {
+		v := o.First()
+		if v == nil || !covers(v.Names, host) || slices.ContainsFunc(s.HostNames, func(h string) bool { return !strings.EqualFold(h, host) && covers(v.Names, h) }) {
+			continue
+		}
+		if err := allow(r, order.Type+"/Write", o.ID.String()); err != nil {
+			return err
+		}
+		if _, err := a.Service.Update(r.Context(), r.by, o.ID, 0, func(w *fulfill.Wish) {
+			w.Sites = slices.DeleteFunc(slices.Clone(w.Sites), func(n string) bool { return strings.EqualFold(n, s.Name) })
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *API) deleteBinding(w http.ResponseWriter, r *request) error {
+	s, err := a.siteAt(r)
+	if err != nil {
+		if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
+			return nothing(w, http.StatusNoContent)
+		}
+		return err
+	}
+	host, i, err := hostAt(s, r)
+	if err != nil {
+		return err
+	}
+	if i < 0 {
+		return nothing(w, http.StatusNoContent)
+	}
+	if err := a.unbind(r, s, host); err != nil {
+		return err
+	}
+	s.HostNames = slices.Delete(s.HostNames, i, i+1)
+	if _, err := a.Service.SaveSite(r.Context(), r.by, *s); err != nil {
+		return err
+	}
+	return nothing(w, http.StatusOK)
+}

@@ -1,0 +1,132 @@
+package arm
+
+import (
+	"encoding/json"
+	"time"
+
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// WebSite are the properties of a site: some of Azure's, then Certwright's own.
+type WebSite struct {
+	State        string     `json:"state"`
+	Enabled      bool       `json:"enabled"`
+	HostNames    []string   `json:"hostNames"`
+	EnabledHosts []string   `json:"enabledHostNames"`
+	SSLStates    []SSLState `json:"hostNameSslStates"`
+	DefaultHost  string     `json:"defaultHostName,omitempty"`
+	Provisioning string     `json:"provisioningState"`
+
+	Webroot   string          `json:"webroot,omitempty"`
+	Targets   []site.Target   `json:"targets"`
+	Endpoints []site.Endpoint `json:"endpoints"`
+}
+
+// SSLState says what a host name of a site is served with.
+type SSLState struct {
+	Name       string `json:"name"`
+	State      string `json:"sslState"`
+	Thumbprint string `json:"thumbprint,omitempty"`
+	HostType   string `json:"hostType"`
+}
+
+// SiteWish is the body with which a site is made or changed. Of Azure's properties those that mean something here are
+// read; the others are for a platform that Certwright is not.
+type SiteWish struct {
+	Location   string `json:"location"`
+	Properties struct {
+		HostNames *[]string        `json:"hostNames,omitempty"`
+		Webroot   *string          `json:"webroot,omitempty"`
+		Targets   *[]site.Target   `json:"targets,omitempty"`
+		Endpoints *[]site.Endpoint `json:"endpoints,omitempty"`
+	} `json:"properties"`
+}
+
+// WebCertificate are the properties of an imported certificate.
+type WebCertificate struct {
+	FriendlyName  string            `json:"friendlyName,omitempty"`
+	SubjectName   string            `json:"subjectName,omitempty"`
+	HostNames     []string          `json:"hostNames"`
+	Issuer        string            `json:"issuer,omitempty"`
+	IssueDate     *time.Time        `json:"issueDate,omitempty"`
+	Expires       *time.Time        `json:"expirationDate,omitempty"`
+	Thumbprint    string            `json:"thumbprint,omitempty"`
+	Valid         bool              `json:"valid"`
+	Blob          []byte            `json:"cerBlob,omitempty"`
+	KeyVaultID    string            `json:"keyVaultId"`
+	SecretName    string            `json:"keyVaultSecretName"`
+	SecretStatus  order.VaultStatus `json:"keyVaultSecretStatus"`
+	ServerFarmID  string            `json:"serverFarmId,omitempty"`
+	CanonicalName string            `json:"canonicalName,omitempty"`
+}
+
+// WebCertificateWish is the body with which a certificate is imported.
+type WebCertificateWish struct {
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Properties struct {
+		KeyVaultID   *string         `json:"keyVaultId,omitempty"`
+		SecretName   *string         `json:"keyVaultSecretName,omitempty"`
+		ServerFarmID *string         `json:"serverFarmId,omitempty"`
+		PFX          json.RawMessage `json:"pfxBlob,omitempty"`
+	} `json:"properties"`
+}
+
+// Binding are the properties of a host name's binding.
+type Binding struct {
+	Site       string `json:"siteName"`
+	HostType   string `json:"hostNameType"`
+	Record     string `json:"customHostNameDnsRecordType,omitempty"`
+	Resource   string `json:"azureResourceName"`
+	Kind       string `json:"azureResourceType"`
+	State      string `json:"sslState"`
+	Thumbprint string `json:"thumbprint,omitempty"`
+}
+
+// BindingWish is the body with which a host name is bound.
+type BindingWish struct {
+	Properties struct {
+		State      string `json:"sslState,omitempty"`
+		Thumbprint string `json:"thumbprint,omitempty"`
+	} `json:"properties"`
+}
+
+// States of a binding.
+const (
+	Unbound = "Disabled"
+	BySNI   = "SniEnabled"
+	ByIP    = "IpBasedEnabled"
+)
+
+// Vault are the properties of a vault.
+type Vault struct {
+	Tenant          string   `json:"tenantId"`
+	SKU             SKU      `json:"sku"`
+	URI             string   `json:"vaultUri,omitempty"`
+	RBAC            bool     `json:"enableRbacAuthorization"`
+	SoftDelete      bool     `json:"enableSoftDelete"`
+	Retention       int      `json:"softDeleteRetentionInDays"`
+	PurgeProtection bool     `json:"enablePurgeProtection,omitempty"`
+	Policies        []string `json:"accessPolicies"` // none: roles say who may
+	Provisioning    string   `json:"provisioningState"`
+}
+
+// SKU is Azure's word for what a vault costs.
+type SKU struct {
+	Family string `json:"family"`
+	Name   string `json:"name"`
+}
+
+// VaultWish is the body with which a vault is made or changed.
+type VaultWish struct {
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Properties struct {
+		Policies        []json.RawMessage `json:"accessPolicies,omitempty"`
+		RBAC            *bool             `json:"enableRbacAuthorization,omitempty"`
+		SoftDelete      *bool             `json:"enableSoftDelete,omitempty"`
+		Retention       *int              `json:"softDeleteRetentionInDays,omitempty"`
+		PurgeProtection *bool             `json:"enablePurgeProtection,omitempty"`
+	} `json:"properties"`
+}

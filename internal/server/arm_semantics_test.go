@@ -1,0 +1,106 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"certwright/internal/arm"
+	"certwright/internal/order"
+	"certwright/internal/site"
+	"certwright/internal/testworld"
+)
+
+// TestSemantics: entity tags, merging, what is fixed at creation, idempotence, case, and what a client that knows only
+// Azure's properties leaves alone.
+func TestSemantics(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
+	c := l.caller(l.FirstRun)
+	id := order.Short("Www")
+	path := id.String() + orderV
+	put := func(body string, header ...string) (int, http.Header, map[string]any) {
+		t.Helper()
+		code, h, data := c.call("PUT", path, body, header...)
+		var v map[string]any
+		if err := json.Unmarshal(data, &v); err != nil {
+			t.Fatalf("%d %s", code, data)
+		}
+		return code, h, v
+	}
+	body := `{"location":"Global","tags":{"a":"1"},"properties":{"names":["a.example.com","b.example.com"],"keyTypes":["EC-P256"],"renewAt":0.5,"productType":"StandardDomainValidatedSsl"}}`
+	c.refused("PUT", path, body, 412, "PreconditionFailed", "If-Match", `"1"`)
+	code, h, first := put(body, "If-None-Match", "*")
+	if code != http.StatusCreated || h.Get("ETag") != `"1"` || !strings.HasPrefix(h.Get("Location"), c.base+id.String()+"/operationResults/1?") {
+		t.Fatalf("created: %d %v", code, h)
+	}
+	c.refused("PUT", path, body, 412, "PreconditionFailed", "If-None-Match", "*")
+	if code, h, _ := put(body); code != http.StatusOK || h.Get("ETag") != `"1"` {
+		t.Errorf("the same again: %d, %s", code, h.Get("ETag"))
+	}
+	// What was read, put back whole: nothing changes.
+	echo, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, h, v := put(string(echo)); code != http.StatusOK || h.Get("ETag") != `"1"` {
+		t.Errorf("an echo: %d, %s, %v", code, h.Get("ETag"), v)
+	}
+	// Progress is no change of the owner's; a client that knows no names leaves them.
+	if code, h, v := put(`{"location":"Global","properties":{"distinguishedName":"CN=a.example.com","autoRenew":false,"productType":"StandardDomainValidatedSsl"}}`, "If-Match", `"1"`); code != http.StatusOK || h.Get("ETag") != `"2"` ||
+		fmt.Sprint(v["properties"].(map[string]any)["names"]) != "[a.example.com b.example.com]" || v["properties"].(map[string]any)["renewAt"] != 0.5 || fmt.Sprint(v["tags"]) != "map[a:1]" {
+		t.Errorf("a change by another client: %d %s %v", code, h.Get("ETag"), v)
+	}
+	c.refused("PATCH", path, `{"properties":{"productType":"StandardDomainValidatedSsl","autoRenew":true}}`, 412, "PreconditionFailed", "If-Match", `"1"`)
+	c.refused("DELETE", path, "", 412, "PreconditionFailed", "If-Match", `"1"`)
+	for _, bad := range []string{`"distinguishedName":"CN=x.example.com"`, `"keySize":2048`, `"productType":"StandardDomainValidatedWildCardSsl"`} {
+		b := `{"properties":{"productType":"StandardDomainValidatedSsl",` + bad + `}}`
+		if strings.Contains(bad, "productType") {
+			b = `{"properties":{` + bad + `}}`
+		}
+		c.refused("PATCH", path, b, 409, "PropertyChangeNotAllowed")
+	}
+	c.refused("PATCH", path, `{"properties":{"productType":"StandardDomainValidatedSsl","colour":"red"}}`, 400, "InvalidBody")
+	c.refused("PUT", path, `{"location":"Mars","properties":{"productType":"StandardDomainValidatedSsl"}}`, 400, "LocationNotAvailableForResourceType")
+	c.refused("PUT", path, `{"location":"Global","name":"other","properties":{"productType":"StandardDomainValidatedSsl"}}`, 400, "NameMismatch")
+	var got arm.Resource
+	c.get(strings.ToUpper(id.String())+strings.ToUpper(orderV), &got)
+	if got.ID != id.String() || got.Name != "Www" {
+		t.Errorf("read in capitals: %s %s", got.ID, got.Name)
+	}
+	c.refused("GET", "/v1/timeline?after=x", "", 400, "InvalidCursor")
+	c.refused("GET", subID+"/providers/Microsoft.CertificateRegistration/certificateOrders"+orderV+"&$skiptoken=%21", "", 400, "InvalidCursor")
+}
+
+// TestPages: a list of many orders comes in pages whose links are absolute and carry what was asked for.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
+	c := l.caller(l.FirstRun)
+	for i := range 103 { // watched ones ask nobody for anything
+		o := order.Fresh(order.Short(fmt.Sprintf("w-%03d", i)), order.Watched, order.Spec{Names: []order.Name{{Kind: order.DNS, Value: "w.example.com"}}, Endpoints: []site.Endpoint{{Address: "127.0.0.1:1"}}}, nil, l.Now())
+		if err := l.Store.CreateOrder(t.Context(), o, o.Project(l.Now()), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	pages := 0
+	for next := subID + "/providers/Microsoft.CertificateRegistration/certificateOrders?api%2Dversion=2024-11-01"; next != ""; pages++ {
+		var page arm.List[arm.Resource]
+		c.get(next, &page)
+		for _, r := range page.Value {
+			if seen[r.Name] {
+				t.Errorf("%s comes twice", r.Name)
+			}
+			seen[r.Name] = true
+		}
+		if next = page.NextLink; next != "" && (!strings.HasPrefix(next, c.base+"/subscriptions/") || !strings.Contains(next, "api-version=2024-11-01")) {
+			t.Errorf("the next link is %s", next)
+		}
+	}
+	if pages != 2 || len(seen) != 103 {
+		t.Errorf("%d pages with %d orders", pages, len(seen))
+	}
+}

@@ -1,0 +1,43 @@
+// Importing and binding with @azure/arm-appservice: certificates, sites, host name bindings.
+import { WebSiteManagementClient } from "@azure/arm-appservice";
+import { all, credential, endpoint, group, refused, subscription } from "./common.mjs";
+
+const client = new WebSiteManagementClient(credential, subscription, { endpoint });
+const { certificates, webApps } = client;
+const vault = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.KeyVault/vaults/default`;
+const farm = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.Web/serverfarms/plan`;
+const wish = { location: "West Europe", keyVaultId: vault, keyVaultSecretName: "shop", serverFarmId: farm };
+const names = (list) => list.map((x) => x.name);
+
+const out = { refused: {} };
+out.imported = await certificates.createOrUpdate(group, "imported", wish);
+out.synced = await certificates.createOrUpdate(group, "imported", wish);
+out.updated = await certificates.update(group, "imported", { serverFarmId: farm + "2" });
+out.got = await certificates.get(group, "imported");
+out.certificates = [names(await all(certificates.list())), names(await all(certificates.listByResourceGroup(group)))];
+out.refused.pending = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultSecretName: "nothing" }));
+out.refused.vault = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultId: vault + "x" }));
+
+out.site = await webApps.createOrUpdate(group, "npm-site", { location: "West Europe", serverFarmId: farm, httpsOnly: true }).pollUntilDone();
+out.sites = [names(await all(webApps.list())), names(await all(webApps.listByResourceGroup(group)))];
+out.shop = await webApps.get(group, "shop");
+out.bindings = names(await all(webApps.listHostNameBindings(group, "shop")));
+out.binding = await webApps.getHostNameBinding(group, "shop", "shop.example.com");
+out.refused.delete = await refused(() => certificates.delete(group, "imported"));
+
+await webApps.deleteHostNameBinding(group, "shop", "shop.example.com");
+await webApps.deleteHostNameBinding(group, "shop", "shop.example.com");
+out.refused.binding = await refused(() => webApps.getHostNameBinding(group, "shop", "shop.example.com"));
+out.bare = await webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", {});
+const bind = { sslState: "SniEnabled", thumbprint: out.imported.thumbprint };
+out.bound = await webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", bind);
+out.refused.foreign = await refused(() => webApps.createOrUpdateHostNameBinding(group, "shop", "other.example.com", bind));
+out.refused.unknown = await refused(() => webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", { ...bind, thumbprint: "00".repeat(20) }));
+out.unbound = await webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", { sslState: "Disabled" });
+
+await certificates.delete(group, "imported");
+await certificates.delete(group, "imported");
+await webApps.delete(group, "npm-site");
+await webApps.delete(group, "npm-site");
+out.refused.gone = await refused(() => webApps.get(group, "npm-site"));
+console.log(JSON.stringify(out));
