@@ -101,7 +101,7 @@ func (e *Env) issuerRemove() *cobra.Command {
 }
 
 func (e *Env) vaultCommand() *cobra.Command {
-	c := group("vault", "What the vault holds (never its values: see order export)")
+	c := group("vault", "What the vault holds")
 	var vault string
 	var deleted bool
 	c.PersistentFlags().StringVar(&vault, "vault", "default", "the vault")
@@ -130,7 +130,7 @@ func (e *Env) vaultCommand() *cobra.Command {
 			return nil
 		}}
 	}
-	c.AddCommand(list,
+	c.AddCommand(list, e.vaultSecret(&vault), e.vaultCertificate(&vault),
 		act("delete", "Soft-delete a secret", "DELETE", "/v1/vaults/%s/secrets/%s", "Soft-deleted", "\n  → bring it back with: certwright vault recover NAME"),
 		act("recover", "Recover a soft-deleted secret", "POST", "/v1/vaults/%s/deletedsecrets/%s/recover", "Recovered", "\n  → an order that missed it looks again with: certwright order sync ORDER"),
 		act("purge", "Purge a soft-deleted secret for good", "DELETE", "/v1/vaults/%s/deletedsecrets/%s", "Purged", " It cannot be brought back."))

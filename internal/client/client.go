@@ -181,7 +181,8 @@ func (c *Client) unreachable(err error) error {
 
 func readError(resp *http.Response, data []byte) error {
 	var b arm.ErrorBody
-	if json.Unmarshal(data, &b) != nil || b.Error.Message == "" {
+	_ = json.Unmarshal(data, &b) // the vaults' inner error is no text but an object: the rest is read all the same
+	if b.Error.Message == "" {
 		b.Error = arm.ErrorInfo{Code: "Unreadable", Message: fmt.Sprintf("the server answered %s with something that is not its own", resp.Status)}
 	}
 	return &Error{Status: resp.StatusCode, ErrorInfo: b.Error}

@@ -72,6 +72,10 @@ func (s *Store) DeleteVault(ctx context.Context, vault string) error {
 	return fail("delete vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
 		// The secrets' reference to their vault backs this up against a writer beside it.
 		n, err := q.exec(ctx, `DELETE FROM vaults WHERE name = $1 AND NOT EXISTS (SELECT 1 FROM secrets WHERE vault = $1)`, lower(vault))
+		if err == nil && n == 1 {
+			_, err = q.exec(ctx, `DELETE FROM resources WHERE subscription = '' AND resource_group = $1 AND kind IN ($2, $3, $4)`,
+				lower(vault), secret.ItemCertificate, secret.ItemIssuer, secret.ItemContacts)
+		}
 		if err != nil || n == 1 {
 			return err
 		}
