@@ -66,11 +66,13 @@ test-all: deps check
 	exit $$rc
 
 # Against a real Pebble, beside a bare loop on the same library; with PostgreSQL where it is installed.
+# Orders in the database that the API is measured at; 0 = it is not measured.
+API ?= 1000000
 bench: build
 	@CGO_ENABLED=0 go build -tags $(TAGS) -o bin/certwright-bench ./cmd/certwright-bench
 	@pg=$$(mktemp -u -t certwright-bench-pg.XXXXXX); dsn=$$(scripts/postgres.sh start $$pg 2>/dev/null | tail -n 1) || dsn=; \
 	[ -n "$$dsn" ] || echo "bench: no PostgreSQL here, SQLite alone is measured"; \
-	bin/certwright-bench -postgres "$$dsn" $(BENCHFLAGS); rc=$$?; \
+	bin/certwright-bench -postgres "$$dsn" -api $(API) $(BENCHFLAGS); rc=$$?; \
 	[ -z "$$dsn" ] || scripts/postgres.sh stop $$pg; exit $$rc
 
 SEED ?= 1

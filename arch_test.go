@@ -43,7 +43,7 @@ var may = map[string]string{
 	"server":         nouns + " " + faces + " verify issue vault deploy probe notify store api keyvault web work client testworld",
 	"cmd/certwright": "cli",
 	// The measuring tool drives the binary from outside, against the test world.
-	"cmd/certwright-bench": nouns + " testworld client api arm",
+	"cmd/certwright-bench": nouns + " testworld client api arm store",
 	// For tests and the sample alone (see testOnly).
 	"testworld": nouns + " probe", "store/storetest": nouns + " fulfill store",
 	// The driver of the scenarios: it starts the binary from outside, and judges its reports.

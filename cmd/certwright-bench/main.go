@@ -26,6 +26,9 @@ type options struct {
 	rounds   int
 	looks    bool
 	only     bool
+	api      int
+	conns    int
+	bare     string
 }
 
 func main() {
@@ -41,10 +44,17 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 2, "bare loop and Certwright in turn, this often")
 	flag.BoolVar(&o.looks, "looks", true, "measure what the diagnosis's looks cost, too (go test runs them)")
 	flag.BoolVar(&o.only, "only-looks", false, "measure nothing else")
+	flag.IntVar(&o.api, "api", 0, "measure the API at so many orders, which are made first; 0 = not")
+	flag.IntVar(&o.conns, "conns", 16, "connections of the API's measurement")
+	flag.StringVar(&o.bare, "bare", "", "be the bare handler over this database that the API is measured against")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	work := run
+	if o.bare != "" {
+		work = serveBare
+	}
+	if err := work(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "certwright-bench:", err)
 		os.Exit(1)
 	}
@@ -54,26 +64,32 @@ func main() {
 // a loaded machine is no defect.
 func run(ctx context.Context, o options) error {
 	r := &report{}
-	if !o.only {
-		if err := measureOrders(ctx, o, r); err != nil {
-			return err
-		}
-	}
-	var err error
-	if o.looks || o.only {
-		r.looks, err = measureLooks(ctx)
-	}
-	r.print()
-	return err
-}
-
-// measureOrders takes Certwright and the bare loop in turn.
-func measureOrders(ctx context.Context, o options, r *report) error {
 	program, err := filepath.Abs(o.program)
 	if err != nil {
 		return err
 	}
 	o.program = program
+	if !o.only && o.orders > 0 {
+		if err := measureOrders(ctx, o, r); err != nil {
+			return err
+		}
+	}
+	if o.looks || o.only {
+		if r.looks, err = measureLooks(ctx); err != nil {
+			return err
+		}
+	}
+	if o.api > 0 {
+		if r.api, err = measureAPI(ctx, o); err != nil {
+			return fmt.Errorf("the API at %d orders: %w", o.api, err)
+		}
+	}
+	r.print()
+	return nil
+}
+
+// measureOrders takes Certwright and the bare loop in turn.
+func measureOrders(ctx context.Context, o options, r *report) error {
 	w, err := newWorld(ctx, o)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ type report struct {
 	bare  []float64
 	runs  []figures
 	looks *looks
+	api   *apiFigures
 }
 
 // row is one line: the figure, what it is to be, whether it is.
@@ -36,6 +37,9 @@ func (r *report) print() {
 	}
 	if r.looks != nil {
 		r.looks.print(w)
+	}
+	if r.api != nil {
+		r.api.print(w)
 	}
 	w.Flush()
 }

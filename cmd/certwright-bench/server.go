@@ -24,6 +24,8 @@ type process struct {
 	cmd    *exec.Cmd
 	client *client.Client
 	dir    string
+	url    string
+	token  string
 	start  time.Duration // from its start to its first answer
 }
 
@@ -33,15 +35,25 @@ func (w *world) startServer(ctx context.Context, o options, dsn string) (*proces
 	if err != nil {
 		return nil, err
 	}
+	text := fmt.Sprintf("http01: {listen: %q}\nroots: {bench: %s}\nnetwork: {loopback: true}\nacme: {poll: %s}\nworkers: 32\n", w.http01, w.files, o.poll)
+	if dsn != "" {
+		text += fmt.Sprintf("database: {dsn: %q}\n", dsn)
+	}
+	p, err := launch(ctx, o, dir, text)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.client.Call(ctx, "PUT", "/v1/issuers/pebble", nil, api.IssuerBody{Directory: w.pebble.Directory, CAFile: string(w.pebble.RootsPEM), InFlight: o.inFlight}, nil)
+}
+
+// launch starts the program on a folder, with further lines of configuration, and waits until it answers.
+func launch(ctx context.Context, o options, dir, more string) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "certwright.yaml")
-	text := fmt.Sprintf("data: %s\nlisten: 127.0.0.1:%d\nhttp01: {listen: %q}\nroots: {bench: %s}\nnetwork: {loopback: true}\nacme: {poll: %s}\nworkers: 32\nlog: {level: error}\n", filepath.Join(dir, "data"), port, w.http01, w.files, o.poll)
-	if dsn != "" {
-		text += fmt.Sprintf("database: {dsn: %q}\n", dsn)
-	}
+	text := fmt.Sprintf("data: %s\nlisten: 127.0.0.1:%d\nlog: {level: error}\n%s", filepath.Join(dir, "data"), port, more)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -50,6 +62,7 @@ func (w *world) startServer(ctx context.Context, o options, dsn string) (*proces
 	p.cmd.Env = append(os.Environ(), "CERTWRIGHT_CONTEXT="+file)
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	_ = os.Remove(file) // of a start before this one
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -59,7 +72,7 @@ func (w *world) startServer(ctx context.Context, o options, dsn string) (*proces
 		return nil, err
 	}
 	p.start = time.Since(began)
-	return p, p.client.Call(ctx, "PUT", "/v1/issuers/pebble", nil, api.IssuerBody{Directory: w.pebble.Directory, CAFile: string(w.pebble.RootsPEM), InFlight: o.inFlight}, nil)
+	return p, nil
 }
 
 // wait polls until the server answers.
@@ -78,6 +91,7 @@ func (p *process) wait(ctx context.Context, file string) error {
 		if p.client, err = client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token}); err != nil {
 			return err
 		}
+		p.url, p.token = c.URL, c.Token
 		return p.client.Call(ctx, "GET", "/v1/version", nil, nil, nil)
 	}
 	return fmt.Errorf("the server did not come up within 20 s")

@@ -12,6 +12,11 @@ import (
 	"certwright/internal/order"
 )
 
+const listText = `SELECT key, subscription, resource_group, name, kind, generation, revision, common_name,
+	issuer, created, updated, due_at, status, vault_status, stage, state, owner, text, expires_at, serial, changes_at,
+	finding, finding_leg, finding_severity, finding_title, finding_since, examine_at
+	FROM orders o`
+
 // ListOrders gives one page of the orders that the query asks for, sorted by subscription, group and
 // name. The cursor names the last order given, so a page is stable while orders come and go.
 func (s *Store) ListOrders(ctx context.Context, oq order.Query) (order.Page, error) {
@@ -20,10 +25,7 @@ func (s *Store) ListOrders(ctx context.Context, oq order.Query) (order.Page, err
 		return order.Page{}, err
 	}
 	limit := bounded(oq.Limit)
-	rows, err := s.reader.query(ctx, `SELECT key, subscription, resource_group, name, kind, generation, revision, common_name,
-		issuer, created, updated, due_at, status, vault_status, stage, state, owner, text, expires_at, serial, changes_at,
-		finding, finding_leg, finding_severity, finding_title, finding_since, examine_at
-		FROM orders o`+w.text()+` ORDER BY key LIMIT `+strconv.Itoa(limit+1), w.args...)
+	rows, err := s.reader.query(ctx, listText+w.text()+` ORDER BY key LIMIT `+strconv.Itoa(limit+1), w.args...)
 	var page order.Page
 	var keys []string
 	err = each(rows, err, func(r *sql.Rows) error {

@@ -156,14 +156,16 @@ func (s *Store) LoadOrder(ctx context.Context, id order.ID) (*order.Order, error
 	return o, fail("read order "+id.Name, err)
 }
 
+const loadText = `
+	SELECT '' AS kind, 0 AS ord, doc, revision, seq, hash, due_at, lease_owner, lease_until FROM orders WHERE key = $1
+	UNION ALL
+	SELECT kind, ord, doc, 0, 0, NULL, 0, '', 0 FROM parts WHERE order_key = $1 AND doc <> ''`
+
 // load reads an order and its parts in one statement: one snapshot on either database.
 func load(ctx context.Context, q source, key string) (*order.Order, error) {
 	var o *order.Order
 	var parts []part
-	rows, err := q.query(ctx, `
-		SELECT '' AS kind, 0 AS ord, doc, revision, seq, hash, due_at, lease_owner, lease_until FROM orders WHERE key = $1
-		UNION ALL
-		SELECT kind, ord, doc, 0, 0, NULL, 0, '', 0 FROM parts WHERE order_key = $1 AND doc <> ''`, key)
+	rows, err := q.query(ctx, loadText, key)
 	err = each(rows, err, func(r *sql.Rows) error {
 		var p part
 		var revision, seq, due, until int64

@@ -90,16 +90,20 @@ func (s *Store) SecretVersion(ctx context.Context, vault, name, id string) (secr
 	return s.sealed(ctx, `v.vault = $1 AND v.name = $2 AND v.id = $3`, lower(vault), lower(name), lower(id))
 }
 
+const latestOf = `v.vault = $1 AND v.name = $2 AND ` + newest
+
 // LatestSecret reads the version created last, disabled or not. secret.ErrNotFound, secret.ErrDeleted.
 func (s *Store) LatestSecret(ctx context.Context, vault, name string) (secret.Sealed, error) {
-	return s.sealed(ctx, `v.vault = $1 AND v.name = $2 AND `+newest, lower(vault), lower(name))
+	return s.sealed(ctx, latestOf, lower(vault), lower(name))
 }
+
+const sealedText = `SELECT ` + versionColumns + `, v.envelope` + versionTables + `WHERE `
 
 func (s *Store) sealed(ctx context.Context, cond string, args ...any) (secret.Sealed, error) {
 	var v secret.Sealed
 	var err error
 	what := "read secret " + args[1].(string)
-	v.Info, err = scanInfo(s.reader.one(ctx, `SELECT `+versionColumns+`, v.envelope`+versionTables+`WHERE `+cond, args...), &v.Blob)
+	v.Info, err = scanInfo(s.reader.one(ctx, sealedText+cond, args...), &v.Blob)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return secret.Sealed{}, notFound(what)
