@@ -207,3 +207,22 @@ func TestBodies(t *testing.T) {
 		t.Errorf("a large body: %d %+v", code, e)
 	}
 }
+
+// TestReadyz fails while the server cannot do its work, and says why.
+func TestReadyz(t *testing.T) {
+	t.Parallel()
+	var late error
+	h := New(Options{Auth: owner(""), Vaults: elsewhere{}, Logger: slog.New(slog.DiscardHandler), Public: "https://certwright.test", Now: time.Now, Ready: func(context.Context) error { return late }})
+	look := func() (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		return w.Code, w.Body.String()
+	}
+	if code, body := look(); code != 200 || !strings.Contains(body, `"ready"`) {
+		t.Errorf("well: %d %s", code, body)
+	}
+	late = errors.New("no sweep for 2 minutes")
+	if code, body := look(); code != 503 || !strings.Contains(body, "no sweep for 2 minutes") {
+		t.Errorf("late: %d %s", code, body)
+	}
+}

@@ -226,3 +226,16 @@ func TestSameEvidenceSameReport(t *testing.T) {
 		t.Errorf("%s\n%s", brief(a), brief(b))
 	}
 }
+
+// TestNamesKeepTheirCase: a title that begins with a name is not made a sentence of.
+func TestNamesKeepTheirCase(t *testing.T) {
+	for title, want := range map[string]string{"{order} waits": "www waits", "{host} has none": "shop.test has none", "the vault": "The vault", "{what} failed": "Push failed"} {
+		s := newScope(perOrder, "k", "")
+		s.vars["order"], s.vars["host"], s.vars["what"] = "www", "shop.test", "push"
+		c := &candidate{row: &Row{Title: title}}
+		c.add(s, confirmed, nil, nil, nil)
+		if got := c.title(); got != want {
+			t.Errorf("%s: %q, want %q", title, got, want)
+		}
+	}
+}

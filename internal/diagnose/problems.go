@@ -297,12 +297,17 @@ func sentence(s string) string {
 	return capital(strings.TrimRight(s, ".")) + ". "
 }
 
-// title begins with a capital letter, unless it begins with the order's name, which is written as it is.
+// title begins with a capital letter, unless it begins with a name, which is written as it is.
 func (c *candidate) title() string {
-	if t := c.text(c.row.Title); strings.HasPrefix(c.row.Title, "{order}") {
+	t := c.text(c.row.Title)
+	word, rest, _ := strings.Cut(strings.TrimPrefix(c.row.Title, "{"), "}")
+	if rest != "" && slices.Contains([]string{"order", "secret", "user", "author"}, word) {
 		return t
 	}
-	return capital(c.text(c.row.Title))
+	if first, _, _ := strings.Cut(t, " "); strings.ContainsAny(first, ".:/") {
+		return t // a host, an address, a file
+	}
+	return capital(t)
 }
 
 func capital(s string) string {

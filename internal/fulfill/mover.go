@@ -24,7 +24,7 @@ type Options struct {
 	Watcher     Watcher // nil = nobody watches
 	Now         func() time.Time
 	Node        string        // this process, for leases
-	Lease       time.Duration // how long a lease lasts; 0 = a minute
+	Lease       time.Duration // how long a lease lasts; 0 = LeaseFor
 	MaxNames    int           // names in one order; 0 = MaxNames
 	Logger      *slog.Logger
 }
@@ -40,7 +40,7 @@ type Mover struct {
 // New makes a Mover.
 func New(o Options) *Mover {
 	if o.Lease == 0 {
-		o.Lease = time.Minute
+		o.Lease = LeaseFor
 	}
 	if o.MaxNames == 0 {
 		o.MaxNames = MaxNames
@@ -50,6 +50,10 @@ func New(o Options) *Mover {
 	}
 	return &Mover{Options: o, slots: slots{open: map[string]chan struct{}{}}, holds: holds{by: map[string]*order.Problem{}}}
 }
+
+// LeaseFor is how long a lease lasts, unless Options say otherwise: with the sweep that finds it ended (every 5 s by
+// default) another replica goes on within a minute after a kill.
+const LeaseFor = 50 * time.Second
 
 // Limits of one run.
 const (

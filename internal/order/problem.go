@@ -37,7 +37,7 @@ type Problem struct {
 	ID     string      `json:"id,omitempty"`     // finding id of the catalogue, where it is certain
 	Owner  string      `json:"owner,omitempty"`  // who must act: one of the owners
 	At     time.Time   `json:"at"`               // when
-	Until  time.Time   `json:"until"`            // not before then (Retry-After); zero = the table decides
+	Until  time.Time   `json:"until,omitzero"`   // not before then (Retry-After); zero = the table decides
 	Type   string      `json:"type,omitempty"`   // problem document: its type (RFC 7807, RFC 8555 section 6.7)
 	Status int         `json:"status,omitempty"` // problem document: HTTP status
 	Sub    []Sub       `json:"sub,omitempty"`    // problem document: subproblems, kept whole

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"certwright/internal/fulfill"
 )
 
 // load writes a file and loads it.
@@ -83,6 +85,18 @@ log: {level: debug}
 	}
 	if s := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(s, "pw@") {
 		t.Error("printing the configuration shows the database's password")
+	}
+}
+
+// TestTakenOverWithinAMinute: the lease of a killed replica and the sweep that finds it ended fit into a minute.
+func TestTakenOverWithinAMinute(t *testing.T) {
+	t.Parallel()
+	c, _, err := load(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if longest := fulfill.LeaseFor + time.Duration(c.Sweep.Due); longest > 57*time.Second {
+		t.Errorf("an order of a killed replica is taken up after %s", longest)
 	}
 }
 
