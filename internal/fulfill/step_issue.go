@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -316,9 +317,13 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 	return append(results, order.Stored{ID: a.ID})
 }
 
+// certificate is a version as it goes into the vault: with the order's tags, and the one that names it.
 func (r *run) certificate(o *order.Order, k order.KeyType, id string, key keySigner, chain [][]byte) Certificate {
+	tags := map[string]string{}
+	maps.Copy(tags, o.Spec.Tags)
+	tags["CertificateId"] = o.ID.String()
 	return Certificate{Vault: o.Spec.Vault, Name: o.SecretFor(k), ID: id, Key: key, Chain: chain, Content: o.Spec.Content, Author: order.OwnerUs,
-		Tags: map[string]string{"CertificateId": o.ID.String()}}
+		Tags: tags}
 }
 
 // storeAgain writes to the vault what was signed and not stored yet: after a failure, or of an import.

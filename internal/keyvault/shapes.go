@@ -3,6 +3,7 @@ package keyvault
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -35,6 +36,9 @@ func (s *seconds) UnmarshalJSON(data []byte) error {
 	var f float64
 	if err := json.Unmarshal(data, &f); err != nil {
 		return err
+	}
+	if f < 0 || f > 253402300799 { // the end of the year 9999
+		return fmt.Errorf("%g is no time in Unix seconds", f)
 	}
 	*s = seconds(time.Unix(int64(f), 0).UTC())
 	return nil

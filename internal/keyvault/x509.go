@@ -148,7 +148,8 @@ func (p *policy) selfSigned(key crypto.Signer, now time.Time) ([]byte, error) {
 	}
 	t := &x509.Certificate{SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: s.name, DNSNames: s.dns, EmailAddresses: s.mail, IPAddresses: s.ips, URIs: s.uris,
 		NotBefore: now.Add(-10 * time.Minute), NotAfter: now.AddDate(0, p.X509.Months, 0), BasicConstraintsValid: true, KeyUsage: s.usage, UnknownExtKeyUsage: s.ekus}
-	return x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	return der, unwritable(err)
 }
 
 // request makes a certificate request for whoever signs it.
@@ -167,7 +168,16 @@ func (p *policy) request(key crypto.Signer) ([]byte, error) {
 		return nil, err
 	}
 	t.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Critical: true, Value: usage}, {Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: ekus}}
-	return x509.CreateCertificateRequest(rand.Reader, t, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, t, key)
+	return der, unwritable(err)
+}
+
+// unwritable says that X.509 cannot hold what a policy asks for.
+func unwritable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return bad("policy.x509_props", "no certificate can say this: %s", strings.TrimPrefix(err.Error(), "x509: "))
 }
 
 // bits are key usages as X.509 writes them: the first is the highest bit (RFC 5280 section 4.2.1.3).

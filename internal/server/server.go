@@ -21,6 +21,7 @@ import (
 	"certwright/internal/deploy"
 	"certwright/internal/fulfill"
 	"certwright/internal/issue"
+	"certwright/internal/keyvault"
 	"certwright/internal/notify"
 	"certwright/internal/order"
 	"certwright/internal/probe"
@@ -55,6 +56,7 @@ type Server struct {
 	Work    *work.Work
 	Prober  *probe.Prober
 	Issuers *issuers
+	Vaults  *keyvault.Handler
 
 	lock      *lock
 	keyring   *vault.Keyring
@@ -137,6 +139,7 @@ func (s *Server) build(ctx context.Context) error {
 		s.Wrap(&fo)
 	}
 	s.Mover = fulfill.New(fo)
+	s.Vaults = s.keyvault()
 	return s.buildWork(ctx)
 }
 
@@ -221,6 +224,7 @@ func (s *Server) buildWork(ctx context.Context) error {
 				return false, err
 			}},
 			{Name: "sessions", Every: time.Hour, Run: func(ctx context.Context, _ time.Time) (bool, error) { return false, s.Auth.Prune(ctx) }},
+			{Name: "self-signed", Every: time.Hour, Run: func(ctx context.Context, now time.Time) (bool, error) { return false, s.renewSelf(ctx, now) }},
 			{Name: "purge", Every: time.Duration(c.Sweep.Prune), Run: func(ctx context.Context, now time.Time) (bool, error) {
 				_, err := s.Store.PurgeDue(ctx, now)
 				return false, err
