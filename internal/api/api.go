@@ -43,6 +43,8 @@ type Service interface {
 	Revoke(ctx context.Context, by order.By, id order.ID, reason int) (*order.Order, error)
 	Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
+	CheckMove(ctx context.Context, id order.ID, subscription, group string) error
+	Move(ctx context.Context, by order.By, id order.ID, subscription, group string) (*order.Order, error)
 	Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error)
 	Export(ctx context.Context, by order.By, id order.ID, k order.KeyType) (fulfill.Certificate, error)
 	SaveSite(ctx context.Context, by order.By, s site.Site) (*site.Site, error)

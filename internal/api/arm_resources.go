@@ -26,6 +26,7 @@ type Scopes interface {
 	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
 	SaveVault(ctx context.Context, v secret.VaultRow) error
 	DeleteVault(ctx context.Context, vault string) error
+	MoveVault(ctx context.Context, vault, subscription, group string) error
 }
 
 // resourceHandlers answer Microsoft.Resources, and what is Certwright's own.
@@ -34,6 +35,7 @@ func (a *API) resourceHandlers() map[string]handler {
 		"Tenants_List":                a.tenants,
 		"Providers_ListAtTenantScope": a.listProviders, "Providers_List": a.listProviders,
 		"Providers_GetAtTenantScope": a.getProvider, "Providers_Get": a.getProvider, "Providers_Register": a.getProvider,
+		"Resources_MoveResources": a.move(true), "Resources_ValidateMoveResources": a.move(false),
 		"Resources_List": a.everything, "Resources_ListByResourceGroup": a.everything,
 		"Subscriptions_List": a.listSubscriptions, "Subscriptions_Get": a.getSubscription, "Certwright_SaveSubscription": a.putSubscription,
 		"ResourceGroups_List": a.listGroups, "ResourceGroups_Get": a.getGroup, "ResourceGroups_CheckExistence": a.headGroup,

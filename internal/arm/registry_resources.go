@@ -22,6 +22,8 @@ func resourceTypes() []Type {
 			{ID: "Providers_List", Method: "GET", Path: inSubscription + "/providers", Action: Resources + "/providers/Read", Answer: List[ProviderInfo]{}, Codes: []int{200}, Text: "List the providers of a subscription", Within: true},
 			{ID: "Providers_Get", Method: "GET", Path: inSubscription + "/providers/{provider}", Action: Resources + "/providers/Read", Answer: ProviderInfo{}, Codes: []int{200}, Text: "Read a provider of a subscription", Within: true},
 			{ID: "Providers_Register", Method: "POST", Path: inSubscription + "/providers/{provider}/register", Action: read + "providers/register/Action", Answer: ProviderInfo{}, Codes: []int{200}, Text: "Register a provider: all are"},
+			{ID: "Resources_MoveResources", Method: "POST", Path: inGroup + "/moveResources", Action: read + "resourceGroups/moveResources/Action", Body: MoveWish{}, Codes: []int{204}, Text: "Move orders and vaults to another resource group"},
+			{ID: "Resources_ValidateMoveResources", Method: "POST", Path: inGroup + "/validateMoveResources", Action: read + "resourceGroups/validateMoveResources/Action", Body: MoveWish{}, Codes: []int{204}, Text: "Say whether they could be moved"},
 			{ID: "Resources_List", Method: "GET", Path: inSubscription + "/resources", Action: read + "resources/Read", Answer: List[Generic]{}, Codes: []int{200}, Text: "List the resources of a subscription", Within: true},
 			{ID: "Resources_ListByResourceGroup", Method: "GET", Path: inGroup + "/resources", Action: read + "resourceGroups/resources/Read", Answer: List[Generic]{}, Codes: []int{200}, Text: "List the resources of a group", Within: true},
 		}},

@@ -68,6 +68,12 @@ type GroupWish struct {
 	ManagedBy  *string           `json:"managedBy,omitempty"`
 }
 
+// MoveWish says what is to be moved where.
+type MoveWish struct {
+	Resources []string `json:"resources"`
+	Target    string   `json:"targetResourceGroup"`
+}
+
 // Generic is a resource as lists over all types have it: without its properties.
 type Generic struct {
 	ID       string            `json:"id"`

@@ -41,6 +41,8 @@ type Store interface {
 	LeaseOrder(ctx context.Context, id order.ID, node string, now, until time.Time) (*order.Order, error)
 	// DeleteOrder removes the order under its revision, keeping its events (for their retention).
 	DeleteOrder(ctx context.Context, o *order.Order, events []order.Event) error
+	// MoveOrder replaces the order, under its revision, by what it is under another id. ErrExists if that is taken.
+	MoveOrder(ctx context.Context, o, moved *order.Order, p order.Projection, left, came []order.Event) error
 	// OrdersBySite and OrdersByNames list ids of orders that use a site, or cover exactly these names.
 	OrdersBySite(ctx context.Context, subscription, group, site string) ([]order.ID, error)
 	OrdersByNames(ctx context.Context, names []string) ([]order.ID, error)

@@ -101,6 +101,23 @@ func (s *memStore) DeleteOrder(_ context.Context, o *order.Order, e []order.Even
 	return nil
 }
 
+func (s *memStore) MoveOrder(_ context.Context, o, moved *order.Order, _ order.Projection, left, came []order.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.orders[o.ID.Key()]
+	if have == nil || have.Revision != o.Revision {
+		return ErrConflict
+	}
+	if s.orders[moved.ID.Key()] != nil {
+		return ErrExists
+	}
+	s.put(o, left)
+	delete(s.orders, o.ID.Key())
+	moved.Revision = 1
+	s.put(moved, came)
+	return nil
+}
+
 func (s *memStore) ids(match func(*order.Order) bool) []order.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()

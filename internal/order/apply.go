@@ -75,7 +75,7 @@ func (e Event) with(kv ...string) Event {
 var operations = map[string]string{
 	"created": "write", "imported": "write", "watched": "write", "updated": "write", "ordered-again": "write",
 	"renew-requested": "renew/action", "rekey-requested": "reissue/action", "revoke-requested": "revoke/action",
-	"verify-requested": "verifyDomainOwnership/action", "sync-requested": "sync/action", "canceled": "cancel/action", "notice-sent": "resendRequestEmails/action", "notice-failed": "resendRequestEmails/action",
+	"verify-requested": "verifyDomainOwnership/action", "sync-requested": "sync/action", "canceled": "cancel/action", "moved": "write", "moved-away": "write", "notice-sent": "resendRequestEmails/action", "notice-failed": "resendRequestEmails/action",
 	"delete-requested": "delete", "deleted": "delete", "exported": "export/action",
 	"retry-requested": "sync/action", "store-requested": "sync/action", "secret-recovered": "sync/action", "secret-enabled": "sync/action",
 }

@@ -19,6 +19,16 @@ func (by By) Created(o *Order, now time.Time) Event {
 	return by.event(o, now, StageOrder, "created", "Ordered by %s: %s from issuer %s.", by.Caller, nameList(o.Spec.Names), o.Spec.Issuer)
 }
 
+// Moved is the first event of an order under the id that it was moved to.
+func (by By) Moved(o *Order, from ID, now time.Time) Event {
+	return by.event(o, now, StageOrder, "moved", "Moved here by %s from resource group %s of subscription %s.", by.Caller, from.Group, from.Subscription).with("from", from.String())
+}
+
+// MovedAway is the last event of an order under the id that it had.
+func (by By) MovedAway(o *Order, to ID, now time.Time) Event {
+	return by.event(o, now, StageOrder, "moved-away", "Moved by %s to resource group %s of subscription %s.", by.Caller, to.Group, to.Subscription).with("to", to.String())
+}
+
 func orWord(s, other string) string {
 	if s == "" {
 		return other

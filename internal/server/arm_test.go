@@ -140,7 +140,6 @@ func TestResourceManager(t *testing.T) {
 	}
 	c.refused("GET", two+"/resources"+resV+"&$filter=tagName%20eq%20%27x%27", "", 400, "InvalidFilter")
 	c.refused("DELETE", two+"/resourceGroups/web"+resV, "", 409, "ResourceGroupNotEmpty")
-	c.refused("POST", two+"/resourceGroups/web/moveResources"+resV, "{}", 404, "RouteNotFound")
 
 	// A suspended subscription takes no new orders.
 	if code, _, data := c.call("PUT", two+resV, `{"state":"Disabled"}`); code != http.StatusOK {

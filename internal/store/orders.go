@@ -59,28 +59,44 @@ func (s *Store) CreateOrder(ctx context.Context, o *order.Order, p order.Project
 	if err != nil {
 		return fail(what, err)
 	}
-	var written []order.Event
-	var head chainHead
+	var n newOrder
 	err = s.write(ctx, func(ctx context.Context, q *session) error {
-		if head, err = q.endOfChain(ctx, o.ID.Key()); err != nil {
-			return err
-		}
-		written = s.chain(o.ID, head, events)
-		if err := q.insertOrder(ctx, d, headAfter(head, written)); err != nil {
-			return err
-		}
-		if err := q.writeParts(ctx, o.ID.Key(), d.parts, true); err != nil {
-			return err
-		}
-		q.count(o.ID, d.face.standing(), 1)
-		return q.insertEvents(ctx, written)
+		n, err = s.add(ctx, q, d, events)
+		return err
 	})
 	if err != nil {
 		return fail(what, err)
 	}
-	o.Seq, o.Hash = head.seq, head.hash
-	d.settle(1, events, written)
+	n.settle(d, events)
 	return nil
+}
+
+// newOrder is what came of writing one.
+type newOrder struct {
+	head    chainHead // where the chain of a former order of its id ended
+	written []order.Event
+}
+
+func (n newOrder) settle(d draft, events []order.Event) {
+	d.o.Seq, d.o.Hash = n.head.seq, n.head.hash
+	d.settle(1, events, n.written)
+}
+
+// add writes a new order with its first events.
+func (s *Store) add(ctx context.Context, q *session, d draft, events []order.Event) (n newOrder, err error) {
+	id := d.o.ID
+	if n.head, err = q.endOfChain(ctx, id.Key()); err != nil {
+		return n, err
+	}
+	n.written = s.chain(id, n.head, events)
+	if err := q.insertOrder(ctx, d, headAfter(n.head, n.written)); err != nil {
+		return n, err
+	}
+	if err := q.writeParts(ctx, id.Key(), d.parts, true); err != nil {
+		return n, err
+	}
+	q.count(id, d.face.standing(), 1)
+	return n, q.insertEvents(ctx, n.written)
 }
 
 func (q *session) insertOrder(ctx context.Context, d draft, head chainHead) error {
@@ -226,28 +242,54 @@ func (s *Store) LeaseOrder(ctx context.Context, id order.ID, node string, now, u
 func (s *Store) DeleteOrder(ctx context.Context, o *order.Order, events []order.Event) error {
 	written := s.chain(o.ID, chainHead{o.Seq, o.Hash}, events)
 	head := headAfter(chainHead{o.Seq, o.Hash}, written)
-	err := s.write(ctx, func(ctx context.Context, q *session) error {
-		var mark string
-		err := q.one(ctx, `DELETE FROM orders WHERE key = $1 AND revision = $2 AND seq = $3 RETURNING mark`,
-			o.ID.Key(), o.Revision, o.Seq).Scan(&mark)
-		if errors.Is(err, sql.ErrNoRows) {
-			return q.whyNot(ctx, o.ID)
-		} else if err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, `DELETE FROM parts WHERE order_key = $1`, o.ID.Key()); err != nil {
-			return err
-		}
-		q.count(o.ID, standingOf(mark), -1)
-		if err := q.endChain(ctx, o.ID.Key(), head); err != nil {
-			return err
-		}
-		return q.insertEvents(ctx, written)
-	})
+	err := s.write(ctx, func(ctx context.Context, q *session) error { return q.remove(ctx, o, head, written) })
 	if err != nil {
 		return fail("delete order "+o.ID.Name, err)
 	}
 	copy(events, written)
 	o.Seq, o.Hash = head.seq, head.hash
+	return nil
+}
+
+// remove deletes an order under its revision, with the end of its chain.
+func (q *session) remove(ctx context.Context, o *order.Order, head chainHead, written []order.Event) error {
+	var mark string
+	err := q.one(ctx, `DELETE FROM orders WHERE key = $1 AND revision = $2 AND seq = $3 RETURNING mark`, o.ID.Key(), o.Revision, o.Seq).Scan(&mark)
+	if errors.Is(err, sql.ErrNoRows) {
+		return q.whyNot(ctx, o.ID)
+	} else if err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, `DELETE FROM parts WHERE order_key = $1`, o.ID.Key()); err != nil {
+		return err
+	}
+	q.count(o.ID, standingOf(mark), -1)
+	if err := q.endChain(ctx, o.ID.Key(), head); err != nil {
+		return err
+	}
+	return q.insertEvents(ctx, written)
+}
+
+// MoveOrder replaces an order, under its revision, by what it is under another id, in one transaction. The events of
+// each stay with its id; left are the last of the old, came the first of the new. fulfill.ErrExists if the new id is taken.
+func (s *Store) MoveOrder(ctx context.Context, o, moved *order.Order, p order.Projection, left, came []order.Event) error {
+	what := "move order " + o.ID.Name
+	d, err := newDraft(moved, p)
+	if err != nil {
+		return fail(what, err)
+	}
+	gone := s.chain(o.ID, chainHead{o.Seq, o.Hash}, left)
+	var n newOrder
+	err = s.write(ctx, func(ctx context.Context, q *session) error {
+		if err := q.remove(ctx, o, headAfter(chainHead{o.Seq, o.Hash}, gone), gone); err != nil {
+			return err
+		}
+		n, err = s.add(ctx, q, d, came)
+		return err
+	})
+	if err != nil {
+		return fail(what, err)
+	}
+	n.settle(d, came)
 	return nil
 }

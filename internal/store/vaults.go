@@ -67,6 +67,17 @@ func (s *Store) vaults(ctx context.Context, tail string, args ...any) ([]secret.
 // ErrVaultInUse is the error of deleting a vault that holds secrets.
 var ErrVaultInUse = errors.New("the vault holds secrets: delete and purge them first")
 
+// MoveVault puts a vault into another resource group. Its name, and so its address, stays. secret.ErrNoVault.
+func (s *Store) MoveVault(ctx context.Context, vault, subscription, group string) error {
+	return fail("move vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, `UPDATE vaults SET subscription = $2, resource_group = $3 WHERE name = $1`, lower(vault), subscription, group)
+		if err == nil && n == 0 {
+			return secret.ErrNoVault
+		}
+		return err
+	}))
+}
+
 // DeleteVault removes an empty vault. secret.ErrNoVault, ErrVaultInUse.
 func (s *Store) DeleteVault(ctx context.Context, vault string) error {
 	return fail("delete vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
