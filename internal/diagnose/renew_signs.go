@@ -89,8 +89,9 @@ func (j *judge) recordedSigns(s *scope) {
 	}
 }
 
-// serverAgrees says whether a reload command failed although the server's own test finds nothing to complain of, with
-// the former files in place as well: then it is not the server that the command failed at.
+// serverAgrees says whether a command failed although the server's own test finds nothing to complain of, with the former
+// files in place as well, and although the server did start new workers for them: then it is not the reload that failed,
+// but what the command does besides.
 func (j *judge) serverAgrees(r order.Row) bool {
 	if r.Problem.ID != "sync-reload-failed-unrelated" {
 		return false
@@ -103,6 +104,24 @@ func (j *judge) serverAgrees(r order.Row) bool {
 		}
 		if n++; t.Exit != 0 {
 			return false
+		}
+	}
+	return n > 0 && j.reloaded(r)
+}
+
+// reloaded says whether the servers of a target were seen to have taken their files again since the newest version was
+// issued, for its push came after that. Processes are told by the machine's clock.
+func (j *judge) reloaded(r order.Row) bool {
+	if j.opts.Order == nil {
+		return false
+	}
+	v := j.newestVersion(j.opts.Order)
+	n := 0
+	for _, l := range j.readTarget(r.Name).listeners {
+		for _, m := range l.Masters {
+			if n++; v == nil || !m.Renews || !loadedAfter(m, v.Issued.Add(-j.opts.Moved)) {
+				return false
+			}
 		}
 	}
 	return n > 0
