@@ -17,6 +17,7 @@ const (
 	sDangling    sign = "a-CNAME-leads-to-a-name-that-does-not-exist"
 	sViewOld     sign = "the-resolver-still-gives-another-answer-than-the-name-servers"
 	sViewNo      sign = "the-resolver-says-no-and-the-name-servers-say-yes"
+	sViewInner   sign = "the-resolver-gives-private-addresses-and-the-name-servers-public-ones"
 	sViewUseless sign = "what-the-resolver-gives-does-not-serve"
 	sPrivate     sign = "the-public-DNS-gives-a-private-address"
 	sByAddress   sign = "the-authority-has-to-reach-the-address"
@@ -35,6 +36,7 @@ func (d *domain) walkSigns() {
 	}
 	last := chain[len(chain)-1]
 	nx, nodata, there := mark{state: no}, mark{state: no}, mark{state: no}
+	saysNo, saysYes := map[string]EvidenceRef{}, map[string]EvidenceRef{} // by server
 	seen := false
 	for _, a := range append(of(last, "A"), of(last, "AAAA")...) {
 		switch {
@@ -42,8 +44,10 @@ func (d *domain) walkSigns() {
 			continue
 		case len(a.Records) > 0:
 			there.state, there.ev = yes, append(there.ev, d.answer(last, a))
+			saysYes[a.Server] = d.answer(last, a)
 		case a.Rcode == "NXDOMAIN":
 			nx.state, nx.ev = yes, append(nx.ev, d.answer(last, a))
+			saysNo[a.Server] = d.answer(last, a)
 		default:
 			nodata.state, nodata.ev = yes, append(nodata.ev, d.answer(last, a))
 		}
@@ -54,6 +58,7 @@ func (d *domain) walkSigns() {
 	}
 	d.s.vars["zone"], d.s.vars["missing"] = last.Zone, last.Name
 	d.s.signs[sAuthThere] = there
+	d.tornSigns(last, saysNo, saysYes)
 	if there.state == yes { // some address is there: at worst one kind of it is missing, or one server is behind
 		nx, nodata = mark{state: no}, mark{state: no}
 	}
@@ -69,6 +74,21 @@ func (d *domain) walkSigns() {
 		d.s.set(sNoDomain, registry(last.Zone, d.walk.Suffix, last.Name), nx.ev...)
 		d.s.vars["domain"] = registered(last.Name, last.Zone)
 	}
+}
+
+// tornSigns find servers that deny a name to one type of address (NXDOMAIN) and give the other.
+func (d *domain) tornSigns(n *evidence.DNSName, saysNo, saysYes map[string]EvidenceRef) {
+	m := mark{state: no}
+	for _, server := range sortedKeys(saysNo) {
+		if there, both := saysYes[server]; both {
+			m.state, m.ev = yes, append(m.ev, saysNo[server], there)
+		}
+	}
+	d.s.signs[sOdd] = m
+	d.s.set(sOddSpared, true)
+	d.s.set(sChallengeCut, false)
+	d.s.vars["odd"] = "NXDOMAIN for " + n.Name + " to one type of address, and an address to the other"
+	d.s.vars["oddly"] = "NXDOMAIN is said of the whole name (RFC 4074 section 4.2, RFC 8020): a resolver that was told so gives no address at all for as long as it remembers it. A type that is not there is answered with NOERROR and no record"
 }
 
 // chain follows CNAMEs through the walk: the name, then each target.
@@ -158,7 +178,7 @@ func (d *domain) chainSigns() {
 	trouble := false
 	for _, z := range d.walk.Zones {
 		zs := d.zoneScope(z)
-		for _, bad := range []sign{sNoneAnswers, sSomeLame, sSomeRefuse, sSomeFail, sSecBroken, sSigBad} {
+		for _, bad := range []sign{sNoneAnswers, sSomeLame, sSomeRefuse, sSomeFail, sOdd, sSecBroken, sSigBad} {
 			trouble = trouble || zs.signs[bad].state == yes
 		}
 	}
@@ -182,7 +202,7 @@ func (d *domain) cacheSigns() {
 			d.s.vars["ttl"] = seconds(r.TTL)
 		}
 		seen = append(seen, r.Records...)
-		if len(r.Records) == 0 && hasFamily(auth, r.Type) {
+		if len(r.Records) == 0 && hasFamily(auth, r.Type) && !d.somebodyLacks(r.Type) {
 			gone.state, gone.ev = yes, append(gone.ev, d.views[i])
 		}
 		if len(r.Records) > 0 && hasFamily(auth, r.Type) && !overlap(r.Records, auth) {
@@ -193,6 +213,7 @@ func (d *domain) cacheSigns() {
 		gone = mark{state: no} // one family is enough to reach the host
 	}
 	d.s.vars["viewed"] = strings.Join(seen, ", ")
+	d.s.set(sViewInner, len(seen) > 0 && !slices.ContainsFunc(seen, globalAddress) && slices.ContainsFunc(auth, globalAddress))
 	quote := d.s.signs[sAuthThere].ev
 	quote = quote[:min(1, len(quote))]
 	for _, m := range []*mark{&old, &gone} {
@@ -207,7 +228,7 @@ func (d *domain) cacheSigns() {
 			continue
 		}
 		switch {
-		case l.leaf() == nil && (l.ErrorClass == "refused" || l.ErrorClass == "timeout" || l.ErrorClass == "not-tls"), l.leaf() != nil && !coversName(l.leaf(), l.name):
+		case l.leaf() == nil && (l.ErrorClass == "refused" || l.ErrorClass == "timeout" || l.ErrorClass == "unreachable" || l.ErrorClass == "not-tls"), l.leaf() != nil && !coversName(l.leaf(), l.name):
 			useless = true
 		case l.leaf() != nil:
 			d.s.set(sViewUseless, false, l.ref)
@@ -215,6 +236,13 @@ func (d *domain) cacheSigns() {
 		}
 	}
 	d.s.set(sViewUseless, useless)
+}
+
+// somebodyLacks says whether one of the name servers itself says that there is no address of a type: then a
+// resolver that says so need not remember anything.
+func (d *domain) somebodyLacks(kind string) bool {
+	chain := d.chain(d.host, evidence.RoleHost)
+	return len(chain) > 0 && slices.ContainsFunc(of(chain[len(chain)-1], kind), evidence.DNSAnswer.Absent)
 }
 
 // addressKindSigns are about addresses that the world cannot reach.

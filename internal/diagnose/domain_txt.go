@@ -151,11 +151,13 @@ func kindOf(t evidence.TXTAsk, r string) sign {
 		}
 		return ""
 	case slices.ContainsFunc(t.Values, func(v string) bool {
-		return bare == v || strings.HasSuffix(bare, "="+v) || strings.HasSuffix(bare, " "+v)
+		return strings.Contains(bare, v)
 	}):
 		return sTXTQuoted
 	case t.Token != "" && (bare == t.Token || strings.HasPrefix(bare, t.Token+".")):
 		return sTXTToken
+	case slices.Contains(t.Beside, bare):
+		return sTXTSecond
 	case slices.Contains(t.Old, bare):
 		return sTXTOld
 	case slices.ContainsFunc(t.Values, func(v string) bool { return alikeText(bare, v) }):
@@ -165,8 +167,11 @@ func kindOf(t evidence.TXTAsk, r string) sign {
 }
 
 // alikeText says whether a is of the same make as want: about as long, and of letters that such a
-// value is made of.
+// value is made of; or a good part of it, the rest of which was lost in the copying.
 func alikeText(a, want string) bool {
+	if len(a) >= len(want)/2 && strings.Contains(want, a) {
+		return true
+	}
 	if diff := len(a) - len(want); diff < -3 || diff > 3 {
 		return false
 	}

@@ -1,9 +1,11 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"certwright/internal/evidence"
+	"certwright/internal/order"
 )
 
 // Signs of a host name (perDomain) as the resolver sees it.
@@ -17,6 +19,7 @@ const (
 	sResolverBad sign = "the-resolver-answers-for-no-name"
 	sViewThere   sign = "the-resolver-gives-an-address"
 	sViewGone    sign = "the-resolver-says-that-there-is-no-address"
+	sUnsought    sign = "nobody-needs-an-address-of-the-name"
 	sAnyway      sign = "the-host-is-reached-from-here-all-the-same-and-nothing-is-to-be-issued"
 )
 
@@ -39,6 +42,7 @@ func (d *domain) viewSigns() {
 		m.state, m.ev = yes, append(m.ev, d.views[i])
 	}
 	none, unresolved, reached := d.unresolved()
+	d.s.set(sUnsought, d.unsought())
 	d.s.set(sAnyway, !d.intent() && (reached || there.state == yes))
 	if len(d.view) == 0 && unresolved {
 		d.s.vars["dnserror"] = none[0].Seen
@@ -70,6 +74,17 @@ func (d *domain) unresolved() (none []EvidenceRef, unresolved, reached bool) {
 		}
 	}
 	return none, len(none) > 0 && !reached, reached
+}
+
+// unsought says whether nobody needs an address of the host: the order shows control of it by a TXT record, and
+// no endpoint goes by its name. Wildcards and domains for mail alone often have none.
+func (d *domain) unsought() bool {
+	if d.j.opts.Order == nil || d.walk == nil {
+		return false
+	}
+	m := d.walk.Ask.Method
+	return (m == "dns-01" || m == "ca-"+string(order.MethodTXT)) &&
+		!slices.ContainsFunc(d.j.survey.looks, func(l *look) bool { return sameName(l.name, d.host) })
 }
 
 // notDelegated reads from which zone a "no such name" comes.

@@ -17,6 +17,8 @@ const (
 	sSomeSilent   sign = "a-name-server-of-the-zone-is-silent"
 	sSomeLame     sign = "a-name-server-has-not-the-zone-that-it-is-named-for"
 	sSomeRefuse   sign = "a-name-server-has-the-zone-and-refuses-to-answer"
+	sOdd          sign = "a-name-server-says-what-makes-no-sense"
+	sOddSpared    sign = "sense-is-to-be-had-all-the-same"
 	sSomeFail     sign = "a-name-server-fails-to-answer-for-its-zone"
 	sAllFail      sign = "every-name-server-fails-to-answer-for-its-zone"
 	sManyLeft     sign = "three-or-more-name-servers-are-left"
@@ -27,7 +29,7 @@ const (
 	sNoTCP        sign = "a-name-server-does-not-answer-over-TCP"
 	sTCPElsewhere sign = "others-answer-over-TCP"
 	sTooBig       sign = "an-answer-is-too-big-for-UDP"
-	sCutOff       sign = "some-answer-came-cut-off-and-TCP-did-not-help"
+	sCutOff       sign = "some-answer-came-cut-off-and-the-server-has-no-TCP"
 	sNoEDNS       sign = "questions-with-EDNS-get-no-answer"
 	sCaseLost     sign = "the-letters-case-of-a-question-is-not-kept"
 	sChallengeCut sign = "the-zone-is-only-for-the-challenge"
@@ -83,8 +85,12 @@ func (d *domain) stateSigns(s *scope, z evidence.Zone) {
 		}
 		n++
 		kind := srv.State
-		if kind == evidence.ServerRefuses && srv.Knows != "yes" || kind == evidence.ServerOther {
+		switch refs := d.refusedAddresses(z, srv); {
+		case kind == evidence.ServerRefuses && srv.Knows != "yes":
 			kind = evidence.ServerLame
+		case kind == evidence.ServerAnswers && len(refs) > 0:
+			kind = evidence.ServerRefuses
+			by[kind] = append(by[kind], refs[0])
 		}
 		add(kind, srv)
 	}
@@ -92,11 +98,14 @@ func (d *domain) stateSigns(s *scope, z evidence.Zone) {
 		return // a zone without a server that could be asked: its delegation is looked at elsewhere
 	}
 	answers, silent, slow := by[evidence.ServerAnswers], by[evidence.ServerSilent], by[evidence.ServerSlow]
-	s.set(sNoneAnswers, len(answers) == 0, slices.Concat(silent, by[evidence.ServerRefuses], by[evidence.ServerLame], by[evidence.ServerFails], slow)...)
+	s.set(sNoneAnswers, len(answers) == 0, slices.Concat(silent, by[evidence.ServerRefuses], by[evidence.ServerLame], by[evidence.ServerFails], by[evidence.ServerOther], slow)...)
 	s.set(sSomeAnswers, len(answers) > 0, answers[:min(1, len(answers))]...)
 	s.set(sAllSilent, n > 0 && len(silent) == n, silent...)
 	s.set(sSomeLame, len(by[evidence.ServerLame]) > 0 || len(z.NoAddr) > 0, by[evidence.ServerLame]...)
 	s.set(sSomeRefuse, len(by[evidence.ServerRefuses]) > 0, by[evidence.ServerRefuses]...)
+	s.set(sOdd, len(by[evidence.ServerOther]) > 0, by[evidence.ServerOther]...)
+	s.set(sOddSpared, len(answers) > 0)
+	s.vars["odd"], s.vars["oddly"] = oddly(z), "Asked for the zone's SOA record, "+serverList(names[evidence.ServerOther])+" gave what is no answer of a name server"
 	s.set(sSomeFail, len(by[evidence.ServerFails]) > 0, by[evidence.ServerFails]...)
 	s.set(sAllFail, n > 0 && len(by[evidence.ServerFails])+len(silent) == n && len(by[evidence.ServerFails]) > 0, by[evidence.ServerFails]...)
 	s.set(sManyLeft, len(names[evidence.ServerAnswers]) >= 3)
@@ -119,6 +128,38 @@ func (d *domain) stateSigns(s *scope, z evidence.Zone) {
 	s.set(sChallengeCut, cut)
 	s.set(sViewReaches, d.viewReaches(z))
 	d.slowSigns(s, z, answers, slow)
+}
+
+// refusedAddresses are a server's refusals to give the addresses of names in a zone that it answers for: an
+// access list, or a filter on types. Empty if it gave any.
+func (d *domain) refusedAddresses(z evidence.Zone, srv evidence.NameServer) (out []EvidenceRef) {
+	for i := range d.walk.Names {
+		n := &d.walk.Names[i]
+		if n.Zone != z.Name {
+			continue
+		}
+		for _, a := range append(of(n, "A"), of(n, "AAAA")...) {
+			switch {
+			case a.Server != srv.Address:
+			case a.Error == "":
+				return nil
+			case a.Rcode == "REFUSED":
+				out = append(out, d.answer(n, a))
+			}
+		}
+	}
+	return out
+}
+
+// oddly says what the servers say that is no answer.
+func oddly(z evidence.Zone) string {
+	var out []string
+	for _, srv := range z.Servers {
+		if srv.State == evidence.ServerOther {
+			out = addNew(out, srv.Seen)
+		}
+	}
+	return listed(out)
 }
 
 // yes says whether a sign was seen to hold.
@@ -296,7 +337,7 @@ func (d *domain) transportSigns(s *scope, z evidence.Zone) {
 }
 
 // cutOff finds answers that did not fit into UDP and could not be fetched over TCP. A CAA set has causes of
-// its own.
+// its own. Where TCP is lost on the way, rather than turned away by the server, that is the cause.
 func (d *domain) cutOff(s *scope, z evidence.Zone) {
 	big, any := mark{state: no}, false
 	for i := range d.walk.Names {
@@ -305,7 +346,7 @@ func (d *domain) cutOff(s *scope, z evidence.Zone) {
 			if n.Zone != z.Name || a.Class != "truncated" {
 				continue
 			}
-			any = true
+			any = any || !slices.ContainsFunc(z.Servers, func(srv evidence.NameServer) bool { return srv.Address == a.Server && srv.TCPLost })
 			if a.Type != "CAA" {
 				big.state, big.ev = yes, append(big.ev, d.answer(n, a))
 				s.vars["big"] = n.Name + " " + a.Type

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"certwright/internal/evidence"
 )
 
 // hostScopes makes a scope of every name asked about: what its addresses show taken together.
@@ -45,6 +47,17 @@ func (j *judge) addressSigns(s *scope, name string, goals []*look) {
 	if noRoute > 0 && reached == 0 {
 		s.signs[sAllNoRoute] = mark{state: yes, ev: refs(goals)}
 	}
+	public := slices.ContainsFunc(goals, func(l *look) bool { return l.ErrorClass == "unreachable" && globalAddress(l.Address) })
+	s.set(sInnerOnly, !public && j.wantsPublic())
+}
+
+// wantsPublic says whether the host has, or for its validation needs, an address that the whole internet reaches:
+// no way to a private one then tells nothing of the way out.
+func (j *judge) wantsPublic() bool {
+	walks, _ := payloads[evidence.Walk](j.obs, evidence.ProbeDNS)
+	return slices.ContainsFunc(walks, func(w evidence.Walk) bool {
+		return w.Ask.Issue && (w.Ask.Method == "http-01" || w.Ask.Method == "tls-alpn-01") || slices.ContainsFunc(w.Addresses(), globalAddress)
+	})
 }
 
 // host is the host name that was resolved for a server name: the target's own where they differ.

@@ -31,7 +31,7 @@ var rowsDNS = []Row{
 	},
 	{
 		ID: "dns-nxdomain-host", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow, NoteIf: sAnyway,
-		Must: []sign{sNXDomain, sNoAddress}, MustNot: []sign{sNoDomain},
+		Must: []sign{sNXDomain, sNoAddress}, MustNot: []sign{sNoDomain, sUnsought},
 		Title: "The DNS knows no {host}{via}",
 		Cause: "The answer is NXDOMAIN: there is no record of any kind at this name{via}. It is misspelt, or its address record was never made or was deleted.",
 		Fix:   Fix{Text: "Add an A (and AAAA) record for {host} with the server's address; or mend the spelling.", Command: "dig {host} A"},
@@ -44,7 +44,7 @@ var rowsDNS = []Row{
 	},
 	{
 		ID: "dns-nodata-address", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow, NoteIf: sAnyway,
-		Must: []sign{sNoData, sNoAddress}, MustNot: []sign{sNXDomain},
+		Must: []sign{sNoData, sNoAddress}, MustNot: []sign{sNXDomain, sUnsought},
 		Title: "{host} exists in the DNS and has no address{via}",
 		Cause: "The name has records, but neither A nor AAAA.",
 		Fix:   Fix{Text: "Add an A (and AAAA) record for {host} with the server's address.", Command: "dig {host} A; dig {host} AAAA"},
@@ -117,7 +117,7 @@ var rowsDNS = []Row{
 	},
 	{
 		ID: "dns-positive-cache", Per: perDomain, Node: nodeDNS, Severity: Warning, Impact: blocksLater,
-		Must: []sign{sViewOld, sViewUseless, sAuthThere}, MustNot: []sign{sTrouble},
+		Must: []sign{sViewOld, sViewUseless, sAuthThere}, MustNot: []sign{sTrouble, sViewInner},
 		Title: "The resolver still gives the old records for {thing}",
 		Cause: "The name servers give {authority}; the resolver gives {viewed} from its cache for another {ttl}, which is of no use any more.",
 		Fix:   Fix{Text: "Wait {ttl}, or empty the resolver's cache. Lower the records' time to live before the next move.", Command: "dig {host} A"},
@@ -128,6 +128,19 @@ var rowsDNS = []Row{
 		Predicts: []string{"tls-port-closed", "tls-timeout", "tls-name-mismatch", "tls-self-signed-default", "tls-sni-default-served", "tls-plain-http-443", "http-*"},
 	},
 	{
+		ID: "dns-split-horizon", Per: perDomain, Node: nodeDNS, Severity: Warning, Impact: blocksLater,
+		Must: []sign{sViewOld, sViewUseless, sViewInner, sAuthThere}, MustNot: []sign{sTrouble},
+		Title: "The resolver gives {host} another address than the public DNS, and nothing serves there",
+		Cause: "The public name servers give {authority}; the resolver that this machine uses gives {viewed}, a private address: an inner copy of the zone, or a rule of the resolver's own. What is put into the public zone is not seen here, and what is put into the inner one is seen nowhere else.",
+		Fix:   Fix{Text: "Correct the address in the inner zone (or take the name out of it), or look with --resolver at one that sees the public DNS.", Command: "dig {host} A; dig +trace {host} A"},
+		Twins: []Twin{
+			{ID: "dns-positive-cache", When: []sign{sViewInner}, Because: "the public zone has no private address that could be remembered"},
+			{ID: "dns-private-address", When: []sign{sViewInner}, Because: "the public name servers give a public address"},
+			{ID: "sys-egress-down", When: []sign{sViewInner}, Because: "other hosts are reached from here"},
+		},
+		Predicts: []string{"tls-*", "http-*"},
+	},
+	{
 		ID: "dns-private-address", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow,
 		Must:  []sign{sPrivate, sByAddress},
 		Title: "{host} has the private address {private} in the public DNS",
@@ -136,6 +149,7 @@ var rowsDNS = []Row{
 		Twins: []Twin{
 			{ID: "tls-port-closed", When: []sign{sPrivate}, Because: "the address itself is one that the internet does not carry"},
 			{ID: "dns-nodata-address", Because: "the name has an address"},
+			{ID: "sys-egress-down", When: []sign{sPrivate}, Because: "no way leads to a private address from anywhere outside; public ones are reached: the name servers answered"},
 		},
 		Predicts: []string{"http-*"},
 	},

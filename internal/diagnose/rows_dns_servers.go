@@ -43,11 +43,24 @@ var rowsServers = []Row{
 		ID: "dns-ns-refuses-queries", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow, Spare: sSomeAnswers,
 		Must: []sign{sSomeRefuse}, MustNot: []sign{sChallengeCut},
 		Title: "Name servers of {zone} refuse to answer: {refusing}",
-		Cause: "{refusing}: REFUSED for every question. They have the zone (a request for a transfer is refused too, in place of \"not authoritative\"), so an access list keeps us out.",
+		Cause: "{refusing}: REFUSED. They have the zone (they answer for its SOA record, or refuse its transfer too, in place of \"not authoritative\"), so an access list keeps us out.",
 		Fix:   Fix{Text: "Allow everybody to ask these servers about {zone} (BIND: allow-query { any; })."},
 		Twins: []Twin{
 			{ID: "dns-lame-delegation", Because: "the servers have the zone"},
 			{ID: "dns-all-ns-down", Because: "the servers answer, with a refusal"},
+		},
+		Predicts: fromDNS,
+	},
+	{
+		ID: Unnamed, Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow, Spare: sOddSpared,
+		Must: []sign{sOdd}, MustNot: []sign{sChallengeCut},
+		Title: "What name servers of {zone} say makes no sense: {odd}",
+		Cause: "The cause is in no list that this version knows. {oddly}.",
+		Fix:   Fix{Text: "Repeat the question with the command of the evidence, see what listens at port 53 there (a load balancer, a filter, a broken program), and read its log."},
+		Twins: []Twin{
+			{ID: "dns-all-ns-down", Because: "something comes back"},
+			{ID: "dns-lame-delegation", Because: "the servers neither refuse nor point elsewhere"},
+			{ID: "dns-negative-cache", Because: "the name servers themselves answer so"},
 		},
 		Predicts: fromDNS,
 	},
@@ -132,9 +145,10 @@ var rowsServers = []Row{
 		Cause: "They answer over UDP alone. Answers that do not fit into one UDP packet (signed ones, long TXT or CAA sets) cannot be fetched, and TCP is required of every name server (RFC 7766).",
 		Fix:   Fix{Text: "Open TCP port 53 to {notcp}."},
 		Twins: []Twin{
-			{ID: "caa-truncated", Because: "what was asked here still fits into UDP"},
+			{ID: "caa-truncated", WhenNot: []sign{sCutOff}, Because: "it is not that a set is too long for a server without TCP: what was asked fits into UDP, or the packets of TCP are lost on the way"},
 			{ID: "dns-all-ns-down", Because: "they answer over UDP"},
 		},
+		Predicts: []string{"caa-truncated", "dns-answer-too-big"},
 	},
 	{
 		ID: "dns-answer-too-big", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow,

@@ -55,7 +55,7 @@ var rowsTXT = []Row{
 	txtRow("dns-txt-stale", sTXTOld, "The TXT record at {name} is of an earlier attempt",
 		"{found} was the value of an earlier attempt of this order; now {want} is wanted.", "Publish {want}; delete the old value.", "what stands there was once the right value"),
 	txtRow("dns-txt-second-value-overwritten", sTXTSecond, "Only one of the TXT values wanted at {name} is there",
-		"{want} are wanted at the same time (the domain and its wildcard share the name), and only {found} is there: the provider replaced the first value by the second.", "Publish both values as two TXT records of the same name.", "one of the values is right"),
+		"Several values have to stand there together: a domain, its subdomains and its wildcard share the place. Wanted: {want}; only {found} is there: the provider replaced one value by the next, or only one was entered.", "Publish {want} as well, each value as a TXT record of its own of the same name.", "one of the values is right"),
 	txtRow("dns-txt-double-label", sTXTDouble, "The TXT record is at {place}, one domain too deep",
 		"The value is there under {place}: the panel appends the zone's name by itself.", "Enter the name without the zone, so that the record stands at {name}.", "the value was found at another name"),
 	txtRow("dns-txt-at-apex", sTXTApex, "The TXT record is at {place} in place of {name}",

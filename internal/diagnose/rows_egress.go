@@ -4,7 +4,7 @@ package diagnose
 var rowsEgress = []Row{
 	{
 		ID: "sys-egress-down", Per: perName, Node: nodeEgress, Severity: Critical, Impact: blocksNow,
-		Must:  []sign{sAllNoRoute},
+		Must: []sign{sAllNoRoute}, MustNot: []sign{sInnerOnly},
 		Title: "No way leads from here to {host}{others}",
 		Cause: "The machine that looks has no way out: its network is down, a firewall drops everything, or it has no IPv6 and the name has IPv6 addresses only. Of the far side nothing is known.",
 		Fix:   Fix{Text: "Look from a machine with a way there, or mend the network here.", Command: "ip route; ip -6 route"},

@@ -70,6 +70,7 @@ const (
 // Signs of a name over all its addresses (perName).
 const (
 	sAllNoRoute sign = "no-address-can-be-reached-from-here"
+	sInnerOnly  sign = "only-private-addresses-were-tried-where-public-ones-are-wanted"
 	sByFamily   sign = "IPv4-and-IPv6-serve-different-certificates"
 	sByNode     sign = "addresses-serve-different-certificates"
 	sDualStale  sign = "the-RSA-and-the-ECDSA-certificate-are-not-renewed-together"

@@ -70,6 +70,7 @@ func (j *judge) egressScopes() []*scope {
 		}
 		s := newScope(perName, "the way out", "the way out")
 		s.vars["host"], s.vars["others"] = a.Host, ", nor to any other host that was tried"
+		s.set(sInnerOnly, false)
 		s.set(sAllNoRoute, true, append([]EvidenceRef{refOf(from[i])}, nobody.ev...)...)
 		return []*scope{s}
 	}

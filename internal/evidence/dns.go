@@ -25,6 +25,7 @@ type TXTAsk struct {
 	Values []string `json:"values,omitempty"` // all of them have to be there; none = nothing is known of them
 	Token  string   `json:"token,omitempty"`  // of dns-01: the challenge's token, whose digest the value is
 	Old    []string `json:"old,omitempty"`    // values of earlier attempts
+	Beside []string `json:"beside,omitempty"` // values of other names at the same place that the issuer has accepted
 }
 
 // Walk is the raw evidence of a walk from the root zone down to a host (ProbeDNS, CheckWalk): what each name
@@ -86,10 +87,11 @@ type NameServer struct {
 	MName   string        `json:"mname,omitempty"`
 	Minimum uint32        `json:"minimum,omitempty"` // seconds for which resolvers keep that something is not there
 	Took    time.Duration `json:"tookNs,omitempty"`
-	NS      []string      `json:"ns,omitempty"`   // the zone's servers as this one says
-	TCP     string        `json:"tcp,omitempty"`  // "ok", or the error; empty = not tried
-	EDNS    string        `json:"edns,omitempty"` // "ok", "dropped" (an answer came only without it), "refused" (FORMERR)
-	Case    string        `json:"case,omitempty"` // "kept" or "changed": the letters' case of the question in the answer
+	NS      []string      `json:"ns,omitempty"`      // the zone's servers as this one says
+	TCP     string        `json:"tcp,omitempty"`     // "ok", or the error; empty = not tried
+	TCPLost bool          `json:"tcpLost,omitempty"` // the error is silence: something throws the packets away
+	EDNS    string        `json:"edns,omitempty"`    // "ok", "dropped" (an answer came only without it), "refused" (FORMERR)
+	Case    string        `json:"case,omitempty"`    // "kept" or "changed": the letters' case of the question in the answer
 	// Knows is of a server that refuses: "yes" if its answer to a transfer request is a refusal as well, "no"
 	// if it says that it has no such zone (NOTAUTH).
 	Knows string `json:"knows,omitempty"`

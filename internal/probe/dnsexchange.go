@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,9 @@ func (p *Prober) askUDP(ctx context.Context, addr netip.AddrPort, q question, tr
 		for {
 			m, err := receive(ctx, conn, try, full, plain)
 			if err != nil {
-				last = err
+				if !errors.As(last, new(strayError)) || ErrorClass(err) != ClassTimeout {
+					last = err
+				}
 				break
 			}
 			if m.Id == full.Id && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) && m.IsEdns0() == nil {
@@ -162,8 +165,16 @@ func send(conn net.Conn, m *dns.Msg) error {
 	return err
 }
 
+// strayError is a wait without an answer in which something else came from the server's address.
+type strayError struct {
+	error        // why the wait ended
+	what  string // what came instead
+}
+
+func (e strayError) Unwrap() error { return e.error }
+
 // receive reads until an answer to one of the questions comes or the time is over. What is not one is
-// passed over: anybody can send it.
+// passed over, as anybody can send it; but if nothing better comes, it is told.
 func receive(ctx context.Context, conn net.Conn, wait time.Duration, asked ...*dns.Msg) (*dns.Msg, error) {
 	limit, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -173,14 +184,18 @@ func receive(ctx context.Context, conn net.Conn, wait time.Duration, asked ...*d
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, 4096)
+	buf, stray := make([]byte, 4096), ""
 	for {
 		n, err := conn.Read(buf)
-		if err != nil {
+		switch {
+		case err != nil && stray != "":
+			return nil, strayError{err, stray}
+		case err != nil:
 			return nil, err
 		}
 		m := new(dns.Msg)
 		if m.Unpack(buf[:n]) != nil {
+			stray = "what comes back is no DNS message"
 			continue
 		}
 		for _, q := range asked {
@@ -188,7 +203,19 @@ func receive(ctx context.Context, conn net.Conn, wait time.Duration, asked ...*d
 				return m, nil
 			}
 		}
+		stray = strayText(m, asked)
 	}
+}
+
+// strayText says in words why a message is no answer to what was asked.
+func strayText(m *dns.Msg, asked []*dns.Msg) string {
+	switch {
+	case !m.Response:
+		return "what comes back is no answer: the question itself, or another one"
+	case !slices.ContainsFunc(asked, func(q *dns.Msg) bool { return q.Id == m.Id }):
+		return "the answer has another number than the question"
+	}
+	return "the answer is to another question"
 }
 
 // answers says whether m answers q, whatever the case of its letters.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ func (w *walker) afterwards(ctx context.Context, z *zone, soa *asking) {
 	replies := w.replies(soa)
 	silent := 0
 	for _, r := range replies {
-		if r.err != nil && ErrorClass(r.err) == ClassTimeout {
+		if r.err != nil && ErrorClass(r.err) == ClassTimeout && !errors.As(r.err, new(strayError)) {
 			silent++
 		}
 	}
@@ -154,7 +155,7 @@ func (w *walker) serverFact(z *zone, s *nameServer, r reply) evidence.NameServer
 	if err, tried := w.tcp[s]; tried {
 		n.TCP = "ok"
 		if err != nil {
-			n.TCP = err.Error()
+			n.TCP, n.TCPLost = err.Error(), ErrorClass(err) == ClassTimeout
 		}
 	}
 	if r.msg == nil {
@@ -177,7 +178,11 @@ func (w *walker) serverFact(z *zone, s *nameServer, r reply) evidence.NameServer
 
 // stateOf names a server's state and says in words what came.
 func stateOf(z *zone, r reply) (state, seen string) {
-	if r.msg == nil {
+	var stray strayError
+	switch {
+	case r.msg == nil && errors.As(r.err, &stray):
+		return evidence.ServerOther, stray.what
+	case r.msg == nil:
 		switch ErrorClass(r.err) {
 		case ClassUnreachable, ClassForbidden:
 			return evidence.ServerNotAsked, r.err.Error()
@@ -194,7 +199,7 @@ func stateOf(z *zone, r reply) (state, seen string) {
 		return evidence.ServerRefuses, rcodeText(r.msg, "SOA", z.name)
 	case dns.RcodeServerFailure:
 		return evidence.ServerFails, rcodeText(r.msg, "SOA", z.name)
-	case dns.RcodeNotAuth:
+	case dns.RcodeNotAuth, dns.RcodeNameError: // of the zone itself: it has none of that name
 		return evidence.ServerLame, rcodeText(r.msg, "SOA", z.name)
 	default:
 		return evidence.ServerOther, rcodeText(r.msg, "SOA", z.name)

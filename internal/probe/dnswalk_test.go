@@ -249,6 +249,10 @@ func TestWalkTellsServersApart(t *testing.T) {
 			return m
 		}, func(s evidence.NameServer) bool { return s.State == evidence.ServerAnswers && s.EDNS == "refused" }},
 		{"small letters", lower, func(s evidence.NameServer) bool { return s.State == evidence.ServerAnswers && s.Case == "changed" }},
+		{"answers something else", func(_, m *dns.Msg) *dns.Msg { m.Question[0].Name = "other.test."; return m }, func(s evidence.NameServer) bool {
+			return s.State == evidence.ServerOther && s.Seen == "the answer is to another question"
+		}},
+		{"knows no such zone", func(q, m *dns.Msg) *dns.Msg { m.SetRcode(q, dns.RcodeNameError); m.Answer = nil; return m }, func(s evidence.NameServer) bool { return s.State == evidence.ServerLame }},
 		{"silent", func(_, _ *dns.Msg) *dns.Msg { return nil }, func(s evidence.NameServer) bool { return s.State == evidence.ServerSilent }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -365,7 +369,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(b)
 		m.Answer = append(m.Answer, rr)
 	}
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		m := new(dns.Msg)
 		if m.Unpack(b) != nil {
 			return
@@ -374,11 +378,15 @@ func FuzzAnswer(f *testing.F) {
 		w := New(Options{Now: func() time.Time { return now }}).newWalker(&zone{name: "."})
 		z := &zone{name: "shop.test.", sec: &zoneSec{fact: evidence.ZoneSec{State: evidence.SecSecure}, keys: []*dns.DNSKEY{{Algorithm: 13, PublicKey: "AAAA", Protocol: 3}}}}
 		v := &visited{name: "www.shop.test.", zone: z}
-		for _, t := range []uint16{dns.TypeA, dns.TypeCAA, dns.TypeTXT, dns.TypeDS} {
-			w.answerFact(v, t, &nameServer{}, reply{msg: m})
-			w.serves(z, question{name: v.name, qtype: t}, reply{msg: m})
+		for _, kind := range []uint16{dns.TypeA, dns.TypeCAA, dns.TypeTXT, dns.TypeDS} {
+			w.answerFact(v, kind, &nameServer{}, reply{msg: m})
+			w.serves(z, question{name: v.name, qtype: kind}, reply{msg: m})
 		}
 		_, _ = stateOf(z, reply{msg: m})
+		q := question{name: v.name, qtype: dns.TypeA}.message(true)
+		if _ = strayText(m, []*dns.Msg{q}); answers(m, q) && m.Id != q.Id {
+			t.Fatal("an answer with another number than the question was taken")
+		}
 		_ = glue(m, "ns.shop.test.")
 		_, _ = delegation(m)
 	})
