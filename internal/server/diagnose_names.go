@@ -52,7 +52,8 @@ func (s *Server) askFor(o *order.Order, id *order.Identifier, host string) evide
 		ask.Method = issue.BuiltinCAAMethod(m)
 	}
 	if m == order.MethodTXT && p != nil && p.Token != "" {
-		ask.TXT = []evidence.TXTAsk{{Name: p.Token, Values: []string{p.Value}, Old: formerValues(o, id.Value, p.Value)}}
+		ask.TXT = []evidence.TXTAsk{{Name: p.Token, Old: formerValues(o, id.Value, p.Value)}}
+		ask.TXT[0].Values, ask.TXT[0].Beside = valuesAt(o, p.Token)
 	}
 	return ask
 }
@@ -68,6 +69,23 @@ func waitedFor(o *order.Order, name string) *order.Proof {
 		}
 	}
 	return nil
+}
+
+// valuesAt are the values that an order's names have at one place, which a domain, its subdomains and its wildcard
+// share: those that are waited for, and those that the issuer has accepted.
+func valuesAt(o *order.Order, place string) (waited, accepted []string) {
+	for i := range o.Attempts {
+		for _, p := range o.Attempts[i].Proofs {
+			switch {
+			case !o.Attempts[i].Open() || p.Method != order.MethodTXT || !strings.EqualFold(p.Token, place):
+			case p.Done:
+				accepted = append(accepted, p.Value)
+			case !slices.Contains(waited, p.Value):
+				waited = append(waited, p.Value)
+			}
+		}
+	}
+	return waited, accepted
 }
 
 // formerValues are what earlier attempts had published for a name.
