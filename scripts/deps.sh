@@ -15,6 +15,10 @@ named-checkzone bind9-utils  zone files are checked before they are served
 delv         bind9-dnsutils  a second opinion on DNSSEC
 chromium     chromium        the pages, looked at in a browser
 unbound      unbound         a validating resolver, in the scenarios
+nsd          nsd             name servers other than BIND, in the scenarios
+knotd        knot            name servers other than BIND, in the scenarios
+dnsmasq      dnsmasq-base    a small name server and resolver, in the scenarios
+ldns-signzone ldnsutils      another signer than BIND's, in the scenarios
 haproxy      haproxy         another server to deploy to, in the scenarios
 nft          nftables        connections that are dropped or cut, in the scenarios
 apache2      apache2         other servers to deploy to, in the scenarios

@@ -15,11 +15,11 @@ import (
 type dnsFlags struct {
 	listen, upstream                  string
 	drop, servfail, refuse, notimp    string // question types, with commas; * = all
-	nxdomain, formerr, empty          string
+	nxdomain, formerr, empty, cname   string
 	slow                              time.Duration
 	lower, noEDNS, ednsDrop, ednsForm bool
 	truncate, noTCP, noUDP, noAA      bool
-	upperDrop, noRRSIG                bool
+	upperDrop, noRRSIG, junk          bool
 	maxUDP, every                     int
 	count                             int
 }
@@ -38,6 +38,8 @@ func dirtyDNS(args []string) error {
 	s.StringVar(&f.nxdomain, "nxdomain", "", "NXDOMAIN to these types")
 	s.StringVar(&f.formerr, "formerr", "", "FORMERR to these types")
 	s.StringVar(&f.empty, "empty", "", "NOERROR without records to these types")
+	s.StringVar(&f.cname, "cname", "", "OWNER=TARGET: a CNAME for every type there but SOA and NS")
+	s.BoolVar(&f.junk, "junk", false, "what comes back is no DNS message")
 	s.DurationVar(&f.slow, "slow", 0, "wait so long before each answer")
 	s.BoolVar(&f.lower, "lower-case", false, "answer with the question's name in lower case")
 	s.BoolVar(&f.noEDNS, "no-edns", false, "leave EDNS out of answers")
@@ -83,6 +85,13 @@ func (f *dnsFlags) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	}
 	q := r.Question[0]
 	m := new(dns.Msg)
+	if odd && f.junk {
+		_, _ = w.Write([]byte("SSH-2.0-nothing of the kind\r\n"))
+		return
+	}
+	if odd && f.illegalCNAME(w, r, q) {
+		return
+	}
 	if odd {
 		switch code := f.code(r, q); {
 		case code == dropped:
@@ -134,6 +143,20 @@ func (f *dnsFlags) code(r *dns.Msg, q dns.Question) int {
 		return dns.RcodeSuccess
 	}
 	return passed
+}
+
+// illegalCNAME answers with the CNAME that stands beside other records.
+func (f *dnsFlags) illegalCNAME(w dns.ResponseWriter, r *dns.Msg, q dns.Question) bool {
+	owner, target, ok := strings.Cut(f.cname, "=")
+	if !ok || !strings.EqualFold(dns.Fqdn(owner), q.Name) || q.Qtype == dns.TypeSOA || q.Qtype == dns.TypeNS {
+		return false
+	}
+	m := new(dns.Msg)
+	m.SetReply(r)
+	m.Authoritative = true
+	m.Answer = []dns.RR{&dns.CNAME{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 300}, Target: dns.Fqdn(target)}}
+	_ = w.WriteMsg(m)
+	return true
 }
 
 // matches says whether a question is of one of the types; TYPE@NAME narrows it to a name.
