@@ -124,8 +124,7 @@ func (d *domain) stateSigns(s *scope, z evidence.Zone) {
 	if len(z.NoAddr) > 0 && s.vars["lame"] == "" {
 		s.vars["lame"] = listed(z.NoAddr) + " (which have no address)"
 	}
-	cut := strings.HasPrefix(z.Name, "_acme-challenge.")
-	s.set(sChallengeCut, cut)
+	s.set(sChallengeCut, strings.HasPrefix(z.Name, "_acme-challenge."))
 	s.set(sViewReaches, d.viewReaches(z))
 	d.slowSigns(s, z, answers, slow)
 }
