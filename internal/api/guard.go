@@ -59,8 +59,25 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 	if err := version(v, rt.Versions); err != nil {
 		return err
 	}
+	if q.Method == http.MethodHead && rt.Method == http.MethodGet && rt.Versions != nil {
+		w = exists{w}
+	}
 	return rt.handle(w, q)
 }
+
+// exists answers HEAD of a resource as Azure does: 204 for what is there, and no body.
+type exists struct{ http.ResponseWriter }
+
+// WriteHeader sends the status.
+func (e exists) WriteHeader(status int) {
+	if status == http.StatusOK {
+		status = http.StatusNoContent
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends nothing.
+func (e exists) Write(b []byte) (int, error) { return len(b), nil }
 
 // admit says who asks, and refuses what they may not do.
 func (a *API) admit(q *request, rt Route) error {

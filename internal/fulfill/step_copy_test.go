@@ -81,6 +81,33 @@ func (l *lab) advance2(id order.ID) {
 	}
 }
 
+// TestSuspendedSubscription: nothing is renewed, and the vault is out of sync, until the subscription is enabled again.
+func TestSuspendedSubscription(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("www")
+	l.until(id, 10, func(o *order.Order) bool { return o.First() != nil })
+	l.store.state = order.SubscriptionDisabled
+	l.clock.move(25 * time.Hour)
+	o := l.advance(id)
+	if s := o.VaultStatusOf(l.clock.now()); s != order.VaultNotPermitted || !s.OutOfSync() || o.Vault.Problem.ID != "sub-disabled" {
+		t.Errorf("suspended: %s, %+v", s, o.Vault.Problem)
+	}
+	l.clock.move(70 * 24 * time.Hour) // its time of renewal has come
+	o = l.advance(id)
+	if len(o.Versions) != 1 || len(o.Needs) != 1 || o.Needs[0].Problem == nil || o.Needs[0].Problem.ID != "sub-disabled" {
+		t.Errorf("renewed though suspended: %d versions, %+v", len(o.Versions), o.Needs)
+	}
+	l.store.state = order.SubscriptionEnabled
+	if _, err := l.Sync(l.ctx(), by, id); err != nil {
+		t.Fatal(err)
+	}
+	o = l.until(id, 10, func(o *order.Order) bool { return len(o.Versions) == 2 })
+	if s := o.VaultStatusOf(l.clock.now()); s != order.VaultSucceeded {
+		t.Errorf("enabled again: %s", s)
+	}
+}
+
 // TestCheckRecordsNothing: a wish is judged as Create would, and nothing is there after it.
 func TestCheckRecordsNothing(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,10 @@ import (
 
 // checkVault looks whether the vault still gives the current version of every key type, key and all.
 func (r *run) checkVault(ctx context.Context, o *order.Order) []order.Result {
+	if p := r.suspended(ctx, o); p != nil { // as in the service we equal: the vault of a suspended subscription counts as out of sync
+		p.What, p.Vault = "read the vault", order.VaultNotPermitted
+		return []order.Result{order.VaultSeen{Problem: p}}
+	}
 	for _, k := range o.Spec.KeyTypes {
 		v := o.Current(k)
 		if v == nil {

@@ -70,6 +70,10 @@ func TestSemantics(t *testing.T) {
 	if got.ID != id.String() || got.Name != "Www" {
 		t.Errorf("read in capitals: %s %s", got.ID, got.Name)
 	}
+	if code, _, data := c.call("HEAD", path, ""); code != http.StatusNoContent || len(data) != 0 {
+		t.Errorf("HEAD: %d %s", code, data)
+	}
+	c.refused("HEAD", order.Short("nobody").String()+orderV, "", 404, "")
 	c.refused("GET", "/v1/timeline?after=x", "", 400, "InvalidCursor")
 	c.refused("GET", subID+"/providers/Microsoft.CertificateRegistration/certificateOrders"+orderV+"&$skiptoken=%21", "", 400, "InvalidCursor")
 }
