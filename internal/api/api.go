@@ -105,6 +105,9 @@ type Vaults interface {
 	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
 }
 
+// Configured is something of the server's configuration, by its name alone.
+type Configured struct{ Kind, Name string }
+
 // Options are what the API is made of.
 type Options struct {
 	Service  Service
@@ -130,6 +133,7 @@ type Options struct {
 	Metrics     http.Handler                       // answers Prometheus
 	Notes       func(ctx context.Context) []string // what a person should know of a service that is ready all the same
 	Commits     func() int64                       // of the database since the start: for measuring
+	Configured  []Configured                       // what targets and sites may name
 	VaultSuffix string                             // below which vaults have their host names; empty = none have
 	Public      string                             // public base URL, without a slash at its end
 	Version     string

@@ -316,6 +316,13 @@ func (a *API) others(r *request) ([]arm.Generic, error) {
 		v := siteResource(s)
 		add(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: "Global"})
 	}
+	imports, err := a.Imports.ListImports(r.Context(), subscription, group)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range imports {
+		add(arm.Generic{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates", Location: or(v.Location, "Global"), Tags: v.Tags})
+	}
 	for _, v := range vaults {
 		if strings.EqualFold(v.Subscription, subscription) && (group == "" || strings.EqualFold(v.Group, group)) {
 			created := v.Created.UTC()

@@ -124,6 +124,9 @@ func (a *API) scopeOf(q *request, rt Route) (string, error) {
 	case onOwn:
 		return q.who.Scope, nil
 	}
+	if rt.Versions != nil && q.PathValue("subscription") == "" {
+		return "/", nil // of the directory
+	}
 	if q.PathValue("subscription") != "" && q.PathValue("group") == "" {
 		return "/subscriptions/" + q.scope.Subscription, nil
 	}

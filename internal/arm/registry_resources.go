@@ -40,8 +40,35 @@ func resourceTypes() []Type {
 			{ID: "ResourceGroups_Delete", Method: "DELETE", Path: inGroup, Action: read + "resourceGroups/Delete", Codes: []int{200}, Text: "Remove a resource group that is empty"},
 		}},
 		ourTypes(),
+		{Provider: ours, Name: "issuers", Versions: ourVersions, Operations: []Operation{
+			{ID: "Certwright_ListIssuers", Method: "GET", Path: inOurs + "/issuers", Action: ours + "/issuers/Read", Answer: List[Resource]{}, Codes: []int{200}, Text: "List the issuers"},
+			{ID: "Certwright_GetIssuer", Method: "GET", Path: inOurs + "/issuers/{issuer}", Action: ours + "/issuers/Read", Answer: Resource{Properties: order.Issuer{}}, Codes: []int{200}, Text: "Read an issuer"},
+		}},
+		{Provider: ours, Name: "commands", Versions: ourVersions, Operations: []Operation{
+			{ID: "Certwright_ListCommands", Method: "GET", Path: inOurs + "/commands", Action: ours + "/commands/Read", Answer: List[Resource]{}, Codes: []int{200}, Text: "List the reload commands, roots and webroots that targets may name: they live in the server's configuration"},
+		}},
+		{Provider: ours, Name: "targets", Versions: ourVersions, Operations: []Operation{
+			{ID: "Certwright_ListTargets", Method: "GET", Path: inGroup + inOurs + "/targets", Action: ours + "/targets/Read", Answer: List[Resource]{}, Codes: []int{200}, Text: "List the targets of a group's sites", Within: true},
+		}},
+		{Provider: ours, Name: "endpoints", Versions: ourVersions, Operations: []Operation{
+			{ID: "Certwright_ListEndpoints", Method: "GET", Path: inGroup + inOurs + "/endpoints", Action: ours + "/endpoints/Read", Answer: List[Resource]{}, Codes: []int{200}, Text: "List the endpoints of a group's sites", Within: true},
+		}},
 	}
 }
+
+// made is an operation that makes something.
+func made(o Operation) Operation {
+	o.Codes = []int{201}
+	return o
+}
+
+// ours is the provider of what Azure does not have.
+const (
+	ours   = "Certwright"
+	inOurs = "/providers/" + ours
+)
+
+var ourVersions = []string{"2026-11-01"}
 
 // ourTypes are the operations on orders that Azure has no word for. They need no API version.
 func ourTypes() Type {
@@ -49,13 +76,13 @@ func ourTypes() Type {
 	act := func(name, right, text string) Operation {
 		return Operation{ID: "Certwright_" + name, Method: "POST", Path: oneOrder + "/" + name, Action: order.Type + "/" + right, Answer: one, Codes: []int{200}, Text: text}
 	}
-	return Type{Provider: "Certwright", Operations: []Operation{
+	return Type{Provider: ours, Operations: []Operation{
 		act("sync", "sync/Action", "Make every target hold the current version, and look"),
 		act("revoke", "revoke/Action", "Withdraw all versions"),
 		act("cancel", "cancel/Action", "Stop an order that has no version yet"),
 		act("again", "Write", "Order once more with the same settings"),
-		act("import", "Write", "Bring a certificate with its key"),
-		act("watch", "Write", "Watch endpoints"),
+		made(act("import", "Write", "Bring a certificate with its key")),
+		made(act("watch", "Write", "Watch endpoints")),
 		act("retry", "sync/Action", "Try now whatever failed"),
 		{ID: "Certwright_diagnose", Method: "GET", Path: oneOrder + "/diagnose", Action: order.Type + "/detectors/Read", Codes: []int{200}, Text: "Look at everything now and say what is wrong, root cause first"},
 		{ID: "Certwright_fix", Method: "POST", Path: oneOrder + "/fix", Action: order.Type + "/detectors/Read", Codes: []int{200}, Text: "Say what would heal the order; with do: true, do the first of it"},

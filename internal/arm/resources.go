@@ -74,6 +74,12 @@ type MoveWish struct {
 	Target    string   `json:"targetResourceGroup"`
 }
 
+// Configured is something of the server's configuration that targets and sites may name. What it stands for is for
+// whoever runs the server alone.
+type Configured struct {
+	Kind string `json:"kind"` // command, root or webroot
+}
+
 // Generic is a resource as lists over all types have it: without its properties.
 type Generic struct {
 	ID       string            `json:"id"`

@@ -85,9 +85,26 @@ func TestPages(t *testing.T) {
 	c := l.caller(l.FirstRun)
 	for i := range 103 { // watched ones ask nobody for anything
 		o := order.Fresh(order.Short(fmt.Sprintf("w-%03d", i)), order.Watched, order.Spec{Names: []order.Name{{Kind: order.DNS, Value: "w.example.com"}}, Endpoints: []site.Endpoint{{Address: "127.0.0.1:1"}}}, nil, l.Now())
-		if err := l.Store.CreateOrder(t.Context(), o, o.Project(l.Now()), nil); err != nil {
+		if err := l.Store.CreateOrder(t.Context(), o, o.Project(l.Now()), []order.Event{testBy.Created(o, l.Now())}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	events := map[any]bool{}
+	for next := subID + "/providers/microsoft.insights/eventtypes/management/values?api-version=2015-04-01&%24filter=eventTimestamp%20ge%20%272020-01-01T00%3A00%3A00Z%27&$select=eventDataId,eventName"; next != ""; {
+		var page arm.List[map[string]any]
+		c.get(next, &page)
+		for _, e := range page.Value {
+			if len(e) != 2 {
+				t.Errorf("selected: %v", e)
+			}
+			if e["eventName"].(map[string]any)["value"] == "watched" {
+				events[e["eventDataId"]] = true
+			}
+		}
+		next = page.NextLink
+	}
+	if len(events) != 103 {
+		t.Errorf("the activity log has %d events over its pages, want 103", len(events))
 	}
 	seen := map[string]bool{}
 	pages := 0

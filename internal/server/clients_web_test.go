@@ -59,6 +59,19 @@ func TestNpmClientOfSites(t *testing.T) {
 			t.Errorf("%s is refused with %+v, want %d %s", what, r, want.Status, want.Code)
 		}
 	}
+	ask := c.caller(c.FirstRun)
+	for path, want := range map[string]string{"/providers/Certwright/issuers": "builtin", "/providers/Certwright/commands": "reload-shop shop shop",
+		subID + "/resourceGroups/default/providers/Certwright/targets": "shop.files", subID + "/resourceGroups/default/providers/Certwright/endpoints": "shop.1"} {
+		var list arm.List[arm.Resource]
+		ask.get(path+"?api-version=2026-11-01", &list)
+		var names []string
+		for _, r := range list.Value {
+			names = append(names, r.Name)
+		}
+		if strings.Join(names, " ") != want {
+			t.Errorf("%s: %v, want %s", path, names, want)
+		}
+	}
 	if o := c.load(c.id); len(o.Spec.Sites) != 0 {
 		t.Errorf("after the last binding went, the order has the sites %v", o.Spec.Sites)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 func (s *Server) handler() http.Handler {
 	a := api.New(api.Options{
 		Service: s.Mover, Reader: s.Store, Issuers: s.Issuers, Secrets: s.Vault, Encoder: encoder{}, Auth: s.Auth, Vaults: s.Store, Scopes: s.Store, Imports: s.Store, Now: s.Now, Logger: s.Logger, Version: s.Version,
-		MaxBody: int64(s.Config.Limits.Body), VaultSuffix: s.Config.Vault.Suffix,
+		MaxBody: int64(s.Config.Limits.Body), VaultSuffix: s.Config.Vault.Suffix, Configured: configured(s.Config),
 		Public: strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, TestNotify: s.testNotify, Commits: s.Store.Commits,
 		Diagnose: s.Diagnose, Bundle: s.Bundle, Fix: s.Fix, Mail: s.mailPublish,
 	})
@@ -32,6 +34,20 @@ func (s *Server) handler() http.Handler {
 		}
 		pages.ServeHTTP(w, r)
 	})
+}
+
+// configured are the names that targets and sites may use.
+func configured(c Config) []api.Configured {
+	var list []api.Configured
+	add := func(kind string, names []string) {
+		for _, n := range names {
+			list = append(list, api.Configured{Kind: kind, Name: n})
+		}
+	}
+	add("command", slices.Sorted(maps.Keys(c.Commands)))
+	add("root", slices.Sorted(maps.Keys(c.Roots)))
+	add("webroot", slices.Sorted(maps.Keys(c.Webroots)))
+	return list
 }
 
 // isAPI says whether a path that no route of the API has is to be refused as the API refuses: in JSON.
