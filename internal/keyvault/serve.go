@@ -95,20 +95,17 @@ func short(id string) string {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *Route) error {
-	row, err := h.known.vault(q.Context(), h.Vault, vault, h.Now())
-	if err != nil && !errors.Is(err, secret.ErrNoVault) {
-		return err
-	}
-	missing := err != nil
-	q.vault = row
 	// Before anything is said of vaults, paths, queries and bodies: a client's first request comes without token and body.
 	who, err := h.caller(q.Request)
 	if err != nil {
 		return err
 	}
 	q.by.Caller = who.Name
+	q.vault, err = h.known.vault(q.Context(), h.Vault, vault, h.Now())
 	switch {
-	case missing:
+	case err != nil && !errors.Is(err, secret.ErrNoVault):
+		return err
+	case err != nil:
 		return &failure{404, "VaultNotFound", "", fmt.Sprintf("There is no vault %s here.", vault)}
 	case route == nil:
 		return &failure{404, "NotFound", "", fmt.Sprintf("There is no %s %s.", q.Method, q.URL.Path)}
