@@ -123,7 +123,14 @@ func (h *Handler) createCertificate(w http.ResponseWriter, q *request) error {
 	if err := h.save(q.Context(), o.record); err != nil {
 		return err
 	}
-	return h.answerPending(w, q, http.StatusAccepted)
+	o, err = h.pendingObject(q)
+	if err != nil {
+		return err
+	}
+	// Also where it is done already: a client that is told so at once never reads the certificate (Azure's for Python).
+	out := h.operationOf(q, o)
+	out.Status, out.Target, out.Error = inProgress, "", nil
+	return write(w, http.StatusAccepted, out)
 }
 
 // ordered refuses what would write beside an order.
