@@ -54,6 +54,7 @@ type Service interface {
 // Reader is what lists and follows: the store.
 type Reader interface {
 	LoadOrder(ctx context.Context, id order.ID) (*order.Order, error)
+	LoadOrders(ctx context.Context, ids []order.ID) ([]*order.Order, error)
 	ListOrders(ctx context.Context, q order.Query) (order.Page, error)
 	CountOrders(ctx context.Context, subscription, group string) ([]order.Count, error)
 	Events(ctx context.Context, q order.EventQuery) ([]order.Event, string, error)

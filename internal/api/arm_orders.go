@@ -58,14 +58,15 @@ func (a *API) listResources(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
+	var ids []order.ID
 	for _, s := range page.Orders {
-		o, err := a.Reader.LoadOrder(r.Context(), s.ID)
-		if errors.Is(err, fulfill.ErrNotFound) {
-			continue // it was removed meanwhile
-		}
-		if err != nil {
-			return err
-		}
+		ids = append(ids, s.ID)
+	}
+	orders, err := a.Reader.LoadOrders(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	for _, o := range orders {
 		list.Value = append(list.Value, arm.Order(o, a.Now()))
 	}
 	if page.Next != "" {

@@ -39,18 +39,7 @@ func (a *API) ordersOf(ctx context.Context, s *site.Site) ([]*order.Order, error
 	if err != nil {
 		return nil, err
 	}
-	var list []*order.Order
-	for _, id := range ids {
-		o, err := a.Reader.LoadOrder(ctx, id)
-		if errors.Is(err, fulfill.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, o)
-	}
-	return list, nil
+	return a.Reader.LoadOrders(ctx, ids)
 }
 
 // webSite is a site in Azure's shape.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"certwright/internal/fulfill"
@@ -177,38 +178,85 @@ const loadText = `
 	UNION ALL
 	SELECT kind, ord, doc, 0, 0, NULL, 0, '', 0 FROM parts WHERE order_key = $1 AND doc <> ''`
 
-// load reads an order and its parts in one statement: one snapshot on either database.
+// load reads an order whole.
 func load(ctx context.Context, q source, key string) (*order.Order, error) {
-	var o *order.Order
-	var parts []part
-	rows, err := q.query(ctx, loadText, key)
+	all, err := loadAll(ctx, q, []string{key})
+	if err != nil {
+		return nil, err
+	}
+	if all[key] == nil {
+		return nil, missing{}
+	}
+	return all[key], nil
+}
+
+// loadAll reads orders whole, with their parts, by their keys, in one statement: one snapshot on either database.
+func loadAll(ctx context.Context, q source, keys []string) (map[string]*order.Order, error) {
+	all, parts := map[string]*order.Order{}, map[string][]part{}
+	var in strings.Builder
+	var args []any
+	for i, k := range keys {
+		fmt.Fprintf(&in, ", $%d", i+1)
+		args = append(args, k)
+	}
+	list := strings.TrimPrefix(in.String(), ", ")
+	rows, err := q.query(ctx, `
+		SELECT key, '' AS kind, 0 AS ord, doc, revision, seq, hash, due_at, lease_owner, lease_until FROM orders WHERE key IN (`+list+`)
+		UNION ALL
+		SELECT order_key, kind, ord, doc, 0, 0, NULL, 0, '', 0 FROM parts WHERE order_key IN (`+list+`) AND doc <> ''`, args...)
 	err = each(rows, err, func(r *sql.Rows) error {
+		var key string
 		var p part
 		var revision, seq, due, until int64
 		var hash []byte
 		var owner string
-		if err := r.Scan(&p.kind, &p.ord, &p.doc, &revision, &seq, &hash, &due, &owner, &until); err != nil {
+		if err := r.Scan(&key, &p.kind, &p.ord, &p.doc, &revision, &seq, &hash, &due, &owner, &until); err != nil {
 			return err
 		}
 		if p.kind != "" {
-			parts = append(parts, p)
+			parts[key] = append(parts[key], p)
 			return nil
 		}
-		o = new(order.Order)
+		o := new(order.Order)
 		if err := json.Unmarshal([]byte(p.doc), o); err != nil {
 			return fmt.Errorf("the stored order cannot be read: %w", err)
 		}
 		o.Revision, o.Seq, o.Hash, o.LeaseOwner = revision, seq, hash, owner
 		o.DueAt, o.LeaseUntil = at(due), at(until)
+		all[key] = o
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if o == nil {
-		return nil, missing{}
+	for key, o := range all {
+		if err := attach(o, parts[key]); err != nil {
+			return nil, err
+		}
 	}
-	return o, attach(o, parts)
+	return all, nil
+}
+
+// LoadOrders reads many orders whole, in the order of their ids; those that are not there are left out.
+func (s *Store) LoadOrders(ctx context.Context, ids []order.ID) ([]*order.Order, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var keys []string
+	for _, id := range ids {
+		keys = append(keys, id.Key())
+	}
+	all, err := loadAll(ctx, s.reader, keys)
+	if err != nil {
+		return nil, fail("read orders", err)
+	}
+	var list []*order.Order
+	for _, k := range keys {
+		if o := all[k]; o != nil {
+			list = append(list, o)
+		}
+	}
+	return list, nil
 }
 
 // LeaseOrder takes the lease for node until the given time and reads the order, in one transaction; the revision
