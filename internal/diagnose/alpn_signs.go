@@ -41,7 +41,7 @@ func (j *judge) alpnScopes() []*scope {
 		// An alert other than no_application_protocol, where usual clients are served: the server knows the protocol,
 		// and has no validation under way.
 		idle := r.ErrorClass == "alert" && !r.NoProtocol && len(r.Normal) > 0
-		reached := r.ErrorClass == "" || r.ErrorClass == "alert"
+		reached := r.ErrorClass == "" || r.ErrorClass == "alert" || r.Foreign
 		s.set(aClosed, r.ErrorClass == "refused" || r.ErrorClass == "timeout" || r.ErrorClass == "reset" && len(r.Normal) == 0, ref)
 		s.set(aPlain, r.ErrorClass == "not-tls", ref)
 		s.set(aChosen, chosen, ref)

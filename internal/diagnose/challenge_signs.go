@@ -282,7 +282,8 @@ func (j *judge) bodySigns(s *scope, c *challenge, f *evidence.Fetched) {
 		s.unknown(hThumb, "the thumbprint of the account that asks is not known here")
 	}
 	fresh := c.Busted != nil && c.well(c.Busted)
-	s.set(hOtherTok, is && c.known() && !holds && (auth && token != c.Token || fresh || !html(f) && last(f).Hit), ref)
+	changed := strings.EqualFold(string(body), c.Expect) && c.Expect != "" // the right one, in other letters: something on the way did that
+	s.set(hOtherTok, is && c.known() && !holds && !changed && (auth && token != c.Token || fresh || !html(f) && last(f).Hit), ref)
 	s.set(hCache, is && (fresh || last(f).Hit), ref)
 	s.vars["cached"] = last(f).Cached
 	if c.Busted != nil && fresh {

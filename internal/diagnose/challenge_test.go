@@ -253,6 +253,7 @@ func TestALPNCauses(t *testing.T) {
 		{"proof", "", []evidence.ALPN{proof(func(*evidence.ALPN) {})}},
 		{"nothing under way", "", []evidence.ALPN{proof(func(r *evidence.ALPN) { plain(r); r.Error, r.ErrorClass = "alert", "alert" })}},
 		{"plain server", "alpn-not-offered", []evidence.ALPN{proof(plain)}},
+		{"a protocol that was not offered", "alpn-not-offered", []evidence.ALPN{proof(func(r *evidence.ALPN) { plain(r); r.Error, r.ErrorClass, r.Foreign = "unadvertised", "other", true })}},
 		{"refused protocol", "alpn-not-offered", []evidence.ALPN{proof(func(r *evidence.ALPN) { plain(r); r.Error, r.ErrorClass, r.NoProtocol = "alert", "alert", true })}},
 		{"proxy", "alpn-terminated-upstream", []evidence.ALPN{proof(func(r *evidence.ALPN) { plain(r); r.Via = "Via: 1.1 edge" })}},
 		{"capable behind", "alpn-terminated-upstream", []evidence.ALPN{proof(plain), proof(func(r *evidence.ALPN) { r.Address = "192.0.2.2:443" })}},

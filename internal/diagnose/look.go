@@ -67,7 +67,7 @@ type survey struct {
 func readSurvey(obs []evidence.Observation, serverName string) *survey {
 	s := &survey{asked: map[string]evidence.Issuers{}}
 	for _, o := range obs {
-		if o.Probe != evidence.ProbeTLS {
+		if o.Probe != evidence.ProbeTLS || o.Check == checkALPN { // the certificate for acme-tls/1 is no client's
 			continue
 		}
 		if s.addOther(o) {

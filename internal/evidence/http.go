@@ -125,6 +125,7 @@ type ALPN struct {
 	ErrorClass string   `json:"errorClass,omitempty"`
 	Alert      string   `json:"alert,omitempty"`      // the alert's text
 	NoProtocol bool     `json:"noProtocol,omitempty"` // the alert is no_application_protocol (RFC 7301)
+	Foreign    bool     `json:"foreign,omitempty"`    // it chose a protocol that was not offered (Apache falls back to http/1.1)
 
 	SelfSigned bool     `json:"selfSigned,omitempty"` // the leaf's own key signed it
 	Names      []string `json:"names,omitempty"`      // every subject alternative name, as text

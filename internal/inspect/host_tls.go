@@ -24,6 +24,11 @@ type Pager interface {
 	LookPage(ctx context.Context, address, serverName string) evidence.Observation
 }
 
+// Neighbourly is a Prober that can read which names a server of this machine is configured for; package probe has one.
+type Neighbourly interface {
+	Neighbours(ctx context.Context, host, port, name string) []string
+}
+
 // Nobody is a name that no server is configured for (RFC 6761 section 6.4): what it gets is what a
 // server gives to names that it does not know.
 const Nobody = "certwright-nobody.invalid"
@@ -45,7 +50,11 @@ func (o HostOptions) lookTLS(ctx context.Context) []evidence.Observation {
 		return nil
 	}
 	o.tell("shaking hands with every address of %s", o.Host)
-	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, o.names())
+	names := o.names()
+	if n, ok := o.Prober.(Neighbourly); ok && !o.Alone {
+		names = append(names, n.Neighbours(ctx, o.Host, o.Port, o.ServerName)...)
+	}
+	obs := o.Prober.SurveyTLS(ctx, o.Host, o.Port, names)
 	obs = append(obs, o.issuers(ctx, obs)...)
 	return append(obs, o.afterwards(ctx, obs)...)
 }

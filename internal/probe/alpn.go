@@ -54,7 +54,7 @@ func (p *Prober) alpnAt(ctx context.Context, name, port string, a netip.Addr, di
 	start := p.opt.Now()
 	r := evidence.ALPN{Name: name, Address: net.JoinHostPort(a.String(), port), Family: family(a), Expect: digest}
 	err := p.offerALPN(ctx, &r)
-	if r.ErrorClass == "" || r.ErrorClass == ClassAlert || r.ErrorClass == ClassReset {
+	if r.ErrorClass == "" || r.ErrorClass == ClassAlert || r.ErrorClass == ClassReset || r.Foreign {
 		p.normalALPN(ctx, &r)
 	}
 	o := evidence.Observation{Probe: evidence.ProbeTLS, Check: CheckALPN, Subject: subject(r.Address, sni(name)) + " offering " + ProtocolALPN,
@@ -68,6 +68,8 @@ func (p *Prober) alpnAt(ctx context.Context, name, port string, a netip.Addr, di
 		o.Seen = "a handshake without " + ProtocolALPN
 	case r.ErrorClass == ClassAlert:
 		o.Seen = "the alert: " + r.Alert
+	case r.Foreign:
+		o.Seen = "another protocol chosen, which was not offered"
 	default:
 		o.Outcome, o.Reason = outcomeOf(ctx, err), r.Error
 	}
@@ -87,6 +89,7 @@ func (p *Prober) offerALPN(ctx context.Context, r *evidence.ALPN) error {
 	}
 	if err != nil {
 		r.Error, r.ErrorClass = err.Error(), ErrorClass(err)
+		r.Foreign = strings.Contains(r.Error, "unadvertised ALPN protocol") // crypto/tls has no error value for it
 		if r.ErrorClass == ClassAlert {
 			r.Alert = alertText(err)
 			r.NoProtocol = strings.HasSuffix(r.Alert, tls.AlertError(120).Error()) // no_application_protocol, RFC 7301 section 3.2

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,11 +68,12 @@ func (l *challengeLook) homes(ctx context.Context) {
 // maxKin bounds the neighbouring names asked for.
 const maxKin = 3
 
-// kin are names that the same server may know: those given, else the name with www before or without.
+// kin are names that the same server may know: those given, those that its configuration names where that can be read, and
+// the name with www before or without.
 func (l *challengeLook) kin() []string {
 	var out []string
-	for _, n := range l.q.Kin {
-		if !strings.EqualFold(n, l.q.Name) && len(out) < maxKin {
+	for _, n := range append(slices.Clone(l.q.Kin), configuredNames(netip.AddrPortFrom(l.addr, uint16(l.q.Port)))...) {
+		if !strings.EqualFold(n, l.q.Name) && len(out) < maxKin && !slices.Contains(out, n) {
 			out = append(out, n)
 		}
 	}

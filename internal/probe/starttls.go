@@ -351,7 +351,7 @@ func (d *dialogue) mysql() error {
 		return noEOF(err)
 	}
 	if body[0] == 0xff {
-		return fmt.Errorf("%w (it said %q)", errNoStartTLS, firstRunes(printable(body[1:]), 80))
+		return fmt.Errorf("the server turns this client away before TLS could begin: %q", firstRunes(printable(body[1:]), 80)) // an ERR packet
 	}
 	end := bytes.IndexByte(body, 0) // version, thread id (4), scramble (8), filler (1), capabilities (2)
 	if body[0] != 10 || end < 0 || len(body) < end+16 {

@@ -70,6 +70,8 @@ func fileReaders(v view, name string, readers []master) []evidence.FileReader {
 			if err != nil {
 				r.Why = err.Error()
 			}
+		case !ok && m.shed:
+			r.May, r.Why = "unknown", why+"; the program changed its user after its start, and may have read it before"
 		case !ok:
 			r.May, r.Why = "no", why
 		}

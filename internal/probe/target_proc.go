@@ -26,6 +26,7 @@ type process struct {
 	uid         int // effective
 	groups      []int
 	reads       bool // it may read every file whatever its mode (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+	shed        bool // it was another user at its start (lighttpd, vsftpd), and may have read its files as that one
 	started     time.Time
 }
 
@@ -76,6 +77,11 @@ func readProcess(pid int, boot time.Time) (process, error) {
 	status, err := os.ReadFile(dir + "/status")
 	if err == nil {
 		p.readStatus(string(status))
+	}
+	if st, err := os.Stat(dir + "/stat"); err == nil {
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			p.shed = int(sys.Uid) != p.uid // of who changed its user, all but /proc/PID itself belongs to root (proc(5), PR_SET_DUMPABLE)
+		}
 	}
 	return p, nil
 }

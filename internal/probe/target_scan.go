@@ -299,8 +299,8 @@ func (s *scanner) keyOf(cert string, keys []string) string {
 	return ""
 }
 
-// choose marks what a client that asks for the name gets: the block bound to the name, else the certificate for it, else the
-// only one, else the first, as the server's default.
+// choose marks what a client that asks for the name gets: the block bound to the name, else, among blocks bound to no name, the
+// certificate for it, else the first, as the server's default.
 func (s *scanner) choose(uses []evidence.Use, name string) {
 	mark := func(named bool, fits func(u *evidence.Use) bool) bool {
 		found := false
@@ -317,7 +317,7 @@ func (s *scanner) choose(uses []evidence.Use, name string) {
 	if name == "" || len(uses) == 0 {
 		return
 	}
-	if mark(true, bound) || mark(true, func(u *evidence.Use) bool { return s.covers(u.Certificate, name) }) {
+	if mark(true, bound) || mark(true, func(u *evidence.Use) bool { return len(u.Names) == 0 && s.covers(u.Certificate, name) }) {
 		return
 	}
 	uses[0].Chosen = true

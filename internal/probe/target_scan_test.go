@@ -2,6 +2,7 @@ package probe
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -12,6 +13,7 @@ func TestConfigArgs(t *testing.T) {
 		{[]string{"apache2", "-f", "/etc/a.conf", "-k", "start"}, []string{"/etc/a.conf"}},
 		{[]string{"lighttpd", "-D", "-f", "l.conf"}, []string{"l.conf"}},
 		{[]string{"stunnel4", "/etc/s.conf"}, []string{"/etc/s.conf"}},
+		{[]string{"dovecot", "-F", "-c", "/run/d.conf"}, []string{"/run/d.conf"}}, // -F takes no value
 		{[]string{"x", "--config=/etc/x.yaml", "--log=/var/log/x"}, []string{"/etc/x.yaml"}},
 		{[]string{"x.test", "-test.testlogfile=/tmp/testlog.txt", "-test.timeout=1m"}, nil},
 		{[]string{"caddy", "run", "--config", "/etc/Caddyfile"}, []string{"run", "/etc/Caddyfile"}},
@@ -32,5 +34,13 @@ func TestNameFits(t *testing.T) {
 		if nameFits(tt.pattern, tt.name) != tt.want {
 			t.Errorf("%s for %s is not %v", tt.pattern, tt.name, tt.want)
 		}
+	}
+}
+
+func TestOnlyHosts(t *testing.T) {
+	t.Parallel()
+	got := onlyHosts([]string{"https://Shop.example:8443", "a.example.org", "*.example.org", "~^www\\.", "127.0.0.1", "file", "a.example.org"})
+	if strings.Join(got, " ") != "shop.example a.example.org" {
+		t.Error(got)
 	}
 }

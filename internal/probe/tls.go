@@ -188,7 +188,7 @@ func (p *Prober) handshakeGo(ctx context.Context, l tlsLook, s *capture) error {
 	}
 	defer conn.Close()
 	if l.proxy {
-		if _, err := conn.Write([]byte(proxyHeader)); err != nil {
+		if _, err := conn.Write([]byte(proxyHeader(conn))); err != nil {
 			return err
 		}
 	}

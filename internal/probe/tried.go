@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -19,9 +20,20 @@ import (
 // CheckTried is the Check of an observation whose Data is an evidence.Tried.
 const CheckTried = "tried"
 
-// proxyHeader is a PROXY protocol header, version 1, of a sender that gives no addresses (HAProxy, "The PROXY protocol",
-// section 2.1): a server that wants a header takes it, any other takes it for noise.
-const proxyHeader = "PROXY UNKNOWN\r\n"
+// proxyHeader is a PROXY protocol header, version 1 (HAProxy, "The PROXY protocol", section 2.1), with the connection's own
+// addresses: some servers (Apache) refuse one without. A server that wants a header takes it, any other takes it for noise.
+func proxyHeader(conn net.Conn) string {
+	from, err1 := netip.ParseAddrPort(conn.LocalAddr().String())
+	to, err2 := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err1 != nil || err2 != nil {
+		return "PROXY UNKNOWN\r\n"
+	}
+	family := "TCP4"
+	if to.Addr().Unmap().Is6() {
+		family = "TCP6"
+	}
+	return fmt.Sprintf("PROXY %s %s %s %d %d\r\n", family, from.Addr().Unmap().WithZone(""), to.Addr().Unmap().WithZone(""), from.Port(), to.Port())
+}
 
 // getRequest is the smallest request that any web server answers.
 func getRequest(name string) string {
