@@ -16,7 +16,6 @@ var unproven = map[string]string{
 	"dns-txt-token-not-digest":   "only dns-01 publishes a digest, and Certwright does not order by it yet",
 	"dns-txt-at-apex":            "it is about a name with an underscore, as dns-01 has; the built-in authority wants the value at the domain itself",
 	"dns-txt-missing-underscore": "it is about a name with an underscore, as dns-01 has",
-	"http-stale-token":           "no scenario breaks it yet",
 	"tls-ct-missing":             "it needs a public log; no scenario has one",
 	"tls-client-clock":           "only the client that fails can be looked at",
 	"renew-verification-lapsed":  "no scenario breaks it yet",

@@ -168,8 +168,8 @@ func (w *world) up(ctx context.Context) error {
 	}
 	defer w.time.step(stepGreen)()
 	goal := w.spec.Goal
-	if w.spec.Base == "server" {
-		w.spec.Goal = Goal{Host: w.vars["TARGET"]} // the order is not there yet
+	if w.spec.Base == "server" || goal.Later {
+		w.spec.Goal = Goal{Host: w.vars["TARGET"]} // the order, or what is asked about, is not there yet
 	}
 	raw, ok, err := w.green(ctx, 15*time.Second)
 	w.spec.Goal = goal

@@ -94,7 +94,7 @@ func (r *Result) score(s *Spec, rep diagnose.Report) {
 	first := rep.Findings[0]
 	r.RightLeg = s.Leg == "" || first.Leg == s.Leg
 	r.Top1, r.Top3 = is(first.ID, s.Expected), slices.ContainsFunc(first3, func(id string) bool { return is(id, s.Expected) })
-	if s.Kind == KindUnlisted && len(s.Expected) == 0 {
+	if s.Kind == KindUnlisted && !r.Top1 {
 		// A cause that no row has: the honest answer names the leg and does not pretend.
 		r.Top1 = r.RightLeg && (first.ID == diagnose.Unnamed || strings.HasSuffix(first.ID, "-"+diagnose.Unnamed) || first.Certainty == diagnose.Possible)
 		r.Top3 = r.Top1

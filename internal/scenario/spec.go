@@ -62,6 +62,7 @@ type Goal struct {
 	Method       string   `yaml:"method"`        // --method
 	ExpectIssuer string   `yaml:"expect_issuer"` // --expect-issuer
 	Args         []string `yaml:"args"`          // further arguments of certwright diagnose
+	Later        bool     `yaml:"later"`         // it comes into being in setup: before that, {{target}} must be green
 }
 
 // Load finds all scenarios at or below the directories. A scenario whose file cannot be read is an error:
