@@ -37,7 +37,7 @@ dovecot      dovecot-imapd   another one
 sqlite3      sqlite3         databases damaged by hand, in the scenarios
 faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
-node         nodejs          Azure's own clients for JavaScript
+node         nodejs          the clients of Azure for JavaScript
 npm          npm             and their modules, as test/clients/npm/package-lock.json has them
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
