@@ -6,7 +6,7 @@ set -euo pipefail
 
 # One line a program: what is looked for, the package that has it, what the tests use it for.
 # Certwright itself needs none of these.
-table='
+read -r -d '' table <<'END' || true
 nginx        nginx-light     a real web server to deploy to
 postgres     postgresql      the other database
 named        bind9           a real name server, with DNSSEC
@@ -37,7 +37,7 @@ dovecot      dovecot-imapd   another one
 sqlite3      sqlite3         databases damaged by hand, in the scenarios
 faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
-node         nodejs          the clients of Azure for JavaScript
+node         nodejs          Azure's own clients for JavaScript
 npm          npm             and their modules, as test/clients/npm/package-lock.json has them
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
@@ -50,7 +50,7 @@ ip           iproute2        which ports and addresses are there
 setpriv      util-linux      starting PostgreSQL as an ordinary user
 perl         perl-base       free ports in scripts
 gcc          gcc             the race detector
-'
+END
 
 # have says whether a program is there; PostgreSQL's and the name server's are not on everybody's PATH.
 have() {
