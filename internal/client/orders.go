@@ -72,13 +72,13 @@ func (c *Client) Orders(ctx context.Context, query url.Values) ([]order.Summary,
 			return nil, err
 		}
 		all = append(all, page.Value...)
-		next, query = c.relative(page.NextLink), nil
+		next, query = c.Relative(page.NextLink), nil
 	}
 	return all, nil
 }
 
-// relative makes a nextLink a path at the server as we reach it: its public URL may differ from ours.
-func (c *Client) relative(link string) string {
+// Relative makes a nextLink a path at the server as we reach it: its public URL may differ from ours.
+func (c *Client) Relative(link string) string {
 	u, err := url.Parse(link)
 	if err != nil || link == "" {
 		return ""

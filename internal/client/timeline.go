@@ -48,7 +48,7 @@ func (c *Client) Timeline(ctx context.Context, q TimelineQuery) ([]order.Event, 
 				all = append(all, e)
 			}
 		}
-		p, query = c.relative(page.NextLink), nil
+		p, query = c.Relative(page.NextLink), nil
 	}
 	return all[:min(q.Most, len(all))], nil
 }

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"certwright/internal/order"
+)
+
+// someAPI answers what a walk from the subscriptions to one order asks.
+func someAPI(t *testing.T) *httptest.Server {
+	t.Helper()
+	group := "/subscriptions/s1/resourceGroups/g1"
+	at := group + "/providers/" + order.Type
+	www := `{"id":"` + at + `/www","name":"www","type":"` + order.Type + `","properties":{"provisioningState":"Succeeded","status":"Issued","path":[{"stage":"serve","state":"failed"}],
+	 "summary":{"state":"failed","stage":"serve","finding":"tls-expired","findingTitle":"an expired certificate \u001b[2J is served","findingSince":"2026-11-24T11:00:00Z"}}}`
+	answers := map[string]string{
+		"/subscriptions":                   `{"value":[{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}]}`,
+		"/subscriptions/s1":                `{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}`,
+		group:                              `{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}`,
+		"/subscriptions/s1/resourceGroups": `{"value":[{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}]}`,
+		at:                                 `{"value":[` + www + `]}`,
+		at + "/www":                        www,
+		"/providers":                       `{"value":[]}`,
+	}
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, ok := answers[r.URL.Path]
+		switch {
+		case r.URL.Path == "/v1/issuers":
+			w.WriteHeader(http.StatusForbidden)
+			a = `{"error":{"code":"AuthorizationFailed","message":"the token may not do that"}}`
+		case ok:
+		case strings.HasPrefix(r.URL.Path, group+"/providers/"):
+			a = `{"value":[]}`
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			a = `{"error":{"code":"NotFound","message":"there is no such thing"}}`
+		}
+		fmt.Fprint(w, a)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// exploring is an environment whose context is the server.
+func exploring(t *testing.T, input string) (*Env, func() string) {
+	t.Helper()
+	s := someAPI(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	b, err := json.Marshal(Context{URL: s.URL, CA: string(ca), Token: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "context.json")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, out, errs := testEnv("CERTWRIGHT_CONTEXT="+file, "NO_COLOR=1")
+	e.Stdin, e.IsTerminal = strings.NewReader(input), input != ""
+	return e, func() string { return out.String() + errs.String() }
+}
+
+func has(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("there is no %q in:\n%s", w, text)
+		}
+	}
+	if strings.ContainsRune(text, 0x1b) {
+		t.Errorf("a control character reaches the terminal: %q", text)
+	}
+}
+
+func TestExploreTree(t *testing.T) {
+	t.Parallel()
+	e, out := exploring(t, "")
+	if got := e.Run(t.Context(), []string{"explore"}); got != ExitWell {
+		t.Errorf("status %d", got)
+	}
+	has(t, out(), "✓ One  Enabled", "✓ g1  Succeeded", "✗ www  Issued   serve✗", "is served [tls-expired], for 60 min", "→ certwright explore /subscriptions/s1/resourceGroups/g1/providers/"+order.Type+"/www/diagnose", "not for this token: the token may not do that")
+}
+
+// TestExploreBrowse walks by numbers from the top to an order, looks at its JSON, takes a wrong turn, and goes up again.
+func TestExploreBrowse(t *testing.T) {
+	t.Parallel()
+	// The subscriptions, the one there is, its groups, the one there is, its orders, the one there is.
+	e, out := exploring(t, "1\n1\n3\n1\n2\n1\n99\nj\n..\nq\n")
+	if got := e.Run(t.Context(), []string{"explore"}); got != ExitWell {
+		t.Errorf("status %d: %s", got, out())
+	}
+	has(t, out(), "Everything that this token may see", "1    ✓ One  Enabled", `"99" is none of these.`, "1    ✗ www  Issued   serve✗", "→ certwright explore /subscriptions/s1", "POST   renew", `"findingTitle": "an expired certificate \u001b[2J is served"`)
+	if strings.Count(out(), "certificateOrders: List the orders") != 2 {
+		t.Errorf("up from the order its list is not shown again:\n%s", out())
+	}
+}
+
+func TestExploreRefuses(t *testing.T) {
+	t.Parallel()
+	e, out := exploring(t, "")
+	if got := e.Run(t.Context(), []string{"explore", "nonsense"}); got != ExitUsage {
+		t.Errorf("status %d", got)
+	}
+	has(t, out(), `"nonsense" is nothing that can be explored`)
+	if got := e.Run(t.Context(), []string{"explore", "orders/none"}); got != ExitFailed {
+		t.Errorf("status %d", got)
+	}
+	has(t, out(), "there is no such thing")
+}
