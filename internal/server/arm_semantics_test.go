@@ -125,3 +125,41 @@ func TestPages(t *testing.T) {
 		t.Errorf("%d pages with %d orders", pages, len(seen))
 	}
 }
+
+// TestMailSaysWhatToPublish: whoever asks for the mail again gets the very record, and who got it is kept.
+func TestMailSaysWhatToPublish(t *testing.T) {
+	t.Parallel()
+	box, address := startLetterbox(t)
+	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), func(conf *Config) {
+		conf.Notify = map[string]Notify{"ops": {Kind: "smtp", Server: address, TLS: "none", From: "certwright@example.com", To: []string{"ops@example.com", "web@example.com"}}}
+	})
+	c := l.caller(l.FirstRun)
+	id := order.Short("txt")
+	if code, _, data := c.call("PUT", id.String()+orderV, `{"location":"Global","properties":{"distinguishedName":"CN=www.example.com","method":"txt","productType":"StandardDomainValidatedSsl"}}`); code != http.StatusCreated {
+		t.Fatalf("%d %s", code, data)
+	}
+	o := l.wait(id, "asking for a record", func(o *order.Order) bool { return o.Identifiers[0].Instruct != "" })
+	if code, _, data := c.call("POST", id.String()+"/resendRequestEmails"+orderV, `{"name":"WWW.example.com"}`); code != http.StatusNoContent {
+		t.Fatalf("%d %s", code, data)
+	}
+	box.mu.Lock()
+	mail := strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(strings.Join(box.mails, "")) // quoted-printable
+	box.mu.Unlock()
+	for _, word := range strings.Fields(o.Identifiers[0].Instruct) {
+		if !strings.Contains(mail, word) {
+			t.Errorf("the mail lacks %q of %q:\n%s", word, o.Identifiers[0].Instruct, mail)
+			break
+		}
+	}
+	code, _, data := c.call("POST", id.String()+"/retrieveEmailHistory"+orderV, "")
+	var history []arm.Mail
+	if err := json.Unmarshal(data, &history); code != http.StatusOK || err != nil || len(history) != 2 || history[0].ID != "ops@example.com" || history[1].ID != "web@example.com" {
+		t.Errorf("the history: %d %s", code, data)
+	}
+	nobody := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
+	n := nobody.caller(nobody.FirstRun)
+	if code, _, data := n.call("PUT", id.String()+orderV, strings.ReplaceAll(wishV, "%s", "www.example.com")); code != http.StatusCreated {
+		t.Fatalf("%d %s", code, data)
+	}
+	n.refused("POST", id.String()+"/resendEmail"+orderV, "", 409, "NoMailServer")
+}

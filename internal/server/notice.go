@@ -18,7 +18,7 @@ func (s *Server) mailPublish(ctx context.Context, by order.By, o *order.Order, n
 	}
 	page := strings.TrimRight(s.Config.URL, "/") + "/orders/" + o.ID.Name
 	id := fulfill.NewUUID()
-	m := notify.Publish(id, o.ID.Name, o.ID.Group, o.ID.Subscription, names, publishText(o, name, names, page), page, s.Now())
+	m := notify.Publish(id, o.ID.Name, o.ID.Group, o.ID.Subscription, names, s.publishText(o, name, names, page), page, s.Now())
 	var failed error
 	sent := false
 	for i := range s.channels {
@@ -45,11 +45,14 @@ func (s *Server) mailPublish(ctx context.Context, by order.By, o *order.Order, n
 	return &order.Refusal{Kind: order.Conflict, Code: "NoMailServer", Message: "nobody is told of this order by mail", Fix: "Add a notification of kind smtp to the configuration (docs/monitoring.md)"}
 }
 
-func publishText(o *order.Order, name string, names []string, page string) string {
-	lines := o.ToPublish(name)
-	if len(lines) == 0 {
-		lines = []string{"Nothing has to be published now for " + strings.Join(names, ", ") + "."}
-	} else {
+func (s *Server) publishText(o *order.Order, name string, names []string, page string) string {
+	lines, which := o.ToPublish(name), strings.Join(names, ", ")
+	switch {
+	case len(lines) == 0 && o.StatusOf(s.Now()) == order.Pendingissuance:
+		lines = []string{"Order " + o.ID.Name + " is pending, and the authority has not asked for anything yet that is missing for " + which + ". Ask again in a moment, or look at the page below."}
+	case len(lines) == 0:
+		lines = []string{"Nothing has to be published now for " + which + "."}
+	default:
 		lines = append([]string{"So that order " + o.ID.Name + " can go on, publish:"}, lines...)
 	}
 	return strings.Join(append(lines, "More: "+page), "\n\n")
