@@ -36,6 +36,17 @@ func (m *Mover) Enable(ctx context.Context, by order.By, id order.ID) (*order.Or
 	}, "SecretNotFound", "is there", "If it was deleted, use recover; if it was purged, renew")
 }
 
+// SecretChanged records that somebody changed an order's secret through the vault, and has it looked at now. An order that
+// has ended does not mind.
+func (m *Mover) SecretChanged(ctx context.Context, by order.By, id order.ID, name, what string) (*order.Order, error) {
+	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if o.Ended() {
+			return nil, nil
+		}
+		return []order.Result{order.SecretChanged{By: by, Secret: name, What: what}}, nil
+	})
+}
+
 // mend does something to the secret of each key type, then records who did and looks at the vault again. It may be
 // repeated: secrets that need nothing are passed over.
 func (m *Mover) mend(ctx context.Context, by order.By, id order.ID, c order.Command, do func(o *order.Order, name, version string) error, code, state, fix string) (*order.Order, error) {

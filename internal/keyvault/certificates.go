@@ -183,7 +183,7 @@ func (h *Handler) updateCertificate(w http.ResponseWriter, q *request) error {
 		if err != nil {
 			return err
 		}
-		h.told("certificate updated", q, i)
+		h.patched(q, i, p)
 		o.version.Attributes, o.version.Tags = i.Attributes, i.Tags
 	}
 	b, err := h.bundleOf(q, o)
@@ -217,7 +217,7 @@ func (h *Handler) deleteCertificate(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return gone(err)
 	}
-	h.told("certificate deleted", q, i)
+	h.changed("deleted", q, i)
 	return write(w, http.StatusOK, q.certWhole(i, p))
 }
 

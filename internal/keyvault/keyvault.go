@@ -65,6 +65,8 @@ type Orders interface {
 	Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error)
+	// SecretChanged tells an order that somebody changed its secret here.
+	SecretChanged(ctx context.Context, by order.By, id order.ID, name, what string) (*order.Order, error)
 }
 
 // Reader finds orders; store is one.

@@ -76,7 +76,7 @@ func (h *Handler) setSecret(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	h.told("secret set", q, i)
+	h.changed("set", q, i)
 	b := q.bundle(i, i.ID)
 	b.Value = body.Value
 	return write(w, http.StatusOK, b)
@@ -113,6 +113,33 @@ func (h *Handler) told(what string, q *request, i secret.Info) {
 	h.Logger.Info(what, "vault", i.Vault, "secret", i.Name, "version", i.ID, "caller", q.by.Caller, "request", q.by.Correlation)
 }
 
+// changed logs what was done to a secret, and tells the order that writes it, if one does: it is looked at now, and its
+// timeline says who did what.
+func (h *Handler) changed(what string, q *request, i secret.Info) {
+	h.told("secret "+what, q, i)
+	o, _, err := h.orderOf(q, i.Name, &i)
+	if err == nil && o != nil {
+		_, err = h.Orders.SecretChanged(q.Context(), q.by, o.ID, i.Name, what)
+	}
+	if err != nil { // the change stands; the order sees it when it next looks
+		h.Logger.Warn("an order could not be told that its secret was changed", "vault", i.Vault, "secret", i.Name, "error", err)
+	}
+}
+
+// patched is changed for what is about a secret; its tags and dates are nothing to an order.
+func (h *Handler) patched(q *request, i secret.Info, p secret.Patch) {
+	switch {
+	case p.Enabled != nil && !*p.Enabled:
+		h.changed("disabled", q, i)
+	case p.Enabled != nil:
+		h.changed("enabled", q, i)
+	case p.ContentType != nil:
+		h.changed("given another content type", q, i)
+	default:
+		h.told("secret updated", q, i)
+	}
+}
+
 func (h *Handler) updateSecret(w http.ResponseWriter, q *request) error {
 	var body struct {
 		ContentType *string           `json:"contentType"`
@@ -135,7 +162,7 @@ func (h *Handler) updateSecret(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	h.told("secret updated", q, i)
+	h.patched(q, i, p)
 	return write(w, http.StatusOK, q.bundle(i, i.ID))
 }
 
@@ -159,7 +186,7 @@ func (h *Handler) deleteSecret(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return gone(err)
 	}
-	h.told("secret deleted", q, i)
+	h.changed("deleted", q, i)
 	return write(w, http.StatusOK, q.bundle(i, i.ID))
 }
 
@@ -194,7 +221,7 @@ func (h *Handler) recovered(kind string, q *request) (secret.Info, error) {
 	if err != nil {
 		return i, notDeleted(kind, q, err)
 	}
-	h.told("secret recovered", q, i)
+	h.changed("recovered", q, i)
 	i.Deleted = nil
 	return i, nil
 }
@@ -211,7 +238,7 @@ func (h *Handler) purged(kind string, q *request) error {
 	if err := h.Vault.Purge(q.Context(), q.vault.Name, q.name()); err != nil {
 		return notDeleted(kind, q, err)
 	}
-	h.told("secret purged", q, secret.Info{Vault: q.vault.Name, Name: q.name()})
+	h.changed("purged", q, secret.Info{Vault: q.vault.Name, Name: q.name()})
 	return nil
 }
 
@@ -244,7 +271,7 @@ func (h *Handler) restored(kind string, q *request) (secret.Info, []byte, error)
 	}
 	i, extra, err := h.Vault.Restore(q.Context(), kind, q.vault.Name, b)
 	if err == nil {
-		h.told("secret restored", q, i)
+		h.changed("restored", q, i)
 	}
 	return i, extra, err
 }

@@ -31,6 +31,20 @@ func (r Commanded) heal(o *Order, now time.Time) []Event {
 	return []Event{r.event(o, now, StageOrder, "retry-requested", "Trying again now was asked for by %s.", r.Caller)}
 }
 
+// SecretChanged records that somebody changed the order's secret past the order, through the vault: what of it is still
+// as it should be is looked at now.
+type SecretChanged struct {
+	By
+	Secret string
+	What   string // what was done to it: "deleted", "disabled"
+}
+
+func (r SecretChanged) apply(o *Order, now time.Time) []Event {
+	o.Vault.hurry()
+	o.Vault.CheckAt = time.Time{}
+	return []Event{r.event(o, now, StageStore, "secret-changed", "The secret %s of vault %s was %s by %s.", r.Secret, o.Spec.Vault, r.What, r.Caller)}
+}
+
 // unstored says whether something is signed and not stored yet.
 func (o *Order) unstored() bool {
 	for i := range o.Attempts {

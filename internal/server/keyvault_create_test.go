@@ -139,3 +139,52 @@ func TestHostileBodies(t *testing.T) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
+
+// TestOrderHearsOfItsSecret: what somebody does to an order's secret through the vault is in its timeline with who did it, and its
+// status says so at once, not only after the daily look.
+func TestOrderHearsOfItsSecret(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, false, testworld.PebbleOptions{})
+	sh := w.shop(t, "shop.example.com")
+	v := callVault(startLive(t, w, nil, sh))
+	id := v.place(sh, order.BuiltinIssuer)
+	o := v.settled(id, 1)
+	told := func(text string) {
+		t.Helper()
+		events, _, err := v.Store.Events(t.Context(), order.EventQuery{Order: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Name == "secret-changed" && e.Caller == "owner" && strings.Contains(e.Text, text) {
+				return
+			}
+		}
+		t.Errorf("the timeline does not say that the secret was %s", text)
+	}
+	for _, c := range []struct{ method, path, body, told, fault string }{
+		{"PATCH", "/secrets/shop/" + o.First().SecretID, `{"attributes":{"enabled":false}}`, "disabled by owner", string(order.VaultNotPermitted)},
+		{"PATCH", "/certificates/shop/" + o.First().SecretID, `{"attributes":{"enabled":true}}`, "enabled by owner", ""},
+		{"DELETE", "/secrets/shop", "", "deleted by owner", string(order.VaultSecretNotExist)},
+		{"POST", "/deletedcertificates/shop/recover", "", "recovered by owner", ""},
+	} {
+		if rec := v.on("default", c.method, c.path, c.body); rec.Code != 200 {
+			t.Fatalf("%s %s: %d %s", c.method, c.path, rec.Code, rec.Body)
+		}
+		told(c.told)
+		v.wait(id, c.told, func(o *order.Order) bool {
+			return string(o.Vault.Fault) == c.fault && o.LeaseOwner == "" && (c.fault != "" || o.Vault.Problem == nil)
+		})
+	}
+	events := func() int {
+		l, _, err := v.Store.Events(t.Context(), order.EventQuery{Order: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(l)
+	}
+	before := events()
+	if rec := v.on("default", "PATCH", "/secrets/shop", `{"tags":{"a":"b"}}`); rec.Code != 200 || events() != before {
+		t.Errorf("tags are nothing to an order: %d %s, %d events more", rec.Code, rec.Body, events()-before)
+	}
+}
