@@ -34,7 +34,7 @@ func (s *Server) Diagnose(ctx context.Context, id order.ID) (diagnose.Report, er
 // examine gathers everything along an order's path now: the case that is judged here, or written down to be
 // judged elsewhere.
 func (s *Server) examine(ctx context.Context, id order.ID) (diagnose.Case, error) {
-	o, err := s.Store.LoadOrder(ctx, id)
+	o, err := s.atRest(ctx, id)
 	if err != nil {
 		return diagnose.Case{}, err
 	}
