@@ -27,6 +27,7 @@ func fetch(ctx context.Context, c *http.Client, url, token string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Accept", "application/json") // as every client does that is a program
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}

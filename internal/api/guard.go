@@ -22,6 +22,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if q.by.Client != "" {
 		w.Header().Set("X-Ms-Client-Request-Id", q.by.Client)
 	}
+	if forPerson(r) {
+		w = indented{w}
+	}
 	if err := a.serve(w, q); err != nil {
 		a.fail(w, r, err)
 	}
