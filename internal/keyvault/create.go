@@ -41,6 +41,9 @@ func overlay(p *policy, body json.RawMessage) (*policy, error) {
 	}
 	if len(body) > 0 && !bytes.Equal(body, []byte("null")) {
 		old := p.Issuer.Name
+		if err := p.clear(body); err != nil {
+			return nil, err
+		}
 		if err := json.Unmarshal(body, p); err != nil {
 			return nil, bad("policy", "it cannot be read: %v", strings.TrimPrefix(err.Error(), "json: "))
 		}
@@ -50,6 +53,31 @@ func overlay(p *policy, body json.RawMessage) (*policy, error) {
 	}
 	p.ID = ""
 	return p, p.complete()
+}
+
+// clear takes out of a policy what a body replaces as a whole: the actions, the names, the measures of another kind of key.
+// Some clients send empty names where they mean none of them.
+func (p *policy) clear(body json.RawMessage) error {
+	var given struct {
+		Key     keyProps        `json:"key_props"`
+		Actions json.RawMessage `json:"lifetime_actions"`
+		X509    struct {
+			SANs sans `json:"sans"`
+		} `json:"x509_props"`
+	}
+	if err := json.Unmarshal(body, &given); err != nil {
+		return bad("policy", "it cannot be read: %v", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if given.Actions != nil {
+		p.Actions = nil
+	}
+	if s := given.X509.SANs; len(s.Emails)+len(s.DNS)+len(s.UPNs)+len(s.URIs)+len(s.IPs) > 0 {
+		p.X509.SANs = sans{}
+	}
+	if given.Key.Type != "" && given.Key.Type != p.Key.Type {
+		p.Key.Size, p.Key.Curve = 0, ""
+	}
+	return nil
 }
 
 // standing gives the object of a name that something is to be created under: nil parts where nothing is there yet.

@@ -164,3 +164,28 @@ func TestSelfSignedSaysItsPolicy(t *testing.T) {
 		t.Error("there are no key usages to compare")
 	}
 }
+
+// A change of a policy leaves what it does not name, and replaces names, actions and the kind of key as a whole.
+func TestPolicyIsChanged(t *testing.T) {
+	start := `{"issuer":{"name":"le"},"key_props":{"kty":"RSA","key_size":4096},"x509_props":{"subject":"CN=a.example.com","sans":{"dns_names":["a.example.com"],"ipAddresses":["192.0.2.1"]},"validity_months":6},
+		"lifetime_actions":[{"trigger":{"lifetime_percentage":70},"action":{"action_type":"AutoRenew"}}]}`
+	for change, is := range map[string]func(p *policy) bool{
+		`{}`: func(p *policy) bool { return p.Key.Size == 4096 && len(p.X509.SANs.IPs) == 1 && p.X509.Months == 6 },
+		`{"key_props":{},"x509_props":{"sans":{},"validity_months":3}}`: func(p *policy) bool {
+			return p.X509.Months == 3 && len(p.X509.SANs.DNS) == 1 && len(p.X509.SANs.IPs) == 1 && p.Key.Size == 4096
+		},
+		`{"x509_props":{"sans":{"dns_names":["b.example.com"]}}}`: func(p *policy) bool {
+			return reflect.DeepEqual(p.X509.SANs, sans{DNS: []string{"b.example.com"}}) && p.X509.Subject == "CN=a.example.com"
+		},
+		`{"key_props":{"kty":"EC"}}`: func(p *policy) bool { k, err := p.keyType(); return err == nil && k == order.P256 },
+		`{"lifetime_actions":[{"trigger":{"days_before_expiry":9},"action":{"action_type":"EmailContacts"}}]}`: func(p *policy) bool {
+			return len(p.Actions) == 1 && p.Actions[0].Trigger == trigger{Days: 9} && p.Actions[0].Action.Type == "EmailContacts"
+		},
+		`{"issuer":{"cty":"DV"}}`: func(p *policy) bool { return p.Issuer.Name == "le" },
+	} {
+		p, err := overlay(given(t, start), json.RawMessage(change))
+		if err != nil || !is(p) {
+			t.Errorf("%s: %v %+v", change, err, p)
+		}
+	}
+}
