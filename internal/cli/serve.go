@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"certwright/internal/secret"
 	"certwright/internal/server"
 )
 
@@ -98,6 +99,7 @@ func (e *Env) writeContext(ctx context.Context, s *server.Server) error {
 // greet says where the pages are and, at the first start, the first token.
 func (e *Env) greet(s *server.Server) {
 	e.printf("Pages:    %s/\n", s.Config.URL)
+	e.printf("Vault:    %s (for clients of Key Vault)\n", s.VaultURL(secret.DefaultVault))
 	e.printf("Data:     %s\n", s.Config.Data)
 	if s.HTTP01 != "" {
 		e.printf("http-01:  %s\n", s.HTTP01)
