@@ -214,10 +214,7 @@ func ThingOf(at string, data json.RawMessage) Thing {
 // stands says how a thing stands, in the API's word and as a state.
 func stands(s shape) (string, order.StageState) {
 	if p := s.Properties.Summary; p != nil {
-		if p.Finding != "" && p.State == order.Done {
-			return s.Properties.Status, order.StateFail
-		}
-		return s.Properties.Status, p.State
+		return s.Properties.Status, stateOf(*p)
 	}
 	word := s.Properties.Provisioning
 	if word == "" && s.UUID != "" {
@@ -234,6 +231,19 @@ func stands(s shape) (string, order.StageState) {
 		return word, order.Disabled
 	}
 	return word, order.StateFail
+}
+
+// stateOf is the state of an order: where something was found, its path alone does not tell.
+func stateOf(p order.Projection) order.StageState {
+	if p.Finding != "" && p.State == order.Done {
+		return order.StateFail
+	}
+	return p.State
+}
+
+// ThingOfOrder is an order of a list of orders.
+func ThingOfOrder(s order.Summary) Thing {
+	return Thing{Name: s.ID.Name, Path: s.ID.String(), Type: order.Type, State: stateOf(s.Projection), Word: string(s.Projection.Status), Order: &s.Projection}
 }
 
 // Things reads a list; next is the address of its next page.

@@ -22,7 +22,7 @@ func (s *Server) handler() http.Handler {
 		Public: strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, TestNotify: s.testNotify, Commits: s.Store.Commits,
 		Diagnose: s.Diagnose, Bundle: s.Bundle, Fix: s.Fix, Mail: s.mailPublish,
 	})
-	pages, vaults := s.pages(), s.Vaults
+	pages, vaults := s.pages(a), s.Vaults
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if vaults.Serves(r) { // first: a vault's host name has nothing but its own paths
 			vaults.ServeHTTP(w, r)

@@ -14,8 +14,8 @@ import (
 	"certwright/internal/web"
 )
 
-// pages are the web pages over this server.
-func (s *Server) pages() http.Handler {
+// pages are the web pages over this server and its API.
+func (s *Server) pages(apis http.Handler) http.Handler {
 	return s.signedIn(web.New(web.Options{
 		Reader: scoped{s.Store, s.Now}, Actions: buttons{s}, Auth: signIn{s.Auth}, Now: s.Now,
 		Path: (*order.Order).Path, Project: (*order.Order).Project,
@@ -23,6 +23,7 @@ func (s *Server) pages() http.Handler {
 		Resource: func(_ context.Context, o *order.Order) (json.RawMessage, error) {
 			return json.Marshal(arm.Order(o, s.Now()))
 		},
+		Ask:       asking(apis),
 		SignOut:   func(ctx context.Context, r *http.Request) error { return s.Auth.SignOut(ctx, web.Session(r)) },
 		PublicURL: s.Config.URL, Version: s.Version,
 	}))

@@ -113,9 +113,19 @@ func (r scoped) LoadOrder(ctx context.Context, id order.ID) (*order.Order, error
 	return r.Reader.LoadOrder(ctx, id)
 }
 
-// Events are those of an order of the scope.
+// Events are those of an order of the scope, or of all orders that it covers.
 func (r scoped) Events(ctx context.Context, q order.EventQuery) ([]order.Event, string, error) {
-	if q.Order == nil || !maySee(ctx, *q.Order) {
+	if q.Order == nil {
+		in, ok := narrow(ctx, q.Subscription, q.Group)
+		if !ok {
+			return nil, "", nil
+		}
+		q.Subscription, q.Group = in.Subscription, in.Group
+		if in.Name != "" {
+			q.Order = &in
+		}
+	}
+	if q.Order != nil && !maySee(ctx, *q.Order) {
 		return nil, "", fulfill.ErrNotFound
 	}
 	return r.Reader.Events(ctx, q)

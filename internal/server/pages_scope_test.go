@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,20 @@ func TestPagesKeepToRoleAndScope(t *testing.T) {
 				if code, text := ask(session, http.MethodGet, list); code != http.StatusOK || strings.Contains(text, `href="/orders/`+name) != seen {
 					t.Errorf("%s: list %s: %d, shows %s: %v, want %v", who, list, code, name, !seen, seen)
 				}
+			}
+			for _, list := range []string{"/timeline", "/timeline?resource=" + name} {
+				if code, text := ask(session, http.MethodGet, list); code != http.StatusOK || strings.Contains(text, `href="/orders/`+name+`/-/timeline"`) != seen {
+					t.Errorf("%s: %s: %d, shows %s: %v, want %v", who, list, code, name, !seen, seen)
+				}
+			}
+			at := "/explore?at=" + url.QueryEscape(order.Short(name).String())
+			for _, page := range []string{"/explore?at=orders", "/explore?q=" + name} {
+				if code, text := ask(session, http.MethodGet, page); strings.Contains(text, `href="`+at+`"`) != seen {
+					t.Errorf("%s: %s: %d, shows %s: %v, want %v", who, page, code, name, !seen, seen)
+				}
+			}
+			if code, text := ask(session, http.MethodGet, at); (code == http.StatusOK && strings.Contains(text, "CN="+name+".example.com")) != seen {
+				t.Errorf("%s: %s: %d, want it shown: %v", who, at, code, seen)
 			}
 			want := http.StatusOK
 			if !seen {

@@ -297,6 +297,7 @@ func TestBrowserEveryPageFits(t *testing.T) {
 	s := serve(t, o)
 	b := open(t, s.URL)
 	paths := map[string]string{"list": "/", "none": "/?q=none-such", "timeline": "/orders/intranet/-/timeline", "resource": "/orders/mail/-/resource", "diagnosis": "/orders/shop/-/diagnosis", "missing": "/orders/nobody",
+		"everything": "/timeline", "explore": exploreAt(allOrders), "explore-top": "/explore", "explore-shop": exploreAt(allOrders + "/shop"), "explore-search": "/explore?q=shop",
 		"faq": "/faq", "faq-search": "/faq?q=port+80+firewall", "faq-article": "/faq/dnssec-ds-mismatch"}
 	for _, f := range w.all {
 		paths["order-"+f.o.ID.Name] = orderPath(f.o.ID)

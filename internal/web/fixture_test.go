@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +101,12 @@ func (w *world) LoadOrder(_ context.Context, id order.ID) (*order.Order, error) 
 func (w *world) Events(_ context.Context, q order.EventQuery) ([]order.Event, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.broken != nil {
+		return nil, "", w.broken
+	}
+	if q.Order == nil {
+		return w.newest(q)
+	}
 	f := w.find(*q.Order)
 	if f == nil {
 		return nil, "", nil
@@ -111,6 +118,25 @@ func (w *world) Events(_ context.Context, q order.EventQuery) ([]order.Event, st
 		}
 	}
 	return out, "", nil
+}
+
+// newest are the events of all orders, newest first; a cursor is the number of those that came before.
+func (w *world) newest(q order.EventQuery) ([]order.Event, string, error) {
+	var all []order.Event
+	for _, f := range w.all {
+		for _, e := range f.events {
+			if !e.At.Before(q.From) && (q.To.IsZero() || e.At.Before(q.To)) {
+				all = append(all, e)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b order.Event) int { return b.At.Compare(a.At) })
+	n, _ := strconv.Atoi(q.Cursor)
+	all = all[min(n, len(all)):]
+	if len(all) > q.Limit {
+		return all[:q.Limit], strconv.Itoa(n + q.Limit), nil
+	}
+	return all, "", nil
 }
 
 func (w *world) Do(_ context.Context, caller string, id order.ID, action string) error {
@@ -196,7 +222,7 @@ func (w *world) options() Options {
 	return Options{Reader: w, Actions: w, Auth: w, Now: func() time.Time { return now }, Version: "1.2.3", PublicURL: "https://certwright.example.test:8443/",
 		Path:    func(o *order.Order, _ time.Time) []order.Stage { return get(o).path },
 		Project: func(o *order.Order, _ time.Time) order.Projection { return get(o).pr },
-		Changes: w.changes}
+		Changes: w.changes, Ask: w.ask}
 }
 
 // serve starts the pages over HTTPS.

@@ -430,7 +430,7 @@ func orderLive(v orderView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = entries(v.Entries, v.Now).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = entries(v.Entries, v.Now, false).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

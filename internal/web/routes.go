@@ -25,6 +25,9 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("GET /faq/{$}", p.known(p.articles))
 	mux.HandleFunc("GET /faq/{id}", p.known(p.article))
 	mux.HandleFunc("GET /live", p.known(p.listLive))
+	mux.HandleFunc("GET /timeline", p.known(p.everything))
+	mux.HandleFunc("GET /timeline/live", p.known(p.everythingLive))
+	mux.HandleFunc("GET /explore", p.known(p.explore))
 	for _, base := range []string{"/orders/{name}", "/orders/{subscription}/{group}/{name}"} {
 		mux.HandleFunc("GET "+base, p.known(p.order))
 		mux.HandleFunc("GET "+base+"/-/timeline", p.known(p.timeline))

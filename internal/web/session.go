@@ -30,6 +30,12 @@ type visit struct {
 	Path    string // of this request, with its query
 }
 
+// at says whether this request is for a page, whatever its query.
+func (v visit) at(page string) bool {
+	path, _, _ := strings.Cut(v.Path, "?")
+	return path == page
+}
+
 // known lets only signed-in viewers through; others are sent to sign in and back.
 func (p *pages) known(next func(http.ResponseWriter, *http.Request, visit)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

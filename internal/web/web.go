@@ -91,6 +91,8 @@ type Options struct {
 	Changes func(ctx context.Context) (<-chan order.ID, error)
 	// Resource is the order as the API shows it, JSON; nil = the order's own JSON without sealed keys.
 	Resource func(ctx context.Context, o *order.Order) (json.RawMessage, error)
+	// Ask asks the API for an address, as whoever sent the request: its status and JSON. nil = there is no explorer.
+	Ask func(r *http.Request, address string) (status int, body []byte)
 	// SignOut ends the session of a request; nil = only its cookie is dropped.
 	SignOut func(ctx context.Context, r *http.Request) error
 

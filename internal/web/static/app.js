@@ -64,9 +64,16 @@
     for (const d of document.querySelectorAll("#tree details")) d.open = button.dataset.fold === "open";
   });
 
+  // The explorer's tree scrolls by itself: what is looked at is brought into it.
+  const reach = () => {
+    const tree = document.getElementById("places"), here = tree && tree.querySelector("[aria-current]");
+    if (here) tree.scrollTop += here.getBoundingClientRect().top - tree.getBoundingClientRect().top - tree.clientHeight / 2;
+  };
+
   const dress = () => { localTimes(document); reveal(document); };
   document.addEventListener("DOMContentLoaded", () => {
     dress();
+    reach();
     for (const b of document.querySelectorAll("button[data-fold]")) b.hidden = false;
   });
   document.addEventListener("htmx:after:swap", dress);

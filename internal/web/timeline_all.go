@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"certwright/internal/order"
+	"certwright/internal/timeline"
+)
+
+// The timeline of everything. Filters leave whole operations, so that each still tells how it ended; they work on what is
+// read, a window of events at a time.
+const (
+	windowSize  = 500 // events that are read at once
+	windows     = 12  // windows that are read for one page at most
+	operationsN = 60  // operations that fill a page
+)
+
+// logFilter is what the timeline of everything is narrowed down to; it is the page's address.
+type logFilter struct {
+	Resource, Operation, Outcome, Person string
+	From, To                             time.Time
+	After                                string // cursor of the part before
+}
+
+const minuteForm = "2006-01-02T15:04" // of <input type=datetime-local>
+
+func readLogFilter(q url.Values) logFilter {
+	word := func(name string) string { return strings.TrimSpace(clip(q.Get(name), 255)) }
+	f := logFilter{Resource: word("resource"), Operation: word("operation"), Outcome: word("status"), Person: word("by"), After: q.Get("after")}
+	f.From, f.To = minute(q.Get("from")), minute(q.Get("to"))
+	return f
+}
+
+// minute reads a time of a form, UTC; what is none is no time.
+func minute(s string) time.Time {
+	t, err := time.Parse(minuteForm, s)
+	if err != nil {
+		t, _ = time.Parse(time.RFC3339, s) // or of an address that somebody wrote
+	}
+	return t.UTC()
+}
+
+func (f logFilter) fields() url.Values {
+	v := url.Values{}
+	for k, s := range map[string]string{"resource": f.Resource, "operation": f.Operation, "status": f.Outcome, "by": f.Person, "from": formMinute(f.From), "to": formMinute(f.To), "after": f.After} {
+		if s != "" {
+			v.Set(k, s)
+		}
+	}
+	return v
+}
+
+func formMinute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(minuteForm)
+}
+
+func (f logFilter) url() string {
+	if q := f.fields().Encode(); q != "" {
+		return "/timeline?" + q
+	}
+	return "/timeline"
+}
+
+// newest is the filter at its newest part.
+func (f logFilter) newest() logFilter {
+	f.After = ""
+	return f
+}
+
+func (f logFilter) narrowed() bool { return f.newest() != logFilter{} }
+
+// takes says whether an operation is one of those asked for.
+func (f logFilter) takes(e timeline.Entry) bool {
+	in := func(part string, whole ...string) bool {
+		return part == "" || slices.ContainsFunc(whole, func(w string) bool { return strings.Contains(strings.ToLower(w), strings.ToLower(part)) })
+	}
+	if !in(f.Resource, e.Order.Name, e.Order.String()) || !in(f.Person, e.Caller) || f.Outcome != "" && f.Outcome != string(e.Outcome) {
+		return false
+	}
+	words := []string{e.Title, e.Operation}
+	for _, l := range e.Lines {
+		words = append(words, l.Name)
+	}
+	return in(f.Operation, words...)
+}
+
+// outcomes are the choices of the filter.
+var outcomes = []timeline.Outcome{timeline.Failed, timeline.Waiting, timeline.Running, timeline.Succeeded, timeline.Noted}
+
+// logView is a part of the timeline of everything.
+type logView struct {
+	visit
+	Filter  logFilter
+	Entries []timeline.Entry
+	Next    string    // address of the part before
+	Back    time.Time // how far was looked; zero = to the beginning
+	Seen    string    // id of the newest event there is
+	Now     time.Time
+}
+
+func (p *pages) everything(w http.ResponseWriter, r *http.Request, v visit) {
+	view, err := p.logView(r.Context(), readLogFilter(r.URL.Query()))
+	if err != nil {
+		p.fail(w, r, v, http.StatusInternalServerError, "The timeline cannot be read", sentence(err.Error()))
+		return
+	}
+	view.visit = v
+	if partial(r) {
+		p.render(w, r, http.StatusOK, logLive(view))
+		return
+	}
+	p.render(w, r, http.StatusOK, logPage(view))
+}
+
+// logQuery reads the events of a filter; where it names an order, only those of that one.
+func (p *pages) logQuery(ctx context.Context, f logFilter) order.EventQuery {
+	q := order.EventQuery{From: f.From, To: f.To, Cursor: f.After, Limit: windowSize}
+	if f.Resource != "" {
+		if o, err := p.Reader.LoadOrder(ctx, order.Short(f.Resource)); err == nil {
+			q.Order = &o.ID
+		}
+	}
+	return q
+}
+
+func (p *pages) logView(ctx context.Context, f logFilter) (logView, error) {
+	view := logView{Filter: f, Now: p.Now()}
+	q := p.logQuery(ctx, f)
+	var events []order.Event
+	for range windows {
+		part, next, err := p.Reader.Events(ctx, q)
+		if err != nil {
+			return view, fmt.Errorf("read the events: %w", err)
+		}
+		events = append(events, part...)
+		view.Entries = slices.DeleteFunc(timeline.Build(events, timeline.Options{}), func(e timeline.Entry) bool { return !f.takes(e) })
+		if q.Cursor = next; next == "" || len(view.Entries) >= operationsN {
+			break
+		}
+	}
+	if len(events) > 0 {
+		view.Seen = events[0].ID
+	}
+	if q.Cursor != "" {
+		older := f
+		older.After = q.Cursor
+		view.Next, view.Back = older.url(), events[len(events)-1].At
+	}
+	return view, nil
+}
+
+// logStream is the stream of the timeline of everything: only its newest part has one.
+func logStream(v logView) string {
+	if v.Filter.After != "" {
+		return ""
+	}
+	q := v.Filter.fields()
+	q.Set("seen", v.Seen)
+	return "/timeline/live?" + q.Encode()
+}
+
+func (p *pages) everythingLive(w http.ResponseWriter, r *http.Request, _ visit) {
+	q := p.logQuery(r.Context(), readLogFilter(r.URL.Query()))
+	q.Limit = 1
+	p.stream(w, r, func(changed order.ID) bool { return q.Order == nil || q.Order.Key() == changed.Key() }, func() bool {
+		events, _, err := p.Reader.Events(r.Context(), q)
+		return err != nil || len(events) > 0 && events[0].ID != r.URL.Query().Get("seen")
+	})
+}
