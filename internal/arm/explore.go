@@ -39,11 +39,11 @@ func (p Place) Address() string {
 	return p.Path + "?api-version=" + p.Version
 }
 
-// Root is where a walk begins: what the directory has, then what has only a short path.
+// Root is where a walk begins: what the directory has, then what lies in no subscription.
 func Root() Place {
 	root := Place{Path: "/", Text: "Everything that this token may see"}
-	for _, path := range []string{"/subscriptions", "/providers", "/v1/issuers"} {
-		p := Place{Path: path, Text: "List the issuers", List: true} // of the short paths alone the registry knows nothing
+	for _, path := range []string{"/subscriptions", "/providers", inOurs + "/issuers", inOurs + "/commands"} {
+		p := Place{Path: path}
 		if found, ok := places().Find("GET", path); ok {
 			p.describe(found.Value)
 		}
@@ -166,7 +166,7 @@ func Above(path string) string {
 	return "/"
 }
 
-// Thing is one thing of a list: where it is, and how it stands.
+// Thing is one thing of a list: where it is, and how it stands. One that the list alone tells of has no path.
 type Thing struct {
 	Name   string            `json:"name"`
 	Path   string            `json:"path"`
@@ -253,13 +253,17 @@ func Things(at string, data []byte) (things []Thing, next string, err error) {
 		return nil, "", err
 	}
 	for _, v := range list.Value {
-		things = append(things, ThingOf(at, v))
+		t := ThingOf(at, v)
+		if _, ok := places().Find("GET", t.Path); !ok {
+			t.Path = ""
+		}
+		things = append(things, t)
 	}
 	return things, list.NextLink, nil
 }
 
 // shortWords are the words under which the commonest places may be asked for.
-var shortWords = []string{"orders", "sites", "vaults", "certificates", "issuers", "groups", "subscriptions", "providers"}
+var shortWords = []string{"orders", "sites", "vaults", "certificates", "targets", "endpoints", "issuers", "commands", "groups", "subscriptions", "providers"}
 
 // PathOf makes a path of what a person names: an id, a short path, or words such as orders or orders/www, which mean the
 // default subscription and group. False: it is none of these.
@@ -279,7 +283,7 @@ func PathOf(s string) (string, bool) {
 	}
 	group := "/subscriptions/" + order.DefaultSubscription + "/resourceGroups/" + order.DefaultGroup
 	at := map[string]string{"orders": group + "/providers/" + order.Type, "sites": group + inWeb + "/sites", "vaults": group + "/providers/" + vaultType, "certificates": group + inWeb + "/certificates",
-		"issuers": "/v1/issuers", "groups": "/subscriptions/" + order.DefaultSubscription + "/resourceGroups", "subscriptions": "/subscriptions", "providers": "/providers"}[strings.ToLower(words[0])]
+		"targets": group + inOurs + "/targets", "endpoints": group + inOurs + "/endpoints", "issuers": inOurs + "/issuers", "commands": inOurs + "/commands", "groups": "/subscriptions/" + order.DefaultSubscription + "/resourceGroups", "subscriptions": "/subscriptions", "providers": "/providers"}[strings.ToLower(words[0])]
 	return strings.Join(append([]string{at}, words[1:]...), "/"), true
 }
 

@@ -71,7 +71,7 @@ func TestPathOf(t *testing.T) {
 	group := "/subscriptions/" + order.DefaultSubscription + "/resourceGroups/" + order.DefaultGroup
 	for said, want := range map[string]string{
 		"": "/", "/": "/", "orders": group + "/providers/" + order.Type, "Orders/www/": group + "/providers/" + order.Type + "/www", "/v1/orders/www/diagnose": group + "/providers/" + order.Type + "/www/diagnose",
-		"sites/shop": group + "/providers/Microsoft.Web/sites/shop", "issuers": "/v1/issuers", "/v1/tokens": "/v1/tokens", aGroup: aGroup, "/providers/Microsoft.Web/": "/providers/Microsoft.Web",
+		"sites/shop": group + "/providers/Microsoft.Web/sites/shop", "issuers": "/providers/Certwright/issuers", "targets": group + "/providers/Certwright/targets", "/v1/tokens": "/v1/tokens", aGroup: aGroup, "/providers/Microsoft.Web/": "/providers/Microsoft.Web",
 	} {
 		if got, ok := PathOf(said); !ok || got != want {
 			t.Errorf("%q: %q %v, want %q", said, got, ok, want)
@@ -95,15 +95,15 @@ func TestThings(t *testing.T) {
 	list := `{"value":[
 	 {"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Disabled"},
 	 {"id":"` + aGroup + `","name":"g1","properties":{"provisioningState":"Succeeded"}},
-	 {"id":"/x/www","name":"www","properties":{"provisioningState":"Succeeded","status":"Issued","summary":{"state":"done","finding":"tls-expired"},"path":[{"stage":"serve","state":"done"}]}},
-	 {"id":"/x/new","name":"new","properties":{"provisioningState":"Succeeded","status":"Pendingissuance","summary":{"state":"waiting"}}},
-	 {"name":"builtin","kind":"builtin"}, 7],"nextLink":"https://x/next"}`
-	things, next, err := Things("/v1/issuers", []byte(list))
-	if err != nil || next != "https://x/next" || len(things) != 6 {
+	 {"id":"` + aGroup + `/providers/Microsoft.Web/sites/www","name":"www","properties":{"provisioningState":"Succeeded","status":"Issued","summary":{"state":"done","finding":"tls-expired"},"path":[{"stage":"serve","state":"done"}]}},
+	 {"id":"` + aGroup + `/providers/Microsoft.Web/sites/new","name":"new","properties":{"provisioningState":"Succeeded","status":"Pendingissuance","summary":{"state":"waiting"}}},
+	 {"name":"builtin","kind":"builtin"}, {"id":"` + aGroup + `/providers/Certwright/targets/a.b","name":"a.b"}, 7],"nextLink":"https://x/next"}`
+	things, next, err := Things("/providers/Certwright/issuers", []byte(list))
+	if err != nil || next != "https://x/next" || len(things) != 7 {
 		t.Fatalf("%v %q %+v", err, next, things)
 	}
 	for i, want := range []Thing{{Name: "One", Path: "/subscriptions/s1", State: order.StateFail, Word: "Disabled"}, {Name: "g1", Path: aGroup, State: order.Done, Word: "Succeeded"},
-		{Name: "www", Path: "/x/www", State: order.StateFail, Word: "Issued"}, {Name: "new", Path: "/x/new", State: order.StateWait, Word: "Pendingissuance"}, {Name: "builtin", Path: "/v1/issuers/builtin"}, {}} {
+		{Name: "www", Path: aGroup + "/providers/Microsoft.Web/sites/www", State: order.StateFail, Word: "Issued"}, {Name: "new", Path: aGroup + "/providers/Microsoft.Web/sites/new", State: order.StateWait, Word: "Pendingissuance"}, {Name: "builtin", Path: "/providers/Certwright/issuers/builtin"}, {Name: "a.b"}, {}} {
 		if got := things[i]; got.Name != want.Name || got.Path != want.Path || got.State != want.State || got.Word != want.Word {
 			t.Errorf("%+v, want %+v", got, want)
 		}

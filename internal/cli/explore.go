@@ -186,6 +186,15 @@ func (x explorer) line(t *arm.Thing, c paint) string {
 	return s
 }
 
+// typed is a thing with its type, in a list of things of many types.
+func (x explorer) typed(t *arm.Thing, p arm.Place) string {
+	s := x.line(t, x.colour())
+	if t.Type != "" && strings.HasSuffix(p.Path, "/resources") {
+		s += x.colour().dim("  " + t.Type)
+	}
+	return s
+}
+
 // advise says of a thing that is not well what it is, and how to look closer.
 func (x explorer) advise(t *arm.Thing, indent string) {
 	if t.State == "" || t.State == order.Done || t.State == order.Disabled {
@@ -245,7 +254,7 @@ func (x explorer) printList(p arm.Place) error {
 	scrub(things)
 	x.head(p)
 	for i := range things {
-		x.printf("  %s\n", x.line(&things[i], x.colour()))
+		x.printf("  %s\n", x.typed(&things[i], p))
 		x.advise(&things[i], "      ")
 	}
 	if len(things) == 0 {
@@ -271,7 +280,9 @@ func (x explorer) printThing(p arm.Place, data []byte) {
 	t, c := arm.ThingOf(p.Path, data), x.colour()
 	scrub(&t)
 	x.head(p)
-	x.printf("  %s\n", x.line(&t, c))
+	if t.Name != "" {
+		x.printf("  %s\n", x.line(&t, c))
+	}
 	x.advise(&t, "    ")
 	if len(t.Stages) > 0 {
 		x.printf("\n")

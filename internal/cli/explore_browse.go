@@ -63,7 +63,7 @@ func (x explorer) look(path string) (choices []choice, data []byte, err error) {
 		scrub(things)
 		x.head(p)
 		for i := range things {
-			choices = append(choices, choice{x.line(&things[i], x.colour()), things[i].Path})
+			choices = append(choices, choice{x.typed(&things[i], p), things[i].Path})
 		}
 		if more {
 			x.printf("  the first %d of more\n", listShows)
@@ -107,7 +107,7 @@ func (x explorer) askWhere(in *bufio.Scanner, path string, choices []choice, dat
 		switch word := strings.ToLower(strings.TrimSpace(in.Text())); word {
 		case "q", "quit", "exit":
 			return "", true
-		case "u", "..", "":
+		case "u", "..":
 			return arm.Above(path), false
 		case "j":
 			var v any

@@ -28,12 +28,13 @@ func someAPI(t *testing.T) *httptest.Server {
 		"/subscriptions/s1/resourceGroups": `{"value":[{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}]}`,
 		at:                                 `{"value":[` + www + `]}`,
 		at + "/www":                        www,
+		"/providers/Certwright/commands":   `{"value":[]}`,
 		"/providers":                       `{"value":[]}`,
 	}
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := answers[r.URL.Path]
 		switch {
-		case r.URL.Path == "/v1/issuers":
+		case r.URL.Path == "/providers/Certwright/issuers":
 			w.WriteHeader(http.StatusForbidden)
 			a = `{"error":{"code":"AuthorizationFailed","message":"the token may not do that"}}`
 		case ok:

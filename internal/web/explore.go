@@ -70,9 +70,12 @@ func (p *pages) explore(w http.ResponseWriter, r *http.Request, v visit) {
 		at = escaped(path)
 	}
 	x.fill(&view, at, q.Get("next"))
-	if view.Query != "" {
+	switch {
+	case view.Query != "":
 		view.Tree = x.search(view.Query)
-	} else {
+	case view.Status != 0: // what is not there has no place in the tree
+		view.Tree = x.tree(arm.Above(at))
+	default:
 		view.Tree = x.tree(at)
 	}
 	code := http.StatusOK
@@ -97,9 +100,7 @@ func escaped(path string) string {
 
 // mayAsk says whether the explorer asks for a path at all: only for what tells what is there. Waiting, downloads and
 // secrets are for others.
-func mayAsk(p arm.Place) bool {
-	return p.Type != "" || strings.HasPrefix(strings.ToLower(p.Path), "/v1/issuers")
-}
+func mayAsk(p arm.Place) bool { return p.Type != "" }
 
 // fill reads the place itself.
 func (x explorer) fill(v *exploreView, at, next string) {
@@ -147,8 +148,7 @@ func (v *exploreView) show(body []byte) {
 	if len(body) <= foldable {
 		v.JSON = tree
 	}
-	isList := slices.ContainsFunc(tree.Kids, func(n node) bool { return n.Key == "value" && n.Kind == "array" })
-	if v.Place.List || isList && v.Place.Type == "" {
+	if v.Place.List {
 		things, next, _ := arm.Things(v.Place.Path, body) // it was JSON above
 		v.Things = things
 		if u, err := url.Parse(next); err == nil && u.Query().Get("$skiptoken") != "" {
@@ -183,7 +183,7 @@ func (x explorer) tree(at string) []leafNode {
 	slices.Reverse(way)
 	var nodes []leafNode
 	for _, p := range arm.Root().Below {
-		nodes = append(nodes, leafNode{Name: strings.TrimPrefix(strings.TrimPrefix(p.Path, "/"), "v1/"), Path: p.Path})
+		nodes = append(nodes, leafNode{Name: p.Path[strings.LastIndexByte(p.Path, '/')+1:], Path: p.Path})
 	}
 	x.grow(nodes, way, at)
 	return nodes
@@ -199,7 +199,7 @@ func (x explorer) grow(nodes []leafNode, way []string, at string) {
 		}
 		n.Open = true
 		p := arm.PlaceOf(n.Path)
-		if p.List || p.Type == "" {
+		if p.List {
 			n.Kids, n.More = x.kids(p.Path, way)
 		} else {
 			n.Kids = listsOf(p)
@@ -323,6 +323,9 @@ func (v exploreView) az() string {
 }
 
 func (v exploreView) ours() string { return "certwright explore '" + v.Place.Path + "'" }
+
+// mixed says whether a list has things of many types.
+func mixed(p arm.Place) bool { return strings.HasSuffix(p.Path, "/resources") }
 
 // orderOf is the order that a thing is or lies in.
 func orderOf(path string) (order.ID, bool) {

@@ -57,7 +57,7 @@ func (w *world) ask(_ *http.Request, address string) (int, []byte) {
 		return list(arm.Generic{ID: aGroup + "/providers/Microsoft.Web/sites/shopfront", Name: "shopfront", Type: "Microsoft.Web/sites"})
 	case allOrders:
 		return said(map[string]any{"value": orders, "nextLink": "https://certwright.example.test" + allOrders + "?$skiptoken=T&api-version=x"})
-	case "/providers", "/v1/issuers":
+	case "/providers", "/providers/Certwright/issuers", "/providers/Certwright/commands":
 		return list()
 	}
 	return 404, []byte(`{"error":{"code":"NotFound","message":"there is no such thing","fix":"See what there is"}}`)
@@ -92,6 +92,9 @@ func TestExplorer(t *testing.T) {
 			t.Errorf("%s: %d", path, got.Code)
 		}
 		says(t, got.Body.String(), want)
+		if strings.Contains(got.Body.String(), `aria-current="page"><span>nobody`) {
+			t.Error("the tree shows what is not there")
+		}
 	}
 	if got := browse(t, h, "GET", "/explore?q=shop", htmx).Body.String(); strings.Contains(got, "<html") || !strings.Contains(got, "shopfront") {
 		t.Errorf("the piece for the tree: %.300s", got)
@@ -159,5 +162,28 @@ func TestBrowserExploresAndFollows(t *testing.T) {
 	b.await("the live change", b.text("Alice asked for a sync."))
 	if c := b.complaints(); c != "" {
 		t.Errorf("console: %s", c)
+	}
+}
+
+// TestExplorerOfFarThings: a thing that the first page of its list has not is in the tree all the same; JSON that is too
+// large to fold is text.
+func TestExplorerOfFarThings(t *testing.T) {
+	w := fixtures()
+	o := w.options()
+	at := allOrders + "/shop"
+	o.Ask = func(r *http.Request, address string) (int, []byte) {
+		status, body := w.ask(r, address)
+		if strings.HasPrefix(address, allOrders+"?") {
+			return said(map[string]any{"value": []any{}, "nextLink": "https://certwright.example.test" + allOrders + "?$skiptoken=T"})
+		}
+		if strings.HasPrefix(address, at+"?") {
+			body = []byte(strings.Replace(string(body), `"location":"Global"`, `"location":"`+strings.Repeat("x", foldable)+`"`, 1))
+		}
+		return status, body
+	}
+	body := browse(t, New(o), "GET", exploreAt(at)).Body.String()
+	says(t, body, "certificateOrders", "shop", "and more: search for them", "As text", "xxxx")
+	if strings.Contains(body, `id="tree"`) || !strings.Contains(body, `id="raw"`) {
+		t.Error("large JSON is a tree, or is not there at all")
 	}
 }
