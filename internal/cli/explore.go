@@ -161,11 +161,19 @@ func (x explorer) draw(b *branch, indent string) {
 		x.draw(&b.Below[i], indent+"  ")
 	}
 	if b.More {
-		x.printf("%s  and more   → certwright explore %s\n", indent, b.Path)
+		x.printf("%s  and more   → %s\n", indent, others(b.Path))
 	}
 	if b.Refused != "" {
 		x.printf("%s  not for this token: %s\n", indent, b.Refused)
 	}
+}
+
+// others is the command that finds what a list did not show: of orders, those that are not well first of all.
+func others(path string) string {
+	if strings.HasSuffix(strings.ToLower(path), strings.ToLower("/"+order.Type)) {
+		return "certwright order list --state failed, or --search WORD"
+	}
+	return "certwright rest GET " + path
 }
 
 // line is a thing with its mark, its word, and of an order its stages.
@@ -261,7 +269,7 @@ func (x explorer) printList(p arm.Place) error {
 		x.printf("  nothing here\n")
 	}
 	if more {
-		x.printf("  and more   → look for one of them: certwright order list --search WORD\n")
+		x.printf("  and more   → %s\n", others(p.Path))
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func someAPI(t *testing.T) *httptest.Server {
 		"/subscriptions/s1":                `{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}`,
 		group:                              `{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}`,
 		"/subscriptions/s1/resourceGroups": `{"value":[{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}]}`,
-		at:                                 `{"value":[` + www + `]}`,
+		at:                                 `{"value":[` + www + strings.Repeat(","+www, treeShows) + `]}`,
 		at + "/www":                        www,
 		"/providers/Certwright/commands":   `{"value":[]}`,
 		"/providers":                       `{"value":[]}`,
@@ -86,7 +86,7 @@ func TestExploreTree(t *testing.T) {
 	if got := e.Run(t.Context(), []string{"explore"}); got != ExitWell {
 		t.Errorf("status %d", got)
 	}
-	has(t, out(), "✓ One  Enabled", "✓ g1  Succeeded", "✗ www  Issued   serve✗", "is served [tls-expired], for 60 min", "→ certwright explore /subscriptions/s1/resourceGroups/g1/providers/"+order.Type+"/www/diagnose", "not for this token: the token may not do that")
+	has(t, out(), "✓ One  Enabled", "✓ g1  Succeeded", "✗ www  Issued   serve✗", "is served [tls-expired], for 60 min", "→ certwright explore /subscriptions/s1/resourceGroups/g1/providers/"+order.Type+"/www/diagnose", "not for this token: the token may not do that", "and more   → certwright order list --state failed, or --search WORD")
 }
 
 // TestExploreBrowse walks by numbers from the top to an order, looks at its JSON, takes a wrong turn, and goes up again.
