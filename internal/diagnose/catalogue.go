@@ -87,6 +87,8 @@ func (r *Row) leg() string {
 		return LegEndpoint
 	case l == "" && r.Per == perChallenge:
 		return LegHTTP
+	case l == "" && r.Per == perDomain:
+		return LegDNS
 	default:
 		return l
 	}

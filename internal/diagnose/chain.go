@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
+
+	"certwright/internal/order"
 )
 
 // maxPath bounds the search for a path: a real one has two to four certificates.
@@ -267,14 +268,8 @@ func called(c *x509.Certificate) string {
 	return "serial " + serialOf(c)
 }
 
-// serialOf is the serial number as orders keep it: upper-case hexadecimal of whole octets.
-func serialOf(c *x509.Certificate) string {
-	s := fmt.Sprintf("%X", c.SerialNumber)
-	if len(s)%2 == 1 {
-		s = "0" + s
-	}
-	return s
-}
+// serialOf is the serial number as orders keep it.
+func serialOf(c *x509.Certificate) string { return order.SerialOf(c) }
 
 // Leads says whether a chain in DER, leaf first, leads to one of the roots with nothing but what it
 // holds. The leaf's own dates and names do not matter.

@@ -98,13 +98,25 @@ func (t *target) oneFile(found faults, names map[sign]string, f *readFile, asKey
 		add(fMarks, "")
 	}
 	for _, r := range f.Readers {
-		if r.May == "no" {
+		if r.May == "no" || r.Again && t.toldInVain() {
 			add(fUnreadable, "readable by "+r.User)
 		}
 	}
 	if asKey && t.software("postgresql") && postgresRefuses(f) {
 		add(fPostgres, "no access for group and others (0600; 0640 if root owns it)")
 	}
+}
+
+// toldInVain says whether the target's server was told to reload, reported no failure, and does not serve what it should.
+func (t *target) toldInVain() bool {
+	if t.dep == nil {
+		return false
+	}
+	if t.pushedInVain() {
+		return t.dep.Tried != nil
+	}
+	old := slices.ContainsFunc(t.looks, func(l *look) bool { return !t.wanted(serialOf(l.leaf())) })
+	return old && t.dep.Receipt != nil && t.dep.Receipt.Reload != nil
 }
 
 func (t *target) software(name string) bool {

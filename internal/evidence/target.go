@@ -114,6 +114,9 @@ type FileReader struct {
 	User string `json:"user"`
 	May  string `json:"may"`           // yes, no or unknown
 	Why  string `json:"why,omitempty"` // of a no: what forbids it
+	// Again: at its start the program was another user, who may have read the file; told to reload, it reads as who it is
+	// now, who may not.
+	Again bool `json:"again,omitempty"`
 }
 
 // ConfigTest is a server's own test of its configuration.

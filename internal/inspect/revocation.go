@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"certwright/internal/evidence"
+	"certwright/internal/order"
 )
 
 // CheckRevocation is the Check of an observation whose Data is an evidence.Revocation.
@@ -137,7 +138,7 @@ type faulty struct{ error }
 func faultf(format string, args ...any) error { return faulty{fmt.Errorf(format, args...)} }
 
 func (a revocationAsk) report(start time.Time, r evidence.Revocation, err error, command string) evidence.Observation {
-	r.Leaf, r.Serial = fingerprint(a.leaf.Raw), fmt.Sprintf("%X", a.leaf.SerialNumber)
+	r.Leaf, r.Serial = fingerprint(a.leaf.Raw), order.SerialOf(a.leaf)
 	if len(r.Serial)%2 == 1 {
 		r.Serial = "0" + r.Serial
 	}

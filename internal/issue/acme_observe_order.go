@@ -78,7 +78,7 @@ func (a *ACME) ObserveWindow(ctx context.Context, leaf []byte) []evidence.Observ
 	o := a.observation(evidence.CheckRenewal, "a suggested window")
 	seen := evidence.RenewalInfo{}
 	if c, err := x509.ParseCertificate(leaf); err == nil {
-		seen.Serial = fmt.Sprintf("%X", c.SerialNumber)
+		seen.Serial = order.SerialOf(c)
 		o.Subject = "renewal information of serial " + seen.Serial
 	}
 	base, err := a.renewalURL(ctx)

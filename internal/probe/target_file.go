@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,6 +60,10 @@ func statFile(f *evidence.TargetFile, outer string) error {
 	return nil
 }
 
+// rereaders are programs that change their user after their start and read their files again as that user when they are told to
+// reload (stunnel(8), setuid). Others that change it, such as lighttpd, read at their start alone.
+var rereaders = []string{"stunnel", "stunnel3", "stunnel4"}
+
 func fileReaders(v view, name string, readers []master) []evidence.FileReader {
 	var out []evidence.FileReader
 	for _, m := range readers {
@@ -72,6 +77,7 @@ func fileReaders(v view, name string, readers []master) []evidence.FileReader {
 			}
 		case !ok && m.shed:
 			r.May, r.Why = "unknown", why+"; the program changed its user after its start, and may have read it before"
+			r.Again = slices.Contains(rereaders, m.name)
 		case !ok:
 			r.May, r.Why = "no", why
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"certwright/internal/evidence"
+	"certwright/internal/order"
 	"certwright/internal/site"
 )
 
@@ -362,16 +363,7 @@ func leafSerial(der []byte) (string, error) {
 	return serialText(c), nil
 }
 
-func serialText(c *x509.Certificate) string { return strings.ToUpper(evenHex(c.SerialNumber)) }
-
-// evenHex writes whole bytes, as openssl does.
-func evenHex(n *big.Int) string {
-	s := n.Text(16)
-	if len(s)%2 == 1 {
-		s = "0" + s
-	}
-	return s
-}
+func serialText(c *x509.Certificate) string { return order.SerialOf(c) }
 
 // sameSerial compares as numbers: leading zeros, case and colons do not count.
 func sameSerial(a, b string) bool {
