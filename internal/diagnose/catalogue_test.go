@@ -191,3 +191,12 @@ func TestSwappedTwinsAreCaught(t *testing.T) {
 		}
 	}
 }
+
+// Every row lies on a leg, those without a name of their own, too.
+func TestRowsHaveALeg(t *testing.T) {
+	for _, r := range catalogue() {
+		if !slices.Contains(legs, r.leg()) {
+			t.Errorf("%s, of scopes %d, has leg %q", r.ID, r.Per, r.leg())
+		}
+	}
+}

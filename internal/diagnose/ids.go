@@ -1,5 +1,7 @@
 package diagnose
 
+import "slices"
+
 // Legs: where a cause lies.
 const (
 	LegOrder    = "order"
@@ -19,6 +21,9 @@ type Known struct{ ID, Leg string }
 
 // legs are all of them, in the order of the catalogue.
 var legs = []string{LegOrder, LegCAA, LegDNS, LegHTTP, LegALPN, LegVault, LegDeploy, LegEndpoint, LegRenewal, LegSystem}
+
+// Legs lists where a cause can lie.
+func Legs() []string { return slices.Clone(legs) }
 
 // KnownIDs lists every id of the fault catalogue, in its order. They are public vocabulary: an id is
 // never renamed. Only those that the rules of this package can already reach have a Row; the

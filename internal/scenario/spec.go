@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"certwright/internal/diagnose"
 )
 
 // Kinds of scenario.
@@ -196,6 +198,9 @@ func (s *Spec) complete(name string) error {
 	}
 	if !slices.Contains([]string{KindFault, KindCompound, KindUnlisted, KindHealthy}, s.Kind) {
 		return bad("kind %q is none of fault, compound, unlisted, healthy", s.Kind)
+	}
+	if s.Kind != KindHealthy && s.Leg != "" && !slices.Contains(diagnose.Legs(), s.Leg) {
+		return bad("leg %q is none of %s", s.Leg, strings.Join(diagnose.Legs(), ", "))
 	}
 	if s.Goal.Order == "" && s.Goal.Host == "" {
 		s.Goal.Host = "{{target}}"
