@@ -30,6 +30,7 @@ type Options struct {
 	Base   bool   // only bring the base up and wait
 	Out    io.Writer
 	Report bool // print each miss's findings
+	Twice  bool // run each miss again at the end, alone: the second time counts, the first is kept in Result.First
 	Timing bool // say at the end where the time went
 }
 
@@ -105,9 +106,9 @@ func Run(ctx context.Context, list []*Spec, o Options) ([]*Result, error) {
 	}
 	wg.Wait()
 	for i, r := range results {
-		if r != nil && r.Outcome == Broken && len(list) > 1 && ctx.Err() == nil {
+		if r != nil && (r.Outcome == Broken || o.Twice && r.Outcome == Miss) && len(list) > 1 && ctx.Err() == nil {
 			results[i] = k.one(ctx, list[i], o)
-			results[i].Again = true
+			results[i].Again, results[i].First = true, r.Outcome
 			fmt.Fprintf(o.Out, "%s  (again, alone)\n", results[i].line())
 		}
 	}

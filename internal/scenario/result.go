@@ -29,7 +29,8 @@ type Result struct {
 	Seed    uint64 `json:"seed"`
 	Outcome string `json:"outcome"`
 	Why     string `json:"why,omitempty"`   // of a miss, a broken or a skipped one
-	Again   bool   `json:"again,omitempty"` // the second run of one that was broken at first
+	Again   bool   `json:"again,omitempty"` // the second run of one that was broken (with Options.Twice: or missed) at first
+	First   string `json:"first,omitempty"` // outcome of that first run
 
 	Expected  []string `json:"expected,omitempty"`
 	Found     []string `json:"found"` // ids of the findings, in their order

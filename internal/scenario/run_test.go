@@ -78,7 +78,9 @@ func noneMissing(t *testing.T, list []*Spec, results []*Result) {
 	}
 }
 
-// TestEverything runs one seed of all scenarios and holds the scoreboard against its targets. It belongs to make test-all.
+// TestEverything runs one seed of all scenarios and holds the scoreboard against its targets. It belongs to make test-all. A row
+// that misses is run again alone, for a busy machine can make a time-out of anything: what misses twice counts, and more
+// than a few that miss once are a fault of their own.
 func TestEverything(t *testing.T) {
 	if os.Getenv("CERTWRIGHT_SLOW") == "" {
 		t.Skip("all scenarios take many minutes: CERTWRIGHT_SLOW=1 (make test-all), or make scenarios")
@@ -89,17 +91,33 @@ func TestEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	results, err := Run(t.Context(), list, Options{Bin: programs, Seed: 1, Jobs: Jobs(), Out: t.Output(), Report: true})
+	results, err := Run(t.Context(), list, Options{Bin: programs, Seed: 1, Jobs: Jobs(), Out: t.Output(), Report: true, Twice: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	board := Tally(results)
 	board.Print(t.Output())
+	unsteady(t, results)
 	PrintTiming(t.Output(), results)
 	t.Logf("it took %s; 25 minutes are planned", time.Since(began).Round(time.Second))
 	noneMissing(t, list, results)
 	if !board.Reached() {
 		t.Error("a target is not reached: see the scoreboard")
+	}
+}
+
+// unsteady names the rows that were right only when they ran alone; one in a hundred is borne.
+func unsteady(t *testing.T, results []*Result) {
+	t.Helper()
+	n := 0
+	for _, r := range results {
+		if r.First == Miss && r.Outcome == Hit {
+			n++
+			t.Logf("right only when run again, alone: %s/%s", r.Set, r.ID)
+		}
+	}
+	if n*100 > len(results) {
+		t.Errorf("%d of %d rows were right only when run again", n, len(results))
 	}
 }
 
