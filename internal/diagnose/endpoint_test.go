@@ -312,6 +312,9 @@ func checkReport(t *testing.T, r Report) {
 	t.Helper()
 	for _, f := range r.Findings {
 		all := f.Title + f.Cause + f.Fix.Text + f.Fix.Command
+		if f.Fix.Text == "" || f.Fix.Command == "" {
+			t.Errorf("%s: a fix needs words and a command: %+v", f.ID, f.Fix)
+		}
 		for _, x := range f.RuledOut {
 			all += x.Because
 			if x.ID == f.ID {

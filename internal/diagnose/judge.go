@@ -102,6 +102,7 @@ func (j *judge) judgeWith(rows []Row) Report {
 	roots := frontier(found)
 	for i, c := range roots {
 		f := c.finding()
+		f.Fix.Command = j.nextCommand(f.Fix)
 		if i+1 < len(roots) {
 			f.Rank = whyBefore(c, roots[i+1])
 		}
@@ -111,6 +112,18 @@ func (j *judge) judgeWith(rows []Row) Report {
 	r.BlindSpots = append(r.BlindSpots, j.blindSpots()...)
 	r.Healthy = healthy(r.Findings) && j.sawAnything()
 	return r
+}
+
+// nextCommand is what to run for a fix: its own command; else what has Certwright do it; else, where the mending is somebody's
+// elsewhere, the look that shows whether it is done.
+func (j *judge) nextCommand(f Fix) string {
+	switch {
+	case f.Command != "":
+		return f.Command
+	case f.Action != "" && j.opts.Order != nil:
+		return "certwright fix " + quote(j.target) + " --yes"
+	}
+	return "certwright diagnose " + quote(j.target)
 }
 
 // scopes are all kinds of scope, read from the evidence.

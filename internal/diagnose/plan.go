@@ -58,7 +58,7 @@ func (s *PlanStep) weigh(f Finding, target string, refused func(string) string, 
 		return
 	}
 	s.Action, s.Command, s.Changes = a.Name, a.CommandFor(target), a.Changes
-	if s.Shell == s.Command {
+	if s.Shell == s.Command || s.Shell == "certwright fix "+quote(target)+" --yes" {
 		s.Shell = ""
 	}
 	switch {

@@ -70,7 +70,8 @@ func (w *world) ways(fix diagnose.Fix) []way {
 	} else if order != "" && has([]string{"sync", "renew", "rekey", "verify"}, fix.Action) {
 		out = append(out, way{"action", fmt.Sprintf("certwright order %s %s --wait", fix.Action, order)})
 	}
-	if fix.Command != "" && !strings.ContainsAny(fix.Command, "<>…") && !strings.Contains(fix.Command, "...") {
+	looks := strings.HasPrefix(fix.Command, "certwright diagnose ") // it mends nothing by itself
+	if fix.Command != "" && !looks && !strings.ContainsAny(fix.Command, "<>…") && !strings.Contains(fix.Command, "...") {
 		out = append(out, way{"command", fix.Command})
 	}
 	if strings.TrimSpace(w.spec.Fix) != "" {
