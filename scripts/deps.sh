@@ -34,7 +34,6 @@ lighttpd-openssl lighttpd-mod-openssl another one
 stunnel4     stunnel4        another one
 hitch        hitch           another one
 dovecot      dovecot-imapd   another one
-sqlite3      sqlite3         databases damaged by hand, in the scenarios
 faketime     faketime        other servers whose clock is wrong
 promtool     prometheus      a second opinion on metrics and alert rules
 node         nodejs          Azure's own clients for JavaScript
@@ -42,7 +41,7 @@ npm          npm             and their modules, as test/clients/npm/package-lock
 openssl      openssl         a second opinion on certificates and handshakes
 jq           jq              JSON in scripts
 socat        socat           a socket of HAProxy, in the scenarios
-sqlite3      sqlite3         a database that somebody else has changed or locks, in the scenarios
+sqlite3      sqlite3         databases that somebody else has changed, damaged or locked, in the scenarios
 python3      python3         odd servers, in the scenarios
 pgrep        procps          processes, in the scenarios
 curl         curl            HTTP in scripts
