@@ -208,17 +208,14 @@ func (p *Properties) signed(o *order.Order) {
 	}
 }
 
+// details reads a certificate once for all that is said of it; nil if it cannot be read.
 func details(der []byte) *Details {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil
 	}
-	v, err := order.ParseLeaf(der)
-	if err != nil {
-		return nil
-	}
-	return &Details{Version: c.Version, SerialNumber: v.Serial, Thumbprint: v.Thumbprint, Subject: v.Subject, NotBefore: utc(v.NotBefore), NotAfter: utc(v.NotAfter),
-		SignatureAlgorithm: c.SignatureAlgorithm.String(), Issuer: v.IssuedBy, RawData: base64.StdEncoding.EncodeToString(der)}
+	return &Details{Version: c.Version, SerialNumber: order.SerialOf(c), Thumbprint: order.ThumbprintOf(der), Subject: c.Subject.String(), NotBefore: utc(c.NotBefore), NotAfter: utc(c.NotAfter),
+		SignatureAlgorithm: c.SignatureAlgorithm.String(), Issuer: c.Issuer.String(), RawData: base64.StdEncoding.EncodeToString(der)}
 }
 
 func attempt(a *order.Attempt) Attempt {

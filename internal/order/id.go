@@ -27,7 +27,7 @@ func Short(name string) ID {
 
 // String is the ARM resource id.
 func (id ID) String() string {
-	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/%s/%s", id.Subscription, id.Group, Type, id.Name)
+	return "/subscriptions/" + id.Subscription + "/resourceGroups/" + id.Group + "/providers/" + Type + "/" + id.Name
 }
 
 // Key is the ID without case: what rows are keyed by.

@@ -21,7 +21,6 @@ func ParseLeaf(der []byte) (Version, error) {
 }
 
 func leafOf(c *x509.Certificate) Version {
-	sha1sum := sha1.Sum(c.Raw)
 	sum := sha256.Sum256(c.Raw)
 	key := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	names := append([]string(nil), c.DNSNames...)
@@ -29,7 +28,7 @@ func leafOf(c *x509.Certificate) Version {
 		names = append(names, ip.String())
 	}
 	return Version{
-		Serial: SerialOf(c), Thumbprint: upperHex(sha1sum[:]), Fingerprint: upperHex(sum[:]), KeyHash: upperHex(key[:]),
+		Serial: SerialOf(c), Thumbprint: ThumbprintOf(c.Raw), Fingerprint: upperHex(sum[:]), KeyHash: upperHex(key[:]),
 		Subject: c.Subject.String(), IssuedBy: c.Issuer.String(), Names: names, NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 	}
 }
@@ -42,6 +41,12 @@ func SerialOf(c *x509.Certificate) string {
 		b = []byte{0}
 	}
 	return upperHex(b)
+}
+
+// ThumbprintOf is the SHA-1 digest of a certificate as Azure names it: upper-case hexadecimal.
+func ThumbprintOf(der []byte) string {
+	sum := sha1.Sum(der)
+	return upperHex(sum[:])
 }
 
 func upperHex(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }

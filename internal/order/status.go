@@ -134,8 +134,8 @@ func (o *Order) changes(now time.Time) time.Time {
 		future(o.denyTime())
 	}
 	for _, k := range o.Spec.KeyTypes {
-		for _, v := range []*Version{o.Current(k), o.Newest(k)} {
-			if v != nil {
+		for i, v := range []*Version{o.Current(k), o.Newest(k)} {
+			if v != nil && (i == 0 || v != o.Current(k)) {
 				future(v.NotAfter)
 				future(o.RenewTime(v))
 				future(o.lateTime(v))

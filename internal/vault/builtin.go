@@ -93,7 +93,7 @@ func (b *Builtin) sealCertificate(c fulfill.Certificate, p pair) (secret.Sealed,
 	leaf, now := p.chain[0], b.now()
 	tags := map[string]string{}
 	maps.Copy(tags, c.Tags)
-	tags[TagState], tags[TagSerial], tags[TagThumbprint] = TagReady, order.SerialOf(leaf), thumbprintOf(leaf.Raw)
+	tags[TagState], tags[TagSerial], tags[TagThumbprint] = TagReady, order.SerialOf(leaf), order.ThumbprintOf(leaf.Raw)
 	if tags[TagCertificateID] == "" {
 		tags[TagCertificateID] = c.Name
 	}

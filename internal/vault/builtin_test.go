@@ -59,7 +59,7 @@ func TestPutAndGet(t *testing.T) {
 				}
 				row := m.secrets[0]
 				leaf, _ := x509.ParseCertificate(c.Chain[0])
-				want := map[string]string{TagCertificateID: "/subscriptions/x", TagState: "Ready", TagSerial: "04AF", TagThumbprint: thumbprintOf(leaf.Raw)}
+				want := map[string]string{TagCertificateID: "/subscriptions/x", TagState: "Ready", TagSerial: "04AF", TagThumbprint: order.ThumbprintOf(leaf.Raw)}
 				if fmt.Sprint(row.Tags) != fmt.Sprint(want) {
 					t.Errorf("tags %v, want %v", row.Tags, want)
 				}
@@ -334,7 +334,7 @@ func TestCertificateObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, err := b.Certificate(ctx, "default", "www", "")
-	if err != nil || !bytes.Equal(o.Certificate, c.Chain[0]) || thumbprintOf(o.Certificate) != o.Tags[TagThumbprint] || o.ID != "v1" {
+	if err != nil || !bytes.Equal(o.Certificate, c.Chain[0]) || order.ThumbprintOf(o.Certificate) != o.Tags[TagThumbprint] || o.ID != "v1" {
 		t.Errorf("%+v %v", o, err)
 	}
 	v, err := b.GetSecret(ctx, "default", "www", "v1")

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -204,6 +203,3 @@ func sameKey(key crypto.Signer, public crypto.PublicKey) bool {
 	}
 	return false
 }
-
-// thumbprintOf is the SHA-1 of the DER, the name Azure gives a certificate.
-func thumbprintOf(der []byte) string { return fmt.Sprintf("%X", sha1.Sum(der)) }
