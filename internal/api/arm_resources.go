@@ -251,34 +251,36 @@ func (a *API) deleteGroup(w http.ResponseWriter, r *request) error {
 	return nothing(w, http.StatusOK)
 }
 
-// everything lists resources of all types; $filter takes resourceType and name.
+// everything lists resources of all types; $filter takes resourceType, name, resourceGroup (az resource list -g says it
+// so) and location.
 func (a *API) everything(w http.ResponseWriter, r *request) error {
 	filter, err := arm.Filter(r.URL.Query().Get("$filter"))
 	if err != nil {
 		return err
 	}
-	var kind, name string
+	var kind, name, location string
+	group := r.PathValue("group")
 	for _, c := range filter {
-		to := map[string]*string{"resourcetype": &kind, "name": &name}[strings.ToLower(c.Name)]
-		if to == nil || c.Op != "eq" {
-			return &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: fmt.Sprintf("%s %s is no comparison of resources", c.Name, c.Op), Fix: "Use resourceType eq '...' and name eq '...'"}
+		to := map[string]*string{"resourcetype": &kind, "name": &name, "resourcegroup": &group, "location": &location}[strings.ToLower(c.Name)]
+		if to == nil || c.Op != "eq" || to == &group && r.PathValue("group") != "" {
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: fmt.Sprintf("%s %s is no comparison of these resources", c.Name, c.Op), Fix: "Use resourceType, name, location and, in a subscription, resourceGroup, each with eq '...', joined by and"}
 		}
 		*to = c.Value
 	}
 	wanted := func(g arm.Generic) bool {
-		return (kind == "" || strings.EqualFold(kind, g.Type)) && (name == "" || strings.EqualFold(name, g.Name))
+		return (kind == "" || strings.EqualFold(kind, g.Type)) && (name == "" || strings.EqualFold(name, g.Name)) && (location == "" || strings.EqualFold(location, g.Location))
 	}
 	list := arm.List[arm.Generic]{Value: []arm.Generic{}}
 	after := r.URL.Query().Get("$skiptoken")
 	if after == "" { // the few first, then the orders page by page
-		others, err := a.others(r)
+		others, err := a.others(r, group)
 		if err != nil {
 			return err
 		}
 		list.Value = append(list.Value, slices.DeleteFunc(others, func(g arm.Generic) bool { return !wanted(g) })...)
 	}
 	if kind == "" || strings.EqualFold(kind, order.Type) {
-		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: r.PathValue("group"), Text: name, After: after, Limit: pageSize})
+		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: group, Text: name, After: after, Limit: pageSize})
 		if err != nil {
 			return err
 		}
@@ -296,8 +298,8 @@ func (a *API) everything(w http.ResponseWriter, r *request) error {
 }
 
 // others are the sites and vaults of a subscription or group that the caller's scope covers.
-func (a *API) others(r *request) ([]arm.Generic, error) {
-	subscription, group := r.PathValue("subscription"), r.PathValue("group")
+func (a *API) others(r *request, group string) ([]arm.Generic, error) {
+	subscription := r.PathValue("subscription")
 	sites, err := a.Reader.ListSites(r.Context(), subscription, group)
 	if err != nil {
 		return nil, err
@@ -325,8 +327,11 @@ func (a *API) others(r *request) ([]arm.Generic, error) {
 	}
 	for _, v := range vaults {
 		if strings.EqualFold(v.Subscription, subscription) && (group == "" || strings.EqualFold(v.Group, group)) {
-			created := v.Created.UTC()
-			add(arm.Generic{ID: arm.VaultID(order.ID{Subscription: v.Subscription, Group: v.Group}, v.Name), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: "Global", Created: &created})
+			g := arm.Generic{ID: arm.VaultID(order.ID{Subscription: v.Subscription, Group: v.Group}, v.Name), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: "Global"}
+			if created := v.Created.UTC(); !created.IsZero() { // the default vault has always been there
+				g.Created = &created
+			}
+			add(g)
 		}
 	}
 	return list, nil

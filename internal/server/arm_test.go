@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -134,10 +135,19 @@ func TestResourceManager(t *testing.T) {
 	if len(page.Value) != 1 || page.Value[0]["name"] != "two" {
 		t.Errorf("resources by name: %v", page.Value)
 	}
-	c.get(subID+"/resources"+resV, &page)
-	if len(page.Value) != 1 || page.Value[0]["type"] != "Microsoft.KeyVault/vaults" {
+	for group, want := range map[string]int{"WEB": 3, "other": 0} { // as az resource list -g says it
+		page.Value = nil
+		c.get(two+"/resources"+resV+"&%24filter=resourceGroup+eq+%27"+group+"%27", &page)
+		if len(page.Value) != want {
+			t.Errorf("resources by group %s: %v, want %d", group, page.Value, want)
+		}
+	}
+	page.Value = nil
+	c.get(subID+"/resources"+resV+"&%24filter=location+eq+%27global%27+and+resourceGroup+eq+%27default%27", &page)
+	if len(page.Value) != 1 || page.Value[0]["type"] != "Microsoft.KeyVault/vaults" || page.Value[0]["createdTime"] != nil {
 		t.Errorf("the default subscription's resources: %v", page.Value)
 	}
+	c.refused("GET", subID+"/resourceGroups/default/resources"+resV+"&$filter=resourceGroup%20eq%20%27x%27", "", 400, "InvalidFilter")
 	c.refused("GET", two+"/resources"+resV+"&$filter=tagName%20eq%20%27x%27", "", 400, "InvalidFilter")
 	c.refused("DELETE", two+"/resourceGroups/web"+resV, "", 409, "ResourceGroupNotEmpty")
 
@@ -157,11 +167,15 @@ func TestResourceManager(t *testing.T) {
 	if len(page.Value) < 3 {
 		t.Errorf("providers: %v", page.Value)
 	}
-	var cloud map[string]any
 	anybody := l.caller("")
-	anybody.get("/metadata/endpoints?api-version=2015-01-01", &cloud)
-	if cloud["authentication"].(map[string]any)["loginEndpoint"] != c.base {
-		t.Errorf("the cloud: %v", cloud)
+	var cloud map[string]any
+	var clouds []map[string]any
+	anybody.get("/metadata/endpoints?api-version=2019-05-01", &clouds)
+	anybody.get("/metadata/endpoints?api-version=2022-09-01", &cloud)
+	_, port, _ := strings.Cut(strings.TrimPrefix(c.base, "https://"), ":")
+	if len(clouds) != 1 || !reflect.DeepEqual(clouds[0], cloud) || cloud["name"] == "" || cloud["resourceManager"] != c.base || cloud["authentication"].(map[string]any)["loginEndpoint"] != c.base ||
+		cloud["suffixes"].(map[string]any)["keyVaultDns"] != "vault.localhost:"+port {
+		t.Errorf("the cloud: %v, as a list %v", cloud, clouds)
 	}
 	var spec struct {
 		OpenAPI string
