@@ -15,6 +15,7 @@ import (
 // ourHandlers answer the provider of what Azure does not have.
 func (a *API) ourHandlers() map[string]handler {
 	return map[string]handler{"Certwright_ListIssuers": a.issuers, "Certwright_GetIssuer": a.issuer, "Certwright_ListCommands": a.configured,
+		"Certwright_SyncSubscription": a.syncGroup, "Certwright_SyncGroup": a.syncGroup, "Certwright_SyncSite": a.syncSite,
 		"Certwright_ListTargets": a.targets, "Certwright_ListEndpoints": a.endpoints}
 }
 

@@ -85,6 +85,9 @@ func (a *API) shortRoutes() []Route {
 		{Method: "GET", Pattern: "/v1/timeline", Action: cert + "/Read", handle: a.allEvents, On: onOwn},
 		{Method: "GET", Pattern: "/v1/timeline/follow", Action: cert + "/Read", handle: a.followAll, On: onOwn},
 
+		{Method: "POST", Pattern: "/v1/sync", Action: cert + "/sync/Action", handle: a.syncGroup, On: onOwn},
+		{Method: "POST", Pattern: "/v1/sites/{name}/sync", Action: "Microsoft.Web/sites/sync/Action", handle: a.syncSite},
+
 		{Method: "GET", Pattern: "/v1/tokens", Action: "Certwright/tokens/Read", handle: a.listTokens, On: onOwn},
 		{Method: "PUT", Pattern: "/v1/tokens/{token}", Action: "Certwright/tokens/Write", handle: a.createToken, On: onOwn},
 		{Method: "DELETE", Pattern: "/v1/tokens/{token}", Action: "Certwright/tokens/Delete", handle: a.deleteToken, On: onOwn},

@@ -40,6 +40,7 @@ func resourceTypes() []Type {
 			{ID: "ResourceGroups_Delete", Method: "DELETE", Path: inGroup, Action: read + "resourceGroups/Delete", Codes: []int{200}, Text: "Remove a resource group that is empty"},
 		}},
 		ourTypes(),
+		manyTypes(),
 		{Provider: ours, Name: "issuers", Versions: ourVersions, Operations: []Operation{
 			{ID: "Certwright_ListIssuers", Method: "GET", Path: inOurs + "/issuers", Action: ours + "/issuers/Read", Answer: List[Resource]{}, Codes: []int{200}, Text: "List the issuers"},
 			{ID: "Certwright_GetIssuer", Method: "GET", Path: inOurs + "/issuers/{issuer}", Action: ours + "/issuers/Read", Answer: Resource{Properties: order.Issuer{}}, Codes: []int{200}, Text: "Read an issuer"},

@@ -22,7 +22,7 @@ func (e *Env) orderCommand() *cobra.Command {
 		e.orderPlain("verify", "Look for the proofs of domain control now, and ask the issuer", ""),
 		e.orderPlain("renew", "Get a new version now", "The former version keeps serving until the new one is deployed and seen on the wire."),
 		e.orderRekey(),
-		e.orderPlain("sync", "Make every target hold the vault's current version, and look on the wire, now", "It happens by itself once a day; this is for now, and pushes even where nothing differs."),
+		e.orderSync(),
 		e.orderPlain("retry", "Try now whatever failed and waits for its next time", "What an authority asked to wait for is still waited for."),
 		e.orderPlain("store", "Look at the vault now, and store what it lacks", "No authority is asked: only what is issued already is stored."),
 		e.orderPlain("recover", "Take the order's soft-deleted secret back", ""),

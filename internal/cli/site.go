@@ -12,7 +12,7 @@ import (
 
 func (e *Env) siteCommand() *cobra.Command {
 	c := group("site", "What serves certificates: host names, targets, endpoints", "sites")
-	c.AddCommand(e.siteSave("create", "Create a site", true), e.siteSave("set", "Create a site or replace all its settings", false), e.siteList(), e.siteDelete())
+	c.AddCommand(e.siteSave("create", "Create a site", true), e.siteSave("set", "Create a site or replace all its settings", false), e.siteList(), e.siteSync(), e.siteDelete())
 	return c
 }
 
