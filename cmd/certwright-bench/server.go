@@ -53,7 +53,7 @@ func launch(ctx context.Context, o options, dir, more string) (*process, error) 
 		return nil, err
 	}
 	config := filepath.Join(dir, "certwright.yaml")
-	text := fmt.Sprintf("data: %s\nlisten: 127.0.0.1:%d\nlog: {level: error}\n%s", filepath.Join(dir, "data"), port, more)
+	text := fmt.Sprintf("data: %s\nlisten: 127.0.0.1:%d\nlog: {level: error}\nlimits: {requests: 0}\n%s", filepath.Join(dir, "data"), port, more)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

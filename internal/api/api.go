@@ -140,7 +140,8 @@ type Options struct {
 	Version     string
 	Now         func() time.Time
 	Logger      *slog.Logger
-	MaxBody     int64 // how large a request's body may be, in bytes; 0 = 1 MiB
+	MaxBody     int64         // how large a request's body may be, in bytes; 0 = 1 MiB
+	Quota       *auth.Limiter // of the requests of one principal, shared with the vaults; nil = no bound
 }
 
 // API answers requests.
@@ -149,6 +150,7 @@ type API struct {
 	routes  arm.Router[Route]
 	strange auth.Limiter // tokens that are not known, by address
 	clients auth.Limiter // wrong secrets at the token endpoint, by address and client
+	bearers auth.Limiter // bearer tokens that a client got at the token endpoint
 }
 
 // New is the handler of every route.
@@ -156,7 +158,8 @@ func New(o Options) *API {
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
-	a := &API{Options: o, strange: auth.Limiter{Most: 100, Per: time.Minute}, clients: auth.Limiter{Most: 10, Per: time.Minute}}
+	a := &API{Options: o, strange: auth.Limiter{Most: 100, Per: time.Minute}, clients: auth.Limiter{Most: 10, Per: time.Minute},
+		bearers: auth.Limiter{Most: 120, Per: time.Minute}}
 	for _, r := range a.Routes() {
 		a.routes.Add(r.Method, r.Pattern, r)
 	}
@@ -175,6 +178,8 @@ type request struct {
 	by    order.By
 	who   auth.Principal
 	scope order.ID // subscription and group; Name where the route names a resource
+	// generation is what If-Match named; 0 = whichever there is.
+	generation int64
 }
 
 type handler func(w http.ResponseWriter, r *request) error
@@ -186,8 +191,17 @@ func or(s, other string) string {
 	return s
 }
 
+// or0 is the first number that is not 0.
+func or0(a, b int64) int64 {
+	if a == 0 {
+		return b
+	}
+	return a
+}
+
 var statusOf = map[order.RefusalKind]int{
 	order.BadInput: 400, order.NotFound: 404, order.Conflict: 409, order.Stale: 412, order.Forbidden: 403, order.TooMany: 429, order.Unsuitable: 422, order.NoMethod: 405,
+	order.LongURL: 414, order.MediaType: 415, order.LongHeader: 431,
 }
 
 // fail writes an error in ARM's envelope. What is no refusal is ours: it is logged whole and told in short.
@@ -252,13 +266,10 @@ func readLoose(r *request, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: "the body is not the JSON that is expected: " + err.Error()}
-	}
-	return nil
+	return arm.DecodeLoose(data, v)
 }
 
-// read decodes a body strictly.
+// read decodes a body strictly; none is an empty object.
 func read(r *request, v any) error {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -267,8 +278,5 @@ func read(r *request, v any) error {
 	if len(strings.TrimSpace(string(data))) == 0 {
 		data = []byte("{}")
 	}
-	if err := arm.Decode(data, v); err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
-	}
-	return nil
+	return arm.Decode(data, v)
 }

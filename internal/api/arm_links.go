@@ -188,10 +188,6 @@ func (a *API) saveLink(r *request, o *order.Order, b arm.LinkBody, merge bool) (
 	if o.Kind == order.Watched {
 		return arm.Resource{}, &order.Refusal{Kind: order.Conflict, Code: "OnlyWatched", Message: fmt.Sprintf("order %s is only watched: there is nothing to keep in a vault", o.ID.Name)}
 	}
-	generation, err := generationOf(r)
-	if err != nil {
-		return arm.Resource{}, err
-	}
 	was := order.Link{Name: name}
 	if l := o.Link(name); merge && l != nil {
 		was = *l
@@ -207,7 +203,7 @@ func (a *API) saveLink(r *request, o *order.Order, b arm.LinkBody, merge bool) (
 			return arm.Resource{}, err
 		}
 	}
-	saved, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(w *fulfill.Wish) {
+	saved, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
 		i := slices.IndexFunc(w.Links, func(x order.Link) bool { return strings.EqualFold(x.Name, name) })
 		if w.Links = slices.Clone(w.Links); i >= 0 {
 			l.Name = w.Links[i].Name
@@ -238,11 +234,7 @@ func (a *API) deleteLink(w http.ResponseWriter, r *request) error {
 		}
 		return nothing(w, http.StatusNoContent)
 	}
-	generation, err := generationOf(r)
-	if err != nil {
-		return err
-	}
-	if _, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(w *fulfill.Wish) {
+	if _, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
 		w.Links = slices.DeleteFunc(slices.Clone(w.Links), func(l order.Link) bool { return strings.EqualFold(l.Name, name) })
 	}); err != nil {
 		return err

@@ -119,21 +119,17 @@ func (a *API) putOrder(w http.ResponseWriter, r *request) error {
 	}
 	old, err := a.Reader.LoadOrder(r.Context(), r.scope)
 	switch {
-	case err == nil && r.Header.Get("If-None-Match") == "*":
-		return stale(fmt.Sprintf("order %s exists already", r.scope.Name))
 	case err == nil:
 		return a.changeOrder(w, r, old, body)
 	case !errors.Is(err, fulfill.ErrNotFound):
 		return err
-	case r.Header.Get("If-Match") != "":
-		return stale(fmt.Sprintf("there is no order %s", r.scope.Name))
 	}
 	wish, err := a.newWish(r, body)
 	if err != nil {
 		return err
 	}
 	o, err := a.Service.Create(r.Context(), r.by, r.scope, wish)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Code == "OrderExists" { // another request was first
+	if refusal, ok := order.AsRefusal(err); ok && refusal.Code == "OrderExists" && r.Header.Get("If-None-Match") == "" { // another request was first
 		if old, err = a.load(r); err == nil {
 			return a.changeOrder(w, r, old, body)
 		}
@@ -224,10 +220,6 @@ func (a *API) change(r *request, old *order.Order, body arm.Wish, merge bool) (*
 	if err := body.Fixed(old); err != nil {
 		return nil, err
 	}
-	generation, err := generationOf(r)
-	if err != nil {
-		return nil, err
-	}
 	spec, words := order.Spec{KeyTypes: old.Spec.KeyTypes}, []string{"x"}
 	if err := body.Apply(&spec, &words); err != nil {
 		return nil, badBody(err)
@@ -250,21 +242,12 @@ func (a *API) change(r *request, old *order.Order, body arm.Wish, merge bool) (*
 	links = slices.DeleteFunc(links, func(l order.Link) bool {
 		return strings.EqualFold(l.Name, old.ID.Name) && old.Own(&l) && old.Link(l.Name) == nil
 	})
-	return a.Service.Update(r.Context(), r.by, r.scope, generation, func(w *fulfill.Wish) {
+	return a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
 		_ = body.Apply(&w.Spec, &w.Words) // it was applied already: it cannot fail
 		if p.Certificates != nil {
 			w.Links = links
 		}
 	})
-}
-
-// generationOf is what If-Match names; 0 = whichever there is.
-func generationOf(r *request) (int64, error) {
-	generation, err := arm.ParseETag(r.Header.Get("If-Match"))
-	if err != nil {
-		return 0, &order.Refusal{Kind: order.BadInput, Code: "InvalidETag", Property: "If-Match", Message: err.Error()}
-	}
-	return generation, nil
 }
 
 // removeFor is how long a DELETE waits for an order to be gone. Revoking takes an authority a moment; where it takes
@@ -273,18 +256,12 @@ const removeFor = 10 * time.Second
 
 // removeOrder deletes an order; one that is not there is as good as deleted.
 func (a *API) removeOrder(w http.ResponseWriter, r *request) error {
-	generation, err := generationOf(r)
-	if err != nil {
-		return err
-	}
-	o, err := a.Reader.LoadOrder(r.Context(), r.scope)
+	_, err := a.Reader.LoadOrder(r.Context(), r.scope)
 	switch {
 	case errors.Is(err, fulfill.ErrNotFound):
 		return nothing(w, http.StatusNoContent)
 	case err != nil:
 		return err
-	case generation != 0 && generation != o.Generation:
-		return stale(fmt.Sprintf("order %s was changed meanwhile", o.ID.Name))
 	}
 	force := r.URL.Query().Get("force") == "true" || r.URL.Query().Get("forceDelete") == "true"
 	if _, err := a.Service.Delete(r.Context(), r.by, r.scope, force); err != nil {

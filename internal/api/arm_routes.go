@@ -52,13 +52,16 @@ func version(q url.Values, known []string) error {
 	if known == nil {
 		return nil
 	}
-	given := ""
+	var all []string
 	for name, values := range q {
-		if strings.EqualFold(name, "api-version") && len(values) > 0 {
-			given = values[0]
+		if strings.EqualFold(name, "api-version") {
+			all = append(all, values...)
 		}
 	}
+	given := strings.Join(slices.Compact(all), ", ") // the same twice is once
 	switch {
+	case len(slices.Compact(all)) > 1:
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidApiVersionParameter", Property: "api-version", Message: "several API versions are named: " + given, Fix: "Name one"}
 	case given == "":
 		return &order.Refusal{Kind: order.BadInput, Code: "MissingApiVersionParameter", Property: "api-version", Message: "the query parameter api-version is missing", Fix: "Add ?api-version=" + known[0]}
 	case !slices.ContainsFunc(known, func(v string) bool { return strings.EqualFold(v, given) }):

@@ -115,11 +115,7 @@ func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
 	} else if err != nil {
 		return err
 	}
-	if generation, err := generationOf(r); err != nil {
-		return err
-	} else if generation != 0 && generation != s.Revision || s.Revision != 0 && r.Header.Get("If-None-Match") == "*" {
-		return stale(fmt.Sprintf("site %s is of revision %d", s.Name, s.Revision))
-	}
+	s.Revision = or0(r.generation, s.Revision)
 	p := body.Properties
 	put(p.HostNames, &s.HostNames)
 	put(p.Webroot, &s.Webroot)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"certwright/internal/auth"
@@ -22,10 +23,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if q.by.Client != "" {
 		w.Header().Set("X-Ms-Client-Request-Id", q.by.Client)
 	}
+	w.Header().Set("Cache-Control", "no-cache")
 	if forPerson(r) {
 		w = indented{w}
 	}
-	if err := a.serve(w, q); err != nil {
+	err := sized(r)
+	if err == nil {
+		err = a.serve(w, q)
+	}
+	if err != nil {
 		a.fail(w, r, err)
 	}
 }
@@ -42,6 +48,9 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 	f, ok := a.routes.Find(q.Method, q.URL.EscapedPath())
 	switch {
 	case !ok && len(f.Allowed) > 0:
+		if slices.Contains(f.Allowed, "GET") && !slices.Contains(f.Allowed, "HEAD") {
+			f.Allowed = append(f.Allowed, "HEAD")
+		}
 		w.Header().Set("Allow", strings.Join(f.Allowed, ", "))
 		return &order.Refusal{Kind: order.NoMethod, Code: "MethodNotAllowed", Message: fmt.Sprintf("%s of %s is not possible", q.Method, q.URL.Path), Fix: "It answers " + strings.Join(f.Allowed, ", ")}
 	case !ok:
@@ -51,16 +60,27 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 		q.SetPathValue(name, value)
 	}
 	rt := f.Value
-	v := q.URL.Query()
+	v, malformed := query(q.Request)
 	q.scope = order.ID{Subscription: or(q.PathValue("subscription"), or(v.Get("subscription"), order.DefaultSubscription)),
 		Group: or(q.PathValue("group"), or(v.Get("group"), order.DefaultGroup)), Name: q.PathValue("name")}
 	if rt.Action != "" {
-		if err := a.admit(q, rt); err != nil {
+		if err := a.admit(w, q, rt); err != nil {
 			return err
 		}
 	}
+	if malformed != nil {
+		return malformed
+	}
 	if err := version(v, rt.Versions); err != nil {
 		return err
+	}
+	if rt.Action != "" { // what is open to everybody is read, or is the token endpoint, whose bodies are forms
+		if err := readable(q.Request); err != nil {
+			return err
+		}
+		if err := a.conditions(q, rt); err != nil {
+			return err
+		}
 	}
 	if q.Method == http.MethodHead && rt.Method == http.MethodGet && rt.Versions != nil {
 		w = exists{w}
@@ -83,7 +103,7 @@ func (e exists) WriteHeader(status int) {
 func (e exists) Write(b []byte) (int, error) { return len(b), nil }
 
 // admit says who asks, and refuses what they may not do.
-func (a *API) admit(q *request, rt Route) error {
+func (a *API) admit(w http.ResponseWriter, q *request, rt Route) error {
 	var err error
 	who := auth.Address(q.Request)
 	if q.who, err = a.Auth.Authenticate(q.Context(), auth.Bearer(q.Request)); err != nil {
@@ -96,6 +116,9 @@ func (a *API) admit(q *request, rt Route) error {
 		return err
 	}
 	q.by.Caller = q.who.Name
+	if err := a.within(w, q); err != nil {
+		return err
+	}
 	for _, name := range []string{"name", "group", "subscription"} { // before anything is made of it: a scope, a path
 		if s := q.PathValue(name); s != "" {
 			if err := order.ValidName(s); err != nil {

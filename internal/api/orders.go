@@ -100,7 +100,7 @@ func (a *API) createOrder(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.Header.Get("If-None-Match") != "*" {
+	if r.Header.Get("If-None-Match") == "" {
 		if _, err := a.Reader.LoadOrder(r.Context(), r.scope); err == nil {
 			return a.update(w, r, body)
 		}
@@ -134,11 +134,7 @@ func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) update(w http.ResponseWriter, r *request, body arm.Wish) error {
-	generation, err := generationOf(r)
-	if err != nil {
-		return err
-	}
-	o, err := a.Service.Update(r.Context(), r.by, r.scope, generation, func(wish *fulfill.Wish) {
+	o, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(wish *fulfill.Wish) {
 		_ = body.Apply(&wish.Spec, &wish.Words) // it applied to an empty wish already: it cannot fail
 	})
 	if err != nil {

@@ -52,8 +52,8 @@ func (a *API) putSite(w http.ResponseWriter, r *request) error {
 	}
 	s := body.Properties
 	s.Subscription, s.Group, s.Name, s.Revision = r.scope.Subscription, r.scope.Group, r.scope.Name, 0
-	if old, err := a.Reader.LoadSite(r.Context(), s.Subscription, s.Group, s.Name); err == nil && r.Header.Get("If-None-Match") != "*" {
-		s.Revision = old.Revision
+	if old, err := a.Reader.LoadSite(r.Context(), s.Subscription, s.Group, s.Name); err == nil && r.Header.Get("If-None-Match") == "" {
+		s.Revision = or0(r.generation, old.Revision)
 	}
 	saved, err := a.Service.SaveSite(r.Context(), r.by, s)
 	if err != nil {

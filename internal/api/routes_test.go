@@ -179,7 +179,7 @@ func TestUnknownRoute(t *testing.T) {
 		t.Errorf("%d %+v", code, e)
 	}
 	code, e, h := ask(t, owner("/"), "PATCH", "/v1/tokens", "")
-	if code != http.StatusMethodNotAllowed || e.Error.Code != "MethodNotAllowed" || h.Get("Allow") != "GET" {
+	if code != http.StatusMethodNotAllowed || e.Error.Code != "MethodNotAllowed" || h.Get("Allow") != "GET, HEAD" {
 		t.Errorf("a method that is not there: %d %+v, Allow %q", code, e, h.Get("Allow"))
 	}
 }

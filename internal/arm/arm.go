@@ -3,8 +3,8 @@
 package arm
 
 import (
-	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,17 +49,24 @@ type ErrorInfo struct {
 // ETag is the owner's generation as an entity tag.
 func ETag(generation int64) string { return `"` + strconv.FormatInt(generation, 10) + `"` }
 
-// ParseETag reads one; 0 for "*" or nothing.
-func ParseETag(s string) (int64, error) {
-	s = strings.Trim(strings.TrimPrefix(strings.TrimSpace(s), "W/"), `"`)
-	if s == "" || s == "*" {
-		return 0, nil
+// etag is an entity tag of a list (RFC 9110 section 8.8.3); clients that leave the quotes away are understood, too.
+var etag = regexp.MustCompile(`^(?:W/)?(?:"([\x21\x23-\x7e]*)"|([0-9A-Za-z]+))$`)
+
+// ParseETags reads the entity tags of an If-Match or If-None-Match; nil for "*" or nothing. One that a proxy has made
+// weak is the same tag: it stands for what an owner wished, not for the bytes of an answer.
+func ParseETags(s string) ([]string, error) {
+	if s = strings.TrimSpace(s); s == "" || s == "*" {
+		return nil, nil
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is no entity tag of an order", s)
+	var list []string
+	for _, one := range strings.Split(s, ",") {
+		m := etag.FindStringSubmatch(strings.TrimSpace(one))
+		if m == nil {
+			return nil, fmt.Errorf("%q is no entity tag: it is written as \"1\", several with commas between", one)
+		}
+		list = append(list, `"`+m[1]+m[2]+`"`)
 	}
-	return n, nil
+	return list, nil
 }
 
 // VaultID is the ARM id of a vault.
@@ -88,25 +95,4 @@ func utc(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// Decode reads JSON strictly: an unknown property is an error that names it.
-func Decode(data []byte, v any) error {
-	d := json.NewDecoder(strings.NewReader(string(data)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return decodeError(err)
-	}
-	if d.More() {
-		return fmt.Errorf("there is more after the end of the JSON value")
-	}
-	return nil
-}
-
-func decodeError(err error) error {
-	s := strings.TrimPrefix(err.Error(), "json: ")
-	if name, ok := strings.CutPrefix(s, "unknown field "); ok {
-		return fmt.Errorf("property %s is not known", name)
-	}
-	return fmt.Errorf("the body is not the JSON that is expected: %s", s)
 }

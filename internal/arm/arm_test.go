@@ -2,6 +2,7 @@ package arm
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,18 +13,15 @@ import (
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func TestETag(t *testing.T) {
-	for in, want := range map[string]int64{`"7"`: 7, `W/"7"`: 7, ` "12" `: 12, "*": 0, "": 0} {
-		if got, err := ParseETag(in); err != nil || got != want {
-			t.Errorf("ParseETag(%q) = %d, %v; want %d", in, got, err, want)
+	for in, want := range map[string]string{`"7"`: `["7"]`, `W/"7"`: `["7"]`, ` "12" `: `["12"]`, "*": "[]", "": "[]", "7": `["7"]`, `"1", W/"2","x-y"`: `["1" "2" "x-y"]`, `""`: `[""]`, ETag(41): `["41"]`} {
+		if got, err := ParseETags(in); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("ParseETags(%q) = %v, %v; want %s", in, got, err, want)
 		}
 	}
-	for _, in := range []string{`"x"`, `"0"`, `"-1"`, `"7` + "\x00" + `"`} {
-		if got, err := ParseETag(in); err == nil {
-			t.Errorf("ParseETag(%q) = %d, want an error", in, got)
+	for _, in := range []string{`"7` + "\x00" + `"`, `"7`, `7"`, `"1" "2"`, `"1",`, `*, "1"`, `w/"1"`, `-1`} {
+		if got, err := ParseETags(in); err == nil {
+			t.Errorf("ParseETags(%q) = %v, want an error", in, got)
 		}
-	}
-	if got, err := ParseETag(ETag(41)); err != nil || got != 41 {
-		t.Errorf("an entity tag of our own is read as %d, %v", got, err)
 	}
 }
 

@@ -3,8 +3,10 @@ package keyvault
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"certwright/internal/auth"
@@ -50,6 +52,9 @@ func (h *Handler) fail(w http.ResponseWriter, q *request, err error) {
 	}
 	if f.status == http.StatusInternalServerError {
 		h.Logger.Error("request to a vault failed", "method", q.Method, "path", q.URL.Path, "error", err)
+	}
+	if r, ok := order.AsRefusal(err); ok && r.After > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.After.Seconds()))))
 	}
 	body := errorBody{errorInfo{Code: f.code, Message: f.message}}
 	if f.inner != "" {
@@ -163,6 +168,8 @@ func ofRefusal(r *order.Refusal) *failure {
 		f.status, f.code = http.StatusConflict, "Conflict"
 	case order.NotFound:
 		f.status, f.code = http.StatusNotFound, "NotFound"
+	case order.MediaType:
+		f.status = http.StatusUnsupportedMediaType
 	case order.TooMany:
 		f.status, f.code = http.StatusTooManyRequests, "Throttled"
 	}

@@ -97,7 +97,8 @@ type Options struct {
 	Login   func() string // where a client gets tokens: an https URL whose path is the tenant
 	Now     func() time.Time
 	Logger  *slog.Logger
-	MaxBody int64 // of a request; 0 = 1 MiB
+	MaxBody int64         // of a request; 0 = 1 MiB
+	Quota   *auth.Limiter // of the requests of one principal, shared with the API; nil = no bound
 }
 
 // Handler answers the data plane's requests.

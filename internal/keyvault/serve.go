@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,6 +102,11 @@ func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *
 		return err
 	}
 	q.by.Caller = who.Name
+	if h.Quota != nil {
+		if _, wait := h.Quota.Take(who.Name, h.Now()); wait > 0 {
+			return auth.TooMany(who.Name, h.Quota.Most, wait)
+		}
+	}
 	q.vault, err = h.known.vault(q.Context(), h.Vault, vault, h.Now())
 	switch {
 	case err != nil && !errors.Is(err, secret.ErrNoVault):
@@ -108,6 +114,10 @@ func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *
 	case err != nil:
 		return &failure{404, "VaultNotFound", "", fmt.Sprintf("There is no vault %s here.", vault)}
 	case route == nil:
+		if methods := h.methods(q); len(methods) > 0 {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			return &failure{405, "MethodNotAllowed", "", fmt.Sprintf("%s of %s is not possible: it answers %s.", q.Method, q.URL.Path, strings.Join(methods, ", "))}
+		}
 		return &failure{404, "NotFound", "", fmt.Sprintf("There is no %s %s.", q.Method, q.URL.Path)}
 	case !auth.Allow(who, route.Action, scopeOf(q, route)):
 		return &failure{403, "Forbidden", "ForbiddenByRbac", fmt.Sprintf("The token %s (%s on %s) may not do %s on %s: ask for a role that may, on this scope or one above it.",
@@ -132,7 +142,7 @@ func (h *Handler) caller(r *http.Request) (auth.Principal, error) {
 	}
 	from := auth.Address(r)
 	if wait := h.strange.Wait(from, h.Now()); wait > 0 {
-		return who, &failure{http.StatusTooManyRequests, "Throttled", "", "Too many requests came from " + from + " with tokens that are not known: wait, then use a token that is valid."}
+		return who, &order.Refusal{Kind: order.TooMany, Code: "Throttled", Message: "too many requests came from " + from + " with tokens that are not known", Fix: "Wait, then use a token that is valid", After: wait}
 	}
 	if !errors.Is(err, auth.ErrNoToken) {
 		h.strange.Fail(from, h.Now())
@@ -209,6 +219,24 @@ func (h *Handler) match(method, escaped string) (*Route, map[string]string) {
 		}
 	}
 	return nil, nil
+}
+
+// methods are those that the path of a request has.
+func (h *Handler) methods(q *request) []string {
+	var list []string
+	path := q.URL.EscapedPath()
+	if q.viaPath {
+		_, rest, _ := strings.Cut(strings.TrimPrefix(path, PathPrefix), "/")
+		path = "/" + rest
+	}
+	for i := range h.routes {
+		m := h.routes[i].Method
+		if rt, _ := h.match(m, path); rt != nil && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func fits(pattern, segments []string) (map[string]string, bool) {

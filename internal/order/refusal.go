@@ -18,6 +18,9 @@ const (
 	TooMany    RefusalKind = "too-many"  // 429
 	Unsuitable RefusalKind = "cannot"    // 422: well formed, but not with this issuer, vault, site
 	NoMethod   RefusalKind = "method"    // 405: the path is there, the method is not
+	LongURL    RefusalKind = "url"       // 414
+	MediaType  RefusalKind = "media"     // 415: a body of another kind than is read here
+	LongHeader RefusalKind = "header"    // 431
 )
 
 // Refusal is a no to a command: nothing was changed. It says which property or state is the cause

@@ -120,6 +120,8 @@ type Network struct {
 type Limits struct {
 	Body  Size `yaml:"body" help:"Size of a request."`
 	Names int  `yaml:"names" help:"Names in one order."`
+
+	Requests int `yaml:"requests" help:"Requests of one token in a minute, to the API and the vaults. Beyond them it is told to wait. 0 = as many as it likes."`
 }
 
 // Retention is how long what is over is kept.
@@ -181,7 +183,7 @@ func DefaultConfig() Config {
 			Validity: Validity{Default: 90 * day, Max: 398 * day}, HTTPPort: 80,
 		},
 		ACME:      ACME{Poll: Duration(50 * time.Millisecond)},
-		Limits:    Limits{Body: 1 << 20, Names: 100},
+		Limits:    Limits{Body: 1 << 20, Names: 100, Requests: 60000},
 		Watch:     Watch{Every: day, Hold: Duration(10 * time.Minute), AtOnce: 2},
 		Retention: Retention{Events: 400 * day, Secrets: 90 * day},
 		Sweep:     Sweep{Due: Duration(5 * time.Second), Projections: Duration(time.Minute), Prune: Duration(time.Hour)},

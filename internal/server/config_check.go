@@ -131,6 +131,7 @@ func (l *loader) checkAuthority(a Authority) {
 func (l *loader) checkNumbers(c *Config) {
 	l.wrongIf(c.Workers < 1 || c.Workers > 1000, "workers", "is %d: must be 1 to 1000", c.Workers)
 	l.wrongIf(c.Limits.Body < 64<<10, "limits.body", "is %s: at least 64KiB, an import of a certificate needs that", c.Limits.Body)
+	l.wrongIf(c.Limits.Requests < 0, "limits.requests", "is %d: must be 0 or more", c.Limits.Requests)
 	l.wrongIf(c.Limits.Names < 1 || c.Limits.Names > 1000, "limits.names", "is %d: must be 1 to 1000", c.Limits.Names)
 	l.wrongIf(c.Sweep.Due < Duration(100*time.Millisecond) || c.Sweep.Due > Duration(30*time.Second), "sweep.due", "is %s: must be 100ms to 30s, so that what a dead process left is taken up within a minute or so", c.Sweep.Due)
 	l.wrongIf(c.Sweep.Projections < Duration(time.Second), "sweep.projections", "is %s: at least 1s", c.Sweep.Projections)

@@ -15,7 +15,7 @@ import (
 func (s *Server) keyvault() *keyvault.Handler {
 	return keyvault.New(keyvault.Options{Vault: s.Vault, Items: s.Store, Orders: s.Mover, Reader: s.Store, Issuers: s.Issuers, Auth: s.Auth,
 		Suffix: s.Config.Vault.Suffix, Login: func() string { return strings.TrimRight(s.Config.URL, "/") + "/" + auth.Tenant },
-		Now: s.Now, Logger: s.Logger, MaxBody: int64(s.Config.Limits.Body)})
+		Now: s.Now, Logger: s.Logger, MaxBody: int64(s.Config.Limits.Body), Quota: s.quota})
 }
 
 // VaultURL is where clients of Key Vault reach a vault.

@@ -59,6 +59,7 @@ type Server struct {
 	Vaults  *keyvault.Handler
 
 	lock      *lock
+	quota     *auth.Limiter // of the requests of each token; nil = no bound
 	keyring   *vault.Keyring
 	responder *verify.Responder
 	deployer  *deploy.Deployer
@@ -139,6 +140,9 @@ func (s *Server) build(ctx context.Context) error {
 		s.Wrap(&fo)
 	}
 	s.Mover = fulfill.New(fo)
+	if n := c.Limits.Requests; n > 0 {
+		s.quota = &auth.Limiter{Most: n, Per: time.Minute}
+	}
 	s.Vaults = s.keyvault()
 	return s.buildWork(ctx)
 }
@@ -318,7 +322,7 @@ func (s *Server) startHTTP01() error {
 }
 
 func (s *Server) httpServer(h http.Handler, name string) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 		ErrorLog: slog.NewLogLogger(s.Logger.With("listener", name).Handler(), slog.LevelDebug)}
 }
 
