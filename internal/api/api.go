@@ -216,17 +216,17 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if refusal.After > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.After.Seconds()))))
 		}
-		body.Error = arm.ErrorInfo{Code: refusal.Code, Message: refusal.Message, Target: refusal.Property, Fix: refusal.Fix}
+		body.Error = arm.Refused(refusal)
 	case auth.Strange(err):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer authorization="`+a.Public+"/"+auth.Tenant+`", authorization_uri="`+a.Public+"/"+auth.Tenant+`", error="invalid_token"`)
 		body.Error = arm.ErrorInfo{Code: "AuthenticationFailed", Message: err.Error(), Fix: "Sign in with: certwright login " + a.Public}
 	case errors.As(err, &tooLarge):
 		status = http.StatusRequestEntityTooLarge
-		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+		body.Error = arm.ErrorInfo{Code: "BodyTooLarge", Message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit), Fix: "Send less at once; whoever runs the server can allow more with limits.body"}
 	case errors.Is(err, fulfill.ErrNotFound), errors.Is(err, secret.ErrNotFound):
 		status = http.StatusNotFound
-		body.Error = arm.ErrorInfo{Code: "NotFound", Message: err.Error()}
+		body.Error = arm.ErrorInfo{Code: "NotFound", Message: err.Error(), Fix: "See what there is with: certwright explore"}
 	default:
 		var p *order.Problem
 		if errors.As(err, &p) {

@@ -83,7 +83,7 @@ func (a *API) reissue(r *request, p arm.AskedProperties) error {
 	delay := time.Duration(-1)
 	if p.Delay != nil {
 		if *p.Delay < 0 || *p.Delay > 24*366 {
-			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.delayExistingRevokeInHours", Message: fmt.Sprintf("%d is not between 0 and a year", *p.Delay)}
+			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.delayExistingRevokeInHours", Message: fmt.Sprintf("%d is not between 0 and a year", *p.Delay), Fix: "Give hours from 0 to 8784"}
 		}
 		delay = time.Duration(*p.Delay) * time.Hour
 	}

@@ -124,7 +124,7 @@ func (a *API) linkAt(o *order.Order, name string) (arm.Resource, error) {
 			return l, nil
 		}
 	}
-	return arm.Resource{}, &order.Refusal{Kind: order.NotFound, Code: "LinkNotFound", Message: fmt.Sprintf("order %s has no link %s to a vault", o.ID.Name, name)}
+	return arm.Resource{}, &order.Refusal{Kind: order.NotFound, Code: "LinkNotFound", Message: fmt.Sprintf("order %s has no link %s to a vault", o.ID.Name, name), Fix: "See those that there are at " + o.ID.String() + "/certificates"}
 }
 
 func (a *API) getLink(w http.ResponseWriter, r *request) error {
@@ -186,7 +186,7 @@ func (a *API) patchLink(w http.ResponseWriter, r *request) error {
 func (a *API) saveLink(r *request, o *order.Order, b arm.LinkBody, merge bool) (arm.Resource, error) {
 	name := r.PathValue("child")
 	if o.Kind == order.Watched {
-		return arm.Resource{}, &order.Refusal{Kind: order.Conflict, Code: "OnlyWatched", Message: fmt.Sprintf("order %s is only watched: there is nothing to keep in a vault", o.ID.Name)}
+		return arm.Resource{}, &order.Refusal{Kind: order.Conflict, Code: "OnlyWatched", Message: fmt.Sprintf("order %s is only watched: there is nothing to keep in a vault", o.ID.Name), Fix: "Order the certificate, or import it with its key: certwright order import"}
 	}
 	was := order.Link{Name: name}
 	if l := o.Link(name); merge && l != nil {

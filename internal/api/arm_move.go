@@ -58,7 +58,7 @@ func (a *API) target(r *request, body arm.MoveWish) (order.Group, error) {
 	case len(body.Resources) == 0:
 		return order.Group{}, required("resources", "Give the ids of orders and vaults")
 	case len(body.Resources) > maxMoved:
-		return order.Group{}, &order.Refusal{Kind: order.BadInput, Code: "TooManyResources", Property: "resources", Message: fmt.Sprintf("%d are too many: at most %d", len(body.Resources), maxMoved)}
+		return order.Group{}, &order.Refusal{Kind: order.BadInput, Code: "TooManyResources", Property: "resources", Message: fmt.Sprintf("%d are too many: at most %d", len(body.Resources), maxMoved), Fix: "Move them in several requests"}
 	case len(parts) != 4 || !strings.EqualFold(parts[0], "subscriptions") || !strings.EqualFold(parts[2], "resourceGroups"):
 		return order.Group{}, &order.Refusal{Kind: order.BadInput, Code: "InvalidTarget", Property: "targetResourceGroup", Message: fmt.Sprintf("%q is no id of a resource group", body.Target), Fix: "Write /subscriptions/ID/resourceGroups/NAME"}
 	}
@@ -82,7 +82,7 @@ func (a *API) target(r *request, body arm.MoveWish) (order.Group, error) {
 func (a *API) movable(r *request, s string, from arm.GroupInfo, target order.Group) (arm.ID, error) {
 	id, err := arm.ParseID(s)
 	if err != nil || !strings.EqualFold("/subscriptions/"+id.Subscription+"/resourceGroups/"+id.Group, from.ID) {
-		return id, &order.Refusal{Kind: order.BadInput, Code: "InvalidResource", Property: "resources", Message: fmt.Sprintf("%q is no id of a resource in resource group %s", s, from.Name)}
+		return id, &order.Refusal{Kind: order.BadInput, Code: "InvalidResource", Property: "resources", Message: fmt.Sprintf("%q is no id of a resource in resource group %s", s, from.Name), Fix: "Give the ids as a list of the group's resources shows them: " + from.ID + "/resources"}
 	}
 	at := "/subscriptions/" + target.Subscription + "/resourceGroups/" + target.Name + "/providers/" + id.Type + "/" + id.Name
 	for _, scope := range []string{s, at} {
@@ -96,10 +96,10 @@ func (a *API) movable(r *request, s string, from arm.GroupInfo, target order.Gro
 	case strings.EqualFold(id.Type, "Microsoft.KeyVault/vaults"):
 		v, err := a.Vaults.LoadVault(r.Context(), id.Name)
 		if errors.Is(err, secret.ErrNoVault) || err == nil && !inPath(r, v.Subscription, v.Group) {
-			return id, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Property: "resources", Message: fmt.Sprintf("there is no vault %s in resource group %s", id.Name, from.Name)}
+			return id, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Property: "resources", Message: fmt.Sprintf("there is no vault %s in resource group %s", id.Name, from.Name), Fix: "See those that there are at " + from.ID + "/resources"}
 		}
 		if err == nil && strings.EqualFold(v.Name, secret.DefaultVault) {
-			return id, &order.Refusal{Kind: order.Conflict, Code: "ResourceMoveNotSupported", Property: "resources", Message: "the vault default stays where it is: orders that name none are kept in it"}
+			return id, &order.Refusal{Kind: order.Conflict, Code: "ResourceMoveNotSupported", Property: "resources", Message: "the vault default stays where it is: orders that name none are kept in it", Fix: "Make another vault in the target group, and have orders kept there"}
 		}
 		return id, err
 	}

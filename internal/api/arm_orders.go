@@ -89,7 +89,7 @@ func (a *API) readOrder(r *request, whole bool) (arm.Wish, error) {
 	case body.Location != "" && !strings.EqualFold(body.Location, "global"):
 		return body, &order.Refusal{Kind: order.BadInput, Code: "LocationNotAvailableForResourceType", Property: "location", Message: fmt.Sprintf("%q is no place of a certificate order", body.Location), Fix: "Give \"Global\""}
 	case body.Name != nil && r.scope.Name != "" && !strings.EqualFold(*body.Name, r.scope.Name):
-		return body, &order.Refusal{Kind: order.BadInput, Code: "NameMismatch", Property: "name", Message: fmt.Sprintf("the body is of %s, the address of %s", *body.Name, r.scope.Name)}
+		return body, &order.Refusal{Kind: order.BadInput, Code: "NameMismatch", Property: "name", Message: fmt.Sprintf("the body is of %s, the address of %s", *body.Name, r.scope.Name), Fix: "Leave name away, or send it to its own address"}
 	case p.ProductType == "":
 		return body, required("properties.productType", "Give StandardDomainValidatedSsl, or StandardDomainValidatedWildCardSsl for a wildcard")
 	case p.ProductType != arm.ProductStandard && p.ProductType != arm.ProductWildcard:
@@ -129,6 +129,7 @@ func (a *API) putOrder(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	o, err := a.Service.Create(r.Context(), r.by, r.scope, wish)
+	err = inProperties(err)
 	if refusal, ok := order.AsRefusal(err); ok && refusal.Code == "OrderExists" && r.Header.Get("If-None-Match") == "" { // another request was first
 		if old, err = a.load(r); err == nil {
 			return a.changeOrder(w, r, old, body)
@@ -173,7 +174,7 @@ func badBody(err error) error {
 	if _, ok := order.AsRefusal(err); ok {
 		return err
 	}
-	return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error()}
+	return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error(), Fix: "See what there is in /openapi.json"}
 }
 
 // product refuses names that Azure's product does not cover, as whoever ordered it would not get what they think.
@@ -189,6 +190,17 @@ func product(given string, words []string) error {
 		return &order.Refusal{Kind: order.BadInput, Code: "ProductMismatch", Property: "properties.productType", Message: fmt.Sprintf("%s is for wildcards, and no name is one", given), Fix: "Give " + arm.ProductStandard + ", or a name such as *." + words[0]}
 	}
 	return nil
+}
+
+// inProperties names a property of a wish as the body has it.
+func inProperties(err error) error {
+	r, ok := order.AsRefusal(err)
+	if !ok || !arm.IsWished(r.Property) {
+		return err
+	}
+	named := *r
+	named.Property = "properties." + r.Property
+	return &named
 }
 
 func (a *API) patchOrder(w http.ResponseWriter, r *request) error {
@@ -242,12 +254,13 @@ func (a *API) change(r *request, old *order.Order, body arm.Wish, merge bool) (*
 	links = slices.DeleteFunc(links, func(l order.Link) bool {
 		return strings.EqualFold(l.Name, old.ID.Name) && old.Own(&l) && old.Link(l.Name) == nil
 	})
-	return a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
+	o, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
 		_ = body.Apply(&w.Spec, &w.Words) // it was applied already: it cannot fail
 		if p.Certificates != nil {
 			w.Links = links
 		}
 	})
+	return o, inProperties(err)
 }
 
 // removeFor is how long a DELETE waits for an order to be gone. Revoking takes an authority a moment; where it takes

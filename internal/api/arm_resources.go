@@ -143,7 +143,7 @@ func (a *API) putSubscription(w http.ResponseWriter, r *request) error {
 	case !slices.Contains(states, s.State):
 		return &order.Refusal{Kind: order.BadInput, Code: "UnknownState", Property: "state", Message: fmt.Sprintf("%q is no state of a subscription", s.State), Fix: "Use " + strings.Join(states, ", ")}
 	case len(s.Name) > 200:
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "displayName", Message: "it is longer than 200 characters"}
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "displayName", Message: "it is longer than 200 characters", Fix: "Give a shorter one"}
 	}
 	if err := a.Scopes.SaveSubscription(r.Context(), s.ID, s.Name, s.State); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (a *API) group(r *request) (arm.GroupInfo, error) {
 			return arm.GroupOf(g), nil
 		}
 	}
-	return arm.GroupInfo{}, &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Message: fmt.Sprintf("there is no resource group %s", r.PathValue("group"))}
+	return arm.GroupInfo{}, &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Message: fmt.Sprintf("there is no resource group %s", r.PathValue("group")), Fix: "See those that there are at " + at(r) + "/resourceGroups, or create it with PUT"}
 }
 
 func (a *API) getGroup(w http.ResponseWriter, r *request) error {

@@ -102,7 +102,7 @@ func instant(v url.Values, name string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return t, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is no time such as 2026-11-28T02:04:05Z (RFC 3339)", s)}
+		return t, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is no time such as 2026-11-28T02:04:05Z (RFC 3339)", s), Fix: "Give " + name + " a time with its zone"}
 	}
 	return t, nil
 }

@@ -122,7 +122,7 @@ func (a *API) admit(w http.ResponseWriter, q *request, rt Route) error {
 	for _, name := range []string{"name", "group", "subscription"} { // before anything is made of it: a scope, a path
 		if s := q.PathValue(name); s != "" {
 			if err := order.ValidName(s); err != nil {
-				return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: name, Message: err.Error()}
+				return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: name, Message: err.Error(), Fix: "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit"}
 			}
 		}
 	}

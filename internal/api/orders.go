@@ -89,7 +89,7 @@ func number(v url.Values, name string, def, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > most {
-		return 0, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is not a number from 0 to %d", s, most)}
+		return 0, &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is not a number from 0 to %d", s, most), Fix: fmt.Sprintf("Give %s a number from 0 to %d", name, most)}
 	}
 	return n, nil
 }
@@ -167,7 +167,7 @@ func (a *API) importOrder(w http.ResponseWriter, r *request) error {
 	}
 	pfx, err := base64.StdEncoding.DecodeString(body.PFX)
 	if err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "pfx", Message: "it is not base64"}
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "pfx", Message: "it is not base64", Fix: "Encode the file in base64 (RFC 4648 section 4)"}
 	}
 	wish := fulfill.Wish{}
 	if err := body.Wish.Apply(&wish.Spec, &wish.Words); err != nil {
@@ -233,7 +233,7 @@ func (a *API) rekey(r *request, b CommandBody) (*order.Order, error) {
 	delay := time.Duration(-1)
 	if h := b.DelayExistingRevokeInHours; h != nil {
 		if *h < 0 || *h > 24*366 {
-			return nil, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "delayExistingRevokeInHours", Message: "it must be between 0 and a year"}
+			return nil, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "delayExistingRevokeInHours", Message: "it must be between 0 and a year", Fix: "Give hours from 0 to 8784, or leave it away: then the old version is not revoked"}
 		}
 		delay = time.Duration(*h * float64(time.Hour))
 	}
@@ -269,7 +269,7 @@ func (a *API) export(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body.Format != "pem" && body.Format != "pfx" {
-		return &order.Refusal{Kind: order.BadInput, Code: "UnknownFormat", Property: "format", Message: fmt.Sprintf("%q is neither pem nor pfx", body.Format)}
+		return &order.Refusal{Kind: order.BadInput, Code: "UnknownFormat", Property: "format", Message: fmt.Sprintf("%q is neither pem nor pfx", body.Format), Fix: "Give pem or pfx"}
 	}
 	c, err := a.Service.Export(r.Context(), r.by, r.scope, body.KeyType)
 	if err != nil {

@@ -40,7 +40,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if body.TTL != "" {
 		var err error
 		if ttl, err = time.ParseDuration(body.TTL); err != nil || ttl <= 0 {
-			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "ttl", Message: fmt.Sprintf("%q is no length of time: write it such as 2160h", body.TTL)}
+			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "ttl", Message: fmt.Sprintf("%q is no length of time: write it such as 2160h", body.TTL), Fix: "Give hours and minutes, at most 290 years, or leave it away: then the token never expires"}
 		}
 	}
 	if err := allow(r, "Certwright/tokens/Write", body.Scope); err != nil {

@@ -46,6 +46,15 @@ type ErrorInfo struct {
 	Inner   string      `json:"innererror,omitempty"`
 }
 
+// Refused is a refusal as an error. Many clients show the message alone, so it names the property, too.
+func Refused(r *order.Refusal) ErrorInfo {
+	e := ErrorInfo{Code: r.Code, Message: r.Message, Target: r.Property, Fix: r.Fix}
+	if word := r.Property[strings.LastIndex(r.Property, ".")+1:]; !strings.Contains(r.Message, word) {
+		e.Message = r.Property + ": " + r.Message
+	}
+	return e
+}
+
 // ETag is the owner's generation as an entity tag.
 func ETag(generation int64) string { return `"` + strconv.FormatInt(generation, 10) + `"` }
 

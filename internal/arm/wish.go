@@ -2,6 +2,7 @@ package arm
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,19 @@ type WishProperties struct {
 	Sites             *[]string            `json:"sites,omitempty"`
 	Endpoints         *[]site.Endpoint     `json:"endpoints,omitempty"`
 	AllowDuplicate    bool                 `json:"allowDuplicate,omitempty"`
+}
+
+// wished are the writable properties of an order.
+var wished = func() map[string]reflect.Type {
+	all := map[string]reflect.Type{}
+	jsonFields(reflect.TypeFor[WishProperties](), all)
+	return all
+}()
+
+// IsWished says whether a path begins with a writable property of an order.
+func IsWished(path string) bool {
+	first, _, _ := strings.Cut(path, ".")
+	return wished[strings.ToLower(first)] != nil
 }
 
 // RSAOf is the key type that a size in bits stands for.

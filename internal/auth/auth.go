@@ -86,10 +86,10 @@ func New(rows Rows, now func() time.Time) *Auth {
 // ttl 0 = it never expires. fulfill.ErrExists if the name is taken.
 func (a *Auth) Issue(ctx context.Context, name string, role Role, scope string, ttl time.Duration) (plain string, t order.Token, err error) {
 	if err := order.ValidName(name); err != nil {
-		return "", t, &order.Refusal{Kind: order.BadInput, Code: "InvalidTokenName", Property: "name", Message: err.Error()}
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "InvalidTokenName", Property: "name", Message: err.Error(), Fix: "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit"}
 	}
 	if ttl < 0 {
-		return "", t, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "ttl", Message: fmt.Sprintf("a life of %s has ended before it began", ttl)}
+		return "", t, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "ttl", Message: fmt.Sprintf("a life of %s has ended before it began", ttl), Fix: "Give a length of time such as 2160h"}
 	}
 	return a.issue(ctx, name, role, scope, ttl)
 }

@@ -66,7 +66,7 @@ type Error struct {
 // Error is the message, with the property it is about and the next step.
 func (e *Error) Error() string {
 	s := e.Message
-	if e.Target != "" {
+	if e.Target != "" && !strings.HasPrefix(s, e.Target+": ") {
 		s = e.Target + ": " + s
 	}
 	if e.Fix != "" {

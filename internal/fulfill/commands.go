@@ -202,7 +202,7 @@ func sameWish(a, b order.Spec) bool {
 // Watch records an order that only looks: at endpoints, for names that default to the endpoints' hosts.
 func (m *Mover) Watch(ctx context.Context, by order.By, id order.ID, w Wish) (*order.Order, error) {
 	if err := id.Valid(); err != nil {
-		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error()}
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error(), Fix: "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit"}
 	}
 	if err := m.checkScope(ctx, id); err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (m *Mover) record(ctx context.Context, o *order.Order, events ...order.Even
 // checkWish checks and completes what every kind of order has: id, names, key types, vault, sites.
 func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, words []string) ([]site.Site, error) {
 	if err := id.Valid(); err != nil {
-		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error()}
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidOrderName", Property: "name", Message: err.Error(), Fix: "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit"}
 	}
 	if err := m.checkScope(ctx, id); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, wo
 			return nil, &order.Refusal{Kind: order.BadInput, Code: "UnknownKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %q is not known", k), Fix: "Use one of " + keyTypeList()}
 		}
 		if slices.Contains(spec.KeyTypes[:i], k) {
-			return nil, &order.Refusal{Kind: order.BadInput, Code: "DuplicateKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %s is given twice", k)}
+			return nil, &order.Refusal{Kind: order.BadInput, Code: "DuplicateKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %s is given twice", k), Fix: "Give each key type once"}
 		}
 	}
 	if err := checkNumbers(spec); err != nil {
@@ -123,7 +123,7 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 	}
 	state, err := m.Store.SubscriptionState(ctx, id.Subscription)
 	if errors.Is(err, ErrNotFound) {
-		return &order.Refusal{Kind: order.NotFound, Code: "SubscriptionNotFound", Property: "subscription", Message: fmt.Sprintf("there is no subscription %s", id.Subscription)}
+		return &order.Refusal{Kind: order.NotFound, Code: "SubscriptionNotFound", Property: "subscription", Message: fmt.Sprintf("there is no subscription %s", id.Subscription), Fix: "See those that there are at /subscriptions, or create it"}
 	}
 	if err != nil {
 		return fmt.Errorf("read subscription %s: %w", id.Subscription, err)
@@ -148,21 +148,21 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 // checkNumbers: lengths of time and fractions that make sense, in seconds.
 func checkNumbers(spec *order.Spec) error {
 	const shortest, longest = time.Minute, 10 * 366 * 24 * time.Hour
-	bad := func(property, message string) error {
-		return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: property, Message: message}
+	bad := func(property, message, fix string) error {
+		return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: property, Message: message, Fix: fix}
 	}
 	if v := spec.Validity; v != 0 && (v < shortest || v > longest) {
-		return bad("validity", fmt.Sprintf("%s is not between %s and ten years", v, shortest))
+		return bad("validity", fmt.Sprintf("%s is not between %s and ten years", v, shortest), "Give a length of time such as 2160h, or leave it away: then the issuer decides")
 	}
 	if f := spec.RenewAt; f < 0 || f >= 1 {
-		return bad("renewAt", fmt.Sprintf("%g is not a fraction of life between 0 and 1", f))
+		return bad("renewAt", fmt.Sprintf("%g is not a fraction of life between 0 and 1", f), "Give a fraction such as 0.66, or leave it away")
 	}
 	if c := spec.Content; c != "" && c != secret.ContentPFX && c != secret.ContentPEM {
-		return bad("contentType", fmt.Sprintf("%q is neither %s nor %s", c, secret.ContentPFX, secret.ContentPEM))
+		return bad("contentType", fmt.Sprintf("%q is neither %s nor %s", c, secret.ContentPFX, secret.ContentPEM), "Give one of the two, or leave it away")
 	}
 	if spec.Secret != "" {
 		if err := order.ValidName(spec.Secret); err != nil {
-			return bad("secretName", err.Error())
+			return bad("secretName", err.Error(), "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit")
 		}
 	}
 	return nil
@@ -191,10 +191,10 @@ const maxLinks = 20
 
 func (m *Mover) checkLinks(ctx context.Context, spec *order.Spec) error {
 	bad := func(l order.Link, message string) error {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidLink", Property: "certificates." + l.Name, Message: message}
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidLink", Property: "certificates." + l.Name, Message: message, Fix: "Give each link a name and a secret of its own, in a vault that there is"}
 	}
 	if len(spec.Links) > maxLinks {
-		return &order.Refusal{Kind: order.BadInput, Code: "TooManyLinks", Property: "certificates", Message: fmt.Sprintf("%d links are too many: at most %d", len(spec.Links), maxLinks)}
+		return &order.Refusal{Kind: order.BadInput, Code: "TooManyLinks", Property: "certificates", Message: fmt.Sprintf("%d links are too many: at most %d", len(spec.Links), maxLinks), Fix: "Take those away that are not needed"}
 	}
 	for i, l := range spec.Links {
 		if err := order.ValidName(l.Name); err != nil {
@@ -276,7 +276,7 @@ func (m *Mover) checkTarget(spec *order.Spec, t site.Target) error {
 	}
 	if t.KeyType != "" && !slices.Contains(spec.KeyTypes, order.KeyType(t.KeyType)) {
 		return &order.Refusal{Kind: order.Unsuitable, Code: "KeyTypeNotOrdered", Property: "targets", Message: fmt.Sprintf("target %s wants key type %s, the order has not", t.Name, t.KeyType),
-			Fix: "Add --key-type " + t.KeyType}
+			Fix: "Add it to keyTypes (--key-type " + t.KeyType + ")"}
 	}
 	return nil
 }
@@ -346,7 +346,7 @@ func (m *Mover) checkDuplicate(ctx context.Context, id order.ID, spec *order.Spe
 			continue
 		}
 		return &order.Refusal{Kind: order.Conflict, Code: "DuplicateOrder", Property: "names", Message: fmt.Sprintf("order %s has exactly these names at the same issuer", other.Name),
-			Fix: "Use that order, or pass --allow-duplicate if both are wanted"}
+			Fix: "Use that order, or pass --allow-duplicate (properties.allowDuplicate: true) if both are wanted"}
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (m *Mover) Move(ctx context.Context, by order.By, id order.ID, subscription
 	err = m.Store.MoveOrder(ctx, o, moved, moved.Project(now), []order.Event{by.MovedAway(o, moved.ID, now)}, came)
 	switch {
 	case errors.Is(err, ErrExists):
-		return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderExists", Message: fmt.Sprintf("the resource group %s has an order named %s", group, id.Name)}
+		return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderExists", Message: fmt.Sprintf("the resource group %s has an order named %s", group, id.Name), Fix: "Delete that one, or move to another group"}
 	case errors.Is(err, ErrConflict):
 		return nil, &order.Refusal{Kind: order.Conflict, Code: "OrderBusy", Message: fmt.Sprintf("order %s was changed meanwhile", id.Name), Fix: "Try again", After: time.Second}
 	case err != nil:

@@ -21,7 +21,7 @@ func ParseNames(words []string) ([]order.Name, error) { return parseNames(words,
 
 func parseNames(words []string, most int) ([]order.Name, error) {
 	if len(words) == 0 {
-		return nil, badName("NamesMissing", "an order needs at least one name", "Give one with --dns, such as --dns shop.example.com")
+		return nil, badName("NamesMissing", "an order needs at least one name", "Give one in properties.names, or with --dns, such as --dns shop.example.com")
 	}
 	if len(words) > most {
 		return nil, badName("TooManyNames", fmt.Sprintf("%d names are too many: an order holds at most %d", len(words), most), "Split them over several orders")

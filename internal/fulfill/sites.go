@@ -87,7 +87,7 @@ func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site) error {
 
 func (m *Mover) checkSite(s *site.Site) error {
 	bad := func(property, message string) error {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidSite", Property: property, Message: message}
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidSite", Property: property, Message: message, Fix: "Mend it, and save the site again"}
 	}
 	if err := order.ValidName(s.Name); err != nil {
 		return bad("name", err.Error())
@@ -129,7 +129,7 @@ func unusable(kind order.RefusalKind, code string, t site.Target, err error) err
 func (m *Mover) DeleteSite(ctx context.Context, subscription, group, name string) error {
 	s, err := m.Store.LoadSite(ctx, subscription, group, name)
 	if errors.Is(err, ErrNotFound) {
-		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: fmt.Sprintf("there is no site %s", name)}
+		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: fmt.Sprintf("there is no site %s", name), Fix: "See the names with: certwright site list"}
 	}
 	if err != nil {
 		return fmt.Errorf("read site %s: %w", name, err)

@@ -270,7 +270,10 @@ func read(q *request, v any) error {
 	if len(strings.TrimSpace(string(data))) == 0 {
 		data = []byte("{}")
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	var kind *json.UnmarshalTypeError
+	if err := json.Unmarshal(data, v); errors.As(err, &kind) && kind.Field != "" {
+		return bad(kind.Field, "the body cannot have a JSON %s there", kind.Value)
+	} else if err != nil {
 		return bad("", "the request's body is not the JSON that is expected: %v", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
