@@ -269,6 +269,18 @@ func readLoose(r *request, v any) error {
 	return arm.DecodeLoose(data, v)
 }
 
+// readPatch decodes the body of a PATCH of an order; bare: it says nothing of properties.
+func readPatch(r *request) (w arm.Wish, bare bool, err error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return w, false, err
+	}
+	if len(strings.TrimSpace(string(data))) == 0 {
+		data = []byte("{}")
+	}
+	return arm.DecodePatch(data)
+}
+
 // read decodes a body strictly; none is an empty object.
 func read(r *request, v any) error {
 	data, err := io.ReadAll(r.Body)

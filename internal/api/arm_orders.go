@@ -79,11 +79,20 @@ func (a *API) listResources(w http.ResponseWriter, r *request) error {
 // readOrder reads and checks the body of a PUT or PATCH as far as that can be done without the order.
 func (a *API) readOrder(r *request, whole bool) (arm.Wish, error) {
 	var body arm.Wish
-	if err := read(r, &body); err != nil {
+	bare := false // a PATCH of tags alone need not name the product
+	var err error
+	if whole {
+		err = read(r, &body)
+	} else {
+		body, bare, err = readPatch(r)
+	}
+	if err != nil {
 		return body, err
 	}
 	p := &body.Properties
 	switch {
+	case bare:
+		return body, nil
 	case whole && body.Location == "":
 		return body, required("location", "Give \"Global\"")
 	case body.Location != "" && !strings.EqualFold(body.Location, "global"):
@@ -171,7 +180,7 @@ func (a *API) newWish(r *request, body arm.Wish) (fulfill.Wish, error) {
 
 // badBody is an error of a body, as a refusal.
 func badBody(err error) error {
-	if _, ok := order.AsRefusal(err); ok {
+	if _, ok := order.AsRefusal(err); ok || err == nil {
 		return err
 	}
 	return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Message: err.Error(), Fix: "See what there is in /openapi.json"}

@@ -96,7 +96,11 @@ func number(v url.Values, name string, def, most int) (int, error) {
 
 // createOrder: PUT of a new name creates; PUT of an existing one changes its wish.
 func (a *API) createOrder(w http.ResponseWriter, r *request) error {
-	wish, body, err := readWish(r)
+	var body arm.Wish
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	wish, err := wishOf(body)
 	if err != nil {
 		return err
 	}
@@ -112,22 +116,18 @@ func (a *API) createOrder(w http.ResponseWriter, r *request) error {
 	return a.answer(w, http.StatusCreated, o)
 }
 
-func readWish(r *request) (fulfill.Wish, arm.Wish, error) {
-	var body arm.Wish
-	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}}
-	if err := read(r, &body); err != nil {
-		return w, body, err
-	}
-	if err := body.Apply(&w.Spec, &w.Words); err != nil {
-		return w, body, badBody(err)
-	}
-	w.Duplicate = body.Properties.AllowDuplicate
-	return w, body, nil
+// wishOf is a body as the wish of a new order.
+func wishOf(body arm.Wish) (fulfill.Wish, error) {
+	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}, Duplicate: body.Properties.AllowDuplicate}
+	return w, badBody(body.Apply(&w.Spec, &w.Words))
 }
 
 func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
-	_, body, err := readWish(r)
+	body, _, err := readPatch(r)
 	if err != nil {
+		return err
+	}
+	if _, err := wishOf(body); err != nil {
 		return err
 	}
 	return a.update(w, r, body)

@@ -98,3 +98,37 @@ func TestOrderShowsNoKey(t *testing.T) {
 		t.Errorf("resource: %+v\nproperties: %+v", r, p)
 	}
 }
+
+// TestPatch: what a patch names is set, null takes away or gives back the default, the rest stays (RFC 7396).
+func TestPatch(t *testing.T) {
+	was := order.Spec{Issuer: "le", AutoRenew: false, Validity: time.Hour, Sites: []string{"shop"}, Tags: map[string]string{"a": "1", "b": "2"}}
+	for body, want := range map[string]string{
+		`{}`:                             "le false 1h0m0s [shop] map[a:1 b:2] bare",
+		`{"tags":{"c":"3","a":null}}`:    "le false 1h0m0s [shop] map[b:2 c:3] bare",
+		`{"tags":{}}`:                    "le false 1h0m0s [shop] map[a:1 b:2] bare",
+		`{"tags":null}`:                  "le false 1h0m0s [shop] map[] bare",
+		`{"properties":{}}`:              "le false 1h0m0s [shop] map[a:1 b:2]",
+		`{"properties":{"issuer":null}}`: "builtin false 1h0m0s [shop] map[a:1 b:2]",
+		`{"properties":{"Validity":null,"autoRenew":null,"sites":null}}`: "le true 0s [] map[a:1 b:2]",
+		`{"properties":{"status":null,"productType":null}}`:              "le false 1h0m0s [shop] map[a:1 b:2]",
+	} {
+		w, bare, err := DecodePatch([]byte(body))
+		s, words := was, []string{"x.test"}
+		if err == nil {
+			err = w.Apply(&s, &words)
+		}
+		got := fmt.Sprintf("%s %v %s %v %v", s.Issuer, s.AutoRenew, s.Validity, s.Sites, s.Tags)
+		if bare {
+			got += " bare"
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", body, got, err, want)
+		}
+	}
+	if len(was.Tags) != 2 {
+		t.Errorf("a patch changed what was read: %v", was.Tags)
+	}
+	if _, _, err := DecodePatch([]byte(`{"properties":{"names":null}}`)); err == nil {
+		t.Error("an order without names")
+	}
+}

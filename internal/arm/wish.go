@@ -19,6 +19,8 @@ type Wish struct {
 	Location   string            `json:"location,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Properties WishProperties    `json:"properties"`
+
+	merge *merge // of a PATCH
 }
 
 // WishProperties are the writable properties of an order.
@@ -120,6 +122,11 @@ func ProductOf(names []order.Name) string {
 // Apply writes the properties that are given over a wish; names are given back as words.
 func (w Wish) Apply(s *order.Spec, words *[]string) error {
 	p := w.Properties
+	if w.merge != nil {
+		for _, name := range w.merge.reset {
+			resets[name](s)
+		}
+	}
 	set(p.AutoRenew, &s.AutoRenew)
 	set(p.Issuer, &s.Issuer)
 	set(p.Method, &s.Method)
@@ -132,13 +139,11 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 	set(p.Sites, &s.Sites)
 	set(p.Endpoints, &s.Endpoints)
 	set(p.Names, words)
-	if w.Tags != nil {
-		s.Tags = w.Tags
-	}
+	s.Tags = w.tagged(s.Tags)
 	if len(*words) == 0 && p.DistinguishedName != "" {
 		cn, ok := strings.CutPrefix(p.DistinguishedName, "CN=")
 		if !ok || strings.ContainsAny(cn, ",+") {
-			return fmt.Errorf("distinguishedName %q is not of the form CN=name", p.DistinguishedName)
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "properties.distinguishedName", Message: fmt.Sprintf("distinguishedName %q is not of the form CN=name", p.DistinguishedName), Fix: "Write CN=name; further names go into properties.names"}
 		}
 		*words = []string{cn}
 	}
@@ -156,9 +161,9 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 		s.KeyTypes = []order.KeyType{k}
 	}
 	if p.Validity != nil {
-		d, err := time.ParseDuration(*p.Validity)
+		d, err := time.ParseDuration(nonempty(*p.Validity, "0s"))
 		if err != nil {
-			return fmt.Errorf("validity %q is no length of time: write it such as 2160h or 10m", *p.Validity)
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "properties.validity", Message: fmt.Sprintf("validity %q is no length of time", *p.Validity), Fix: "Write it such as 2160h or 10m"}
 		}
 		s.Validity = d
 	}
