@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"certwright/internal/arm"
@@ -149,11 +150,15 @@ func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, whol
 		}
 		return &order.Refusal{Kind: order.Conflict, Code: "CertificateNotIssued", Property: "properties.keyVaultSecretName", Message: fmt.Sprintf("the secret %s of vault %s holds no certificate yet", l.Secret, l.Vault), Fix: "Wait until the order is Issued: certwright order list"}
 	}
+	was := *v
 	v.VaultID, v.Vault, v.Secret = l.VaultID, l.Vault, l.Secret
 	put(p.ServerFarmID, &v.Farm)
 	v.Location = or(body.Location, v.Location)
 	if body.Tags != nil {
 		v.Tags = body.Tags
+	}
+	if v.Revision != 0 && reflect.DeepEqual(was, *v) {
+		return a.answerImport(w, r, v) // the same again is no change
 	}
 	switch err := a.Imports.SaveImport(r.Context(), v); {
 	case errors.Is(err, fulfill.ErrExists), errors.Is(err, fulfill.ErrConflict):

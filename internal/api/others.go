@@ -36,6 +36,7 @@ func (a *API) getSite(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: "there is no site " + r.scope.Name, Fix: "See the names with: certwright site list"}
 	}
+	w.Header().Set("ETag", arm.ETag(s.Revision))
 	write(w, http.StatusOK, siteResource(*s))
 	return nil
 }
@@ -52,14 +53,17 @@ func (a *API) putSite(w http.ResponseWriter, r *request) error {
 	}
 	s := body.Properties
 	s.Subscription, s.Group, s.Name, s.Revision = r.scope.Subscription, r.scope.Group, r.scope.Name, 0
+	status := http.StatusCreated
 	if old, err := a.Reader.LoadSite(r.Context(), s.Subscription, s.Group, s.Name); err == nil && r.Header.Get("If-None-Match") == "" {
-		s.Revision = or0(r.generation, old.Revision)
+		s.Subscription, s.Group, s.Name, s.Revision = old.Subscription, old.Group, old.Name, or0(r.generation, old.Revision)
+		status = http.StatusOK
 	}
 	saved, err := a.Service.SaveSite(r.Context(), r.by, s)
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusOK, siteResource(*saved))
+	w.Header().Set("ETag", arm.ETag(saved.Revision))
+	write(w, status, siteResource(*saved))
 	return nil
 }
 
@@ -108,12 +112,16 @@ func (a *API) putIssuer(w http.ResponseWriter, r *request) error {
 	if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.EABKey, "=")); err != nil {
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidEABKey", Property: "eabKey", Message: "the HMAC key is not base64url", Fix: "Copy it as the authority shows it"}
 	}
+	status := http.StatusCreated
+	if _, err := a.Issuers.Get(r.Context(), r.PathValue("issuer")); err == nil {
+		status = http.StatusOK
+	}
 	i, err := a.Issuers.Add(r.Context(), order.Issuer{Name: r.PathValue("issuer"), Kind: order.IssuerACME, Directory: body.Directory, CAFile: []byte(body.CAFile), Contact: body.Contact,
 		EABKid: body.EABKid, Profile: body.Profile, InFlight: body.InFlight}, secret.Bytes(body.EABKey))
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusCreated, i)
+	write(w, status, i)
 	return nil
 }
 

@@ -64,6 +64,7 @@ func readable(r *http.Request) error {
 	kind, params, err := mime.ParseMediaType(given)
 	charset := strings.ToLower(params["charset"])
 	switch {
+	case kind == "application/x-www-form-urlencoded": // curl -d says so, of whatever it sends
 	case err != nil || kind != "application/json" && kind != "text/json" && !strings.HasSuffix(kind, "+json"):
 		return &order.Refusal{Kind: order.MediaType, Code: "UnsupportedMediaType", Property: "Content-Type", Message: fmt.Sprintf("a body of the Content-Type %q is not read here: it must be JSON", given), Fix: "Send the header Content-Type: application/json"}
 	case charset != "" && charset != "utf-8" && charset != "utf8" && charset != "us-ascii":

@@ -1,10 +1,13 @@
 package fulfill
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -57,6 +60,9 @@ func (m *Mover) SaveSite(ctx context.Context, by order.By, s site.Site) (*site.S
 	if err := m.checkScope(ctx, order.ID{Subscription: s.Subscription, Group: s.Group, Name: s.Name}); err != nil {
 		return nil, err
 	}
+	if old, err := m.Store.LoadSite(ctx, s.Subscription, s.Group, s.Name); err == nil && old.Revision == s.Revision && sameSite(*old, s) {
+		return old, m.rebind(ctx, by, old, true) // the same again is no change, but where a former try ended halfway
+	}
 	switch err := m.Store.SaveSite(ctx, &s); {
 	case errors.Is(err, ErrExists):
 		return nil, &order.Refusal{Kind: order.Conflict, Code: "SiteExists", Property: "name", Message: fmt.Sprintf("a site named %s exists already", s.Name), Fix: "Change it, or choose another name"}
@@ -65,18 +71,32 @@ func (m *Mover) SaveSite(ctx context.Context, by order.By, s site.Site) (*site.S
 	case err != nil:
 		return nil, fmt.Errorf("save site %s: %w", s.Name, err)
 	}
-	return &s, m.rebind(ctx, by, &s)
+	return &s, m.rebind(ctx, by, &s, false)
 }
 
-// rebind lets the orders of a site follow its targets and endpoints.
-func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site) error {
+func sameSite(a, b site.Site) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+// rebind lets the orders of a site follow its targets and endpoints. again: those that do already stay as they are.
+func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site, again bool) error {
 	ids, err := m.Store.OrdersBySite(ctx, s.Subscription, s.Group, s.Name)
 	if err != nil {
 		return fmt.Errorf("list the orders of site %s: %w", s.Name, err)
 	}
 	for _, id := range ids {
 		_, err := m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
-			return []order.Result{order.Bound{By: by, Sites: m.loadSites(ctx, o), Changed: s.Name}}, nil
+			bound := order.Bound{By: by, Sites: m.loadSites(ctx, o), Changed: s.Name}
+			if again {
+				would := o.Clone()
+				would.Apply(m.Now(), bound)
+				if reflect.DeepEqual(would.Deployments, o.Deployments) && reflect.DeepEqual(would.Endpoints, o.Endpoints) {
+					return nil, nil
+				}
+			}
+			return []order.Result{bound}, nil
 		})
 		if r, ok := order.AsRefusal(err); err != nil && (!ok || r.Kind != order.NotFound) {
 			return err

@@ -151,6 +151,7 @@ func (s *memStore) LoadSite(_ context.Context, _, _, name string) (*site.Site, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v, ok := s.sites[strings.ToLower(name)]; ok {
+		v.Targets = slices.Clone(v.Targets) // as a database gives them: nobody else's
 		return &v, nil
 	}
 	return nil, ErrNotFound

@@ -25,8 +25,8 @@ type Issuer struct {
 	Profile   string        `json:"profile,omitempty"`   // default ACME profile
 	InFlight  int           `json:"inFlight,omitempty"`  // attempts at once; 0 = 4
 	Reuse     time.Duration `json:"reuse,omitempty"`     // built-in: how long a shown control is re-used; 0 = 198 days
-	Hold      time.Time     `json:"hold"`                // not asked before then: a rate limit or Retry-After that holds for the whole account
+	Hold      time.Time     `json:"hold,omitzero"`       // not asked before then: a rate limit or Retry-After that holds for the whole account
 	Problem   *Problem      `json:"problem,omitempty"`   // of the account, nil when well
-	Created   time.Time     `json:"created"`
-	Updated   time.Time     `json:"updated"`
+	Created   time.Time     `json:"created,omitzero"`    // the built-in authority was always there
+	Updated   time.Time     `json:"updated,omitzero"`
 }

@@ -28,5 +28,5 @@ type Token struct {
 	Role    string    `json:"role"`
 	Scope   string    `json:"scope"` // ARM scope that the role holds on
 	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires"` // zero = never
+	Expires time.Time `json:"expires,omitzero"` // zero = never
 }

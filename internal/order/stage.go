@@ -84,10 +84,10 @@ type Projection struct {
 	Stage   StageName   `json:"stage"` // the worst one, the first of equals on the road
 	State   StageState  `json:"state"` // its state
 	Owner   string      `json:"owner,omitempty"`
-	Text    string      `json:"text,omitempty"` // one line: what is wrong or what comes next
-	Expires time.Time   `json:"expires"`        // of the current version; zero = none
+	Text    string      `json:"text,omitempty"`   // one line: what is wrong or what comes next
+	Expires time.Time   `json:"expires,omitzero"` // of the current version; zero = none
 	Serial  string      `json:"serial,omitempty"`
-	Changes time.Time   `json:"changes"` // when, with no event at all, it becomes another; zero = never
+	Changes time.Time   `json:"changes,omitzero"` // when, with no event at all, it becomes another; zero = never
 
 	Finding         string    `json:"finding,omitempty"` // id of the top finding of the last examination; empty = well, or none yet
 	FindingLeg      string    `json:"findingLeg,omitempty"`

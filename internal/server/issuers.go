@@ -1,11 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"crypto/subtle"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"certwright/internal/fulfill"
 	"certwright/internal/issue"
 	"certwright/internal/order"
+	"certwright/internal/probe"
 	"certwright/internal/secret"
 )
 
@@ -155,7 +160,13 @@ func bad(property, message, fix string) error {
 
 // Add records a new issuer. The account is registered when it is first used.
 func (i *issuers) Add(ctx context.Context, row order.Issuer, eab secret.Bytes) (order.Issuer, error) {
-	if err := checkIssuer(row, eab); err != nil {
+	if err := checkIssuer(row, eab, i.s.guard()); err != nil {
+		return row, err
+	}
+	switch old, err := i.s.Store.LoadIssuer(ctx, row.Name); {
+	case err == nil:
+		return i.again(ctx, *old, row, eab)
+	case !errors.Is(err, fulfill.ErrNotFound):
 		return row, err
 	}
 	row.Created, row.Updated, row.Revision = i.s.Now(), i.s.Now(), 0
@@ -167,14 +178,47 @@ func (i *issuers) Add(ctx context.Context, row order.Issuer, eab secret.Bytes) (
 	defer i.forget(row.Name)
 	err := i.s.Store.SaveIssuer(ctx, &row)
 	if errors.Is(err, fulfill.ErrExists) || errors.Is(err, fulfill.ErrConflict) {
-		return row, &order.Refusal{Kind: order.Conflict, Code: "IssuerExists", Property: "name", Message: fmt.Sprintf("an issuer named %s exists already", row.Name), Fix: "Choose another name, or remove that one first"}
+		return row, issuerExists(row.Name)
 	}
 	return row, err
 }
 
-func checkIssuer(row order.Issuer, eab secret.Bytes) error {
+// again is an issuer that is there already: asked for in the same words it is as it was; a change is refused, as it
+// would be another account.
+func (i *issuers) again(ctx context.Context, old, row order.Issuer, eab secret.Bytes) (order.Issuer, error) {
+	same := row.Directory == old.Directory && bytes.Equal(row.CAFile, old.CAFile) && slices.Equal(row.Contact, old.Contact) && row.EABKid == old.EABKid && row.Profile == old.Profile && row.InFlight == old.InFlight
+	if same && row.EABKid != "" {
+		kept, err := i.s.Keys.GetSecret(ctx, eabKey(old.Name))
+		if err != nil {
+			return row, fmt.Errorf("open the external account binding of issuer %s: %w", old.Name, err)
+		}
+		same = subtle.ConstantTimeCompare(kept, eab) == 1
+	}
+	if !same {
+		return row, issuerExists(old.Name)
+	}
+	return old, nil
+}
+
+func issuerExists(name string) error {
+	return &order.Refusal{Kind: order.Conflict, Code: "IssuerExists", Property: "name", Message: fmt.Sprintf("an issuer named %s exists already", name), Fix: "Choose another name, or remove that one first"}
+}
+
+// dialled refuses a directory whose address would be refused when it is dialled. What a name leads to is seen then.
+func dialled(host string, g probe.Guard) error {
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil
+	}
+	if err := g.Check(a); err != nil {
+		return bad("directory", err.Error(), "Give the address of an ACME authority; which private ones may be dialled, network.private and network.loopback of the configuration say")
+	}
+	return nil
+}
+
+func checkIssuer(row order.Issuer, eab secret.Bytes, g probe.Guard) error {
 	if err := order.ValidName(row.Name); err != nil {
-		return bad("name", err.Error(), "")
+		return bad("name", err.Error(), "Use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit")
 	}
 	if strings.EqualFold(row.Name, order.BuiltinIssuer) {
 		return bad("name", "the name builtin is the built-in authority's", "Choose another name")
@@ -183,8 +227,11 @@ func checkIssuer(row order.Issuer, eab secret.Bytes) error {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return bad("directory", fmt.Sprintf("%q is no ACME directory: it must be an https:// URL", row.Directory), "See the authority's documentation for its directory URL")
 	}
+	if err := dialled(u.Hostname(), g); err != nil {
+		return err
+	}
 	if len(row.CAFile) > 0 && !x509.NewCertPool().AppendCertsFromPEM(row.CAFile) {
-		return bad("caFile", "it holds no certificate in PEM", "")
+		return bad("caFile", "it holds no certificate in PEM", "Give the text of a file that begins with -----BEGIN CERTIFICATE-----")
 	}
 	for _, c := range row.Contact {
 		if !strings.HasPrefix(c, "mailto:") || !strings.Contains(c, "@") {
@@ -195,7 +242,7 @@ func checkIssuer(row order.Issuer, eab secret.Bytes) error {
 		return bad("eabKid", "an external account binding needs both its key id and its HMAC key", "Give both, as the authority shows them")
 	}
 	if row.InFlight < 0 || row.InFlight > 1000 {
-		return bad("inFlight", "it must be between 0 and 1000", "")
+		return bad("inFlight", "it must be between 0 and 1000", "Give how many orders may be under way at once, or leave it away")
 	}
 	return nil
 }
@@ -233,7 +280,7 @@ func (i *issuers) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	if row.Kind == order.IssuerBuiltin {
-		return bad("name", "the built-in authority cannot be removed", "")
+		return bad("name", "the built-in authority cannot be removed", "Remove another one")
 	}
 	page, err := i.s.Store.ListOrders(ctx, order.Query{Issuer: row.Name, Limit: 1})
 	if err != nil {

@@ -276,7 +276,7 @@ func TestVaultAddresses(t *testing.T) {
 		{"GET", "/secrets?$skiptoken=%21", "", 400, "BadParameter"},
 		{"GET", "/secrets/one/two/three", "", 404, "NotFound"},
 		{"GET", "/keys/one", "", 404, "NotFound"},
-		{"POST", "/secrets/one", "", 404, "NotFound"},
+		{"POST", "/secrets/one", "", 405, "MethodNotAllowed"},
 		{"PUT", "/secrets/one", "", 400, "BadParameter"},
 		{"PUT", "/secrets/one", "{", 400, "BadParameter"},
 		{"PUT", "/secrets/one", `{"value":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "BadParameter"},
