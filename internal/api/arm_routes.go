@@ -58,9 +58,11 @@ func version(q url.Values, known []string) error {
 			all = append(all, values...)
 		}
 	}
-	given := strings.Join(slices.Compact(all), ", ") // the same twice is once
+	slices.Sort(all)
+	all = slices.Compact(all) // the same twice is once
+	given := strings.Join(all, ", ")
 	switch {
-	case len(slices.Compact(all)) > 1:
+	case len(all) > 1:
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidApiVersionParameter", Property: "api-version", Message: "several API versions are named: " + given, Fix: "Name one"}
 	case given == "":
 		return &order.Refusal{Kind: order.BadInput, Code: "MissingApiVersionParameter", Property: "api-version", Message: "the query parameter api-version is missing", Fix: "Add ?api-version=" + known[0]}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"certwright/internal/api"
+	"certwright/internal/auth"
 )
 
 // handler is everything behind HTTPS: the API, and the pages at all other paths.
@@ -57,7 +58,7 @@ func isAPI(r *http.Request) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+	return strings.HasPrefix(r.Header.Get("Accept"), "application/json") || strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || auth.Bearer(r) != ""
 }
 
 // ready says why Certwright cannot do its work; nil = it can.

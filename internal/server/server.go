@@ -288,7 +288,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.https = s.httpServer(s.handler(), "https")
 	s.https.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, Time: s.Now, NextProtos: []string{"h2", "http/1.1"}}
-	s.serve(func() error { return s.https.ServeTLS(ln, "", "") })
+	s.serve(func() error { return s.https.ServeTLS(spoken{ln}, "", "") })
 	if err := s.startHTTP01(); err != nil {
 		return err
 	}
