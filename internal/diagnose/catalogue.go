@@ -47,6 +47,9 @@ var additions = []Known{
 	// The server ends the handshake with unrecognized_name: it has no certificate for the name and, unlike
 	// with tls-sni-default-served, no default to give either.
 	{"tls-sni-refused", LegEndpoint},
+	// The server and its clients share ciphers, and no group (curve) for the key exchange: tls-cipher-mismatch would send people to
+	// the wrong setting.
+	{"tls-group-mismatch", LegEndpoint},
 	// The resolver works for other names and fails for this one. The rows dnssec-*, dns-all-ns-down and
 	// dns-lame-delegation split it once each name server is asked by itself.
 	{"dns-lookup-failed", LegDNS},

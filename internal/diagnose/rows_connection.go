@@ -74,6 +74,7 @@ var rowsConnection = []Row{
 		Fix:   Fix{Text: "Allow TLS 1.2 and 1.3 on the server (nginx: ssl_protocols TLSv1.2 TLSv1.3).", Command: "openssl s_client -connect {address} -servername {host} -tls1_2 </dev/null"},
 		Twins: []Twin{
 			{ID: "tls-cipher-mismatch", When: []sign{sVersion}, Because: "it is the version that the two sides do not share"},
+			{ID: "tls-group-mismatch", When: []sign{sVersion}, Because: "it is the version that the two sides do not share"},
 			{ID: "tls-plain-http-443", Because: "TLS records came back"},
 		},
 	},
@@ -86,8 +87,22 @@ var rowsConnection = []Row{
 		Fix:   Fix{Text: "Allow the default ciphers of TLS 1.2 and 1.3, and see that a certificate is configured for the listener.", Command: "openssl s_client -connect {address} -servername {host} </dev/null"},
 		Twins: []Twin{
 			{ID: "tls-version-mismatch", Because: "the alert is not about the version"},
+			{ID: "tls-group-mismatch", WhenNot: []sign{sGroup}, Because: "the server asks for no group that current clients lack"},
 			{ID: "tls-client-cert-required", WhenNot: []sign{sClientCert}, Because: "the server did not ask for a certificate of the client"},
 			{ID: "tls-sni-refused", WhenNot: []sign{sAlertName}, Because: "the alert is not about the name"},
+		},
+	},
+	{
+		ID: "tls-group-mismatch", Per: perLook, Node: nodeListener, Severity: Critical, Impact: blocksNow,
+		Spare: sGroupNew,
+		Must:  []sign{sGroup}, MustNot: []sign{sVersion},
+		Title: "{where} insists on the key exchange {group}, which not every client has",
+		Cause: "{groupwords}",
+		Fix: Fix{Text: "Let the server take the common groups too (nginx: ssl_ecdh_curve X25519:prime256v1:secp384r1; HAProxy: curves; Apache: SSLOpenSSLConfCmd Groups), or take the setting out. Where the key itself lies on that curve, have a certificate made with a P-256 key (certwright order rekey).",
+			Command: "openssl s_client -connect {address} -servername {host} -groups X25519:P-256:P-384 </dev/null"},
+		Twins: []Twin{
+			{ID: "tls-cipher-mismatch", Because: "the same ciphers do once {group} is offered"},
+			{ID: "tls-version-mismatch", WhenNot: []sign{sVersion}, Because: "the version is shared"},
 		},
 	},
 	{
@@ -113,7 +128,7 @@ var rowsConnection = []Row{
 	},
 	{
 		ID: Unnamed, Per: perLook, Node: nodeListener, Severity: Critical, Impact: blocksNow, Spare: sOtherWell,
-		Must: []sign{sBroken}, MustNot: []sign{sCert, sPlainHTTP, sRefused, sTimeout, sNoRoute, sAlertName, sVersion, sAlertCiph, sClientCert, sStartWrong, sProxy},
+		Must: []sign{sBroken}, MustNot: []sign{sCert, sPlainHTTP, sRefused, sTimeout, sNoRoute, sAlertName, sVersion, sGroup, sAlertCiph, sClientCert, sStartWrong, sProxy},
 		Title: "The handshake with {where} fails: {error}",
 		Cause: "The cause is in no list that this version knows. The connection comes about and then ends without a certificate: a proxy in front that reaches nothing behind it, a server without any certificate, or a filter on the way does that.",
 		Fix:   Fix{Text: "Repeat the handshake with the command of the evidence and read the server's own log of that moment."},

@@ -21,6 +21,8 @@ const (
 	sHTTPRefuse sign = "plain-HTTP-is-refused-as-well"
 	sStartWrong sign = "TLS-does-not-begin-as-it-was-asked-to"
 	sOldCipher  sign = "only-ciphers-of-the-past-are-shared"
+	sGroup      sign = "the-server-insists-on-a-group-that-clients-lack"
+	sGroupNew   sign = "current-browsers-have-that-group"
 	sPlainRSA   sign = "the-cipher-is-one-that-many-clients-still-take"
 	sHSTS       sign = "the-site-tells-browsers-to-let-nobody-pass"
 	sRefusedNow sign = "clients-refuse-the-certificate"

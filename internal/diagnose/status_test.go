@@ -104,6 +104,13 @@ func TestStatusFaults(t *testing.T) {
 		{title: "HTTP answered", want: "tls-plain-http-443", severity: Critical, obs: []evidence.Observation{plain, didTry("plain HTTP", true, 301)}},
 		{title: "TLS 1.0 only", want: "tls-version-mismatch", severity: Critical, obs: []evidence.Observation{old("TLS 1.0", "TLS_RSA_WITH_AES_128_CBC_SHA")}},
 		{title: "3DES only", want: "tls-cipher-mismatch", severity: Critical, obs: []evidence.Observation{old("TLS 1.2", "TLS_RSA_WITH_3DES_EDE_CBC_SHA")}},
+		{title: "a group that no browser has", want: "tls-group-mismatch", severity: Critical, obs: []evidence.Observation{shake(v4, host, "any", good, failed("alert", "remote error: tls: handshake failure"),
+			func(s *evidence.Served) {
+				s.Legacy, s.Version, s.Cipher, s.Group = true, "TLS 1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "X448"
+			})}},
+		{title: "that group in TLS 1.3 only", want: "tls-group-mismatch", severity: Critical, obs: []evidence.Observation{shake(v4, host, "any", nil, failed("alert", "remote error: tls: handshake failure"),
+			func(s *evidence.Served) { s.Group = "X448" })}},
+		{title: "a post-quantum group only", want: "tls-group-mismatch", severity: Warning, obs: []evidence.Observation{shake(v4, host, "any", good, func(s *evidence.Served) { s.Group, s.GroupNew = "X25519MLKEM768", true })}},
 		{title: "RSA key exchange only", want: "tls-cipher-mismatch", severity: Warning, obs: []evidence.Observation{old("TLS 1.2", "TLS_RSA_WITH_AES_128_CBC_SHA")}},
 		{title: "STARTTLS not offered", want: "tls-starttls-wrong", severity: Warning, obs: []evidence.Observation{shake(v4, host, "any", nil, failed("no-starttls", "smtp: the server does not offer TLS"), func(s *evidence.Served) { s.StartTLS = "smtp" })}},
 		{title: "SMTP at an odd port, well behind STARTTLS", want: "tls-starttls-wrong", severity: Warning, obs: []evidence.Observation{

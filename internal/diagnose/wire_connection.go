@@ -64,7 +64,7 @@ func saidIn(text string) func(words ...string) bool {
 	}
 }
 
-// negotiationSigns tell a version that is not shared from ciphers that are not. Where a client of the past was given the
+// negotiationSigns tell a version that is not shared from groups and from ciphers that are not. Where a client of the past was given the
 // certificate that a current one was refused, what it agreed on says which; else the alert's own name does.
 func negotiationSigns(s *scope, l *look, asks bool) {
 	has := saidIn(l.Error)
@@ -76,13 +76,21 @@ func negotiationSigns(s *scope, l *look, asks bool) {
 	if old {
 		s.vars["versionwords"] = "The best that the server would agree to is " + l.Version + "."
 	}
-	cipher := l.Legacy && !aged
+	group := l.Group != "" && !aged
+	s.set(sGroup, group, l.ref)
+	s.set(sGroupNew, group && l.GroupNew, l.ref)
+	s.vars["group"] = l.Group
+	s.vars["groupwords"] = "A client with the groups of browsers (X25519, P-256, P-384) is turned away (" + l.Error + "); one that offers every group is asked for " + l.Group + ". OpenSSL's own client may have it, so that a test with it succeeds."
+	if l.GroupNew {
+		s.vars["groupwords"] = "The server answers only to clients with the post-quantum group " + l.Group + ". Current browsers have it; libraries and programs from before 2025 do not, and are turned away."
+	}
+	cipher := l.Legacy && !aged && !group
 	s.vars["cipherwords"] = "The server ended the handshake with \"" + l.Error + "\". Its list of ciphers does not go with its key (a list for RSA only with an ECDSA certificate), or it has no certificate loaded."
 	if cipher {
 		s.vars["cipherwords"] = "A current client is turned away (" + l.Error + "); one that offers everything of the past gets " + l.Cipher + ", which current clients have given up."
 	}
 	words := has("handshake failure", "handshake_failure", "no cipher", "insufficient security")
-	s.set(sAlertCiph, cipher || !l.Legacy && !asks && l.ErrorClass == "alert" && words, l.ref)
+	s.set(sAlertCiph, cipher || !l.Legacy && !group && !asks && l.ErrorClass == "alert" && words, l.ref)
 	s.set(sOldCipher, cipher, l.ref)
 	s.set(sPlainRSA, cipher && strings.HasPrefix(l.Cipher, "TLS_RSA_WITH_AES_"), l.ref)
 }

@@ -17,6 +17,8 @@ type Served struct {
 	PlainHTTP  bool          `json:"plainHttp,omitempty"`  // the bytes that came back were HTTP
 	StartTLS   string        `json:"startTls,omitempty"`   // the protocol spoken before TLS, such as "smtp"
 	Legacy     bool          `json:"legacy,omitempty"`     // a current client was refused (Error); the chain was given to one of the past
+	Group      string        `json:"group,omitempty"`      // the key-exchange group (curve), or the curve of its key, that the server insists on and not every client has
+	GroupNew   bool          `json:"groupNew,omitempty"`   // current browsers have that group: they were served
 	SCTs       int           `json:"scts,omitempty"`       // signed certificate timestamps sent in the handshake (RFC 6962 section 3.3)
 	ClientCert bool          `json:"clientCert,omitempty"` // the server asked for a certificate of the client
 	HTTPStatus int           `json:"httpStatus,omitempty"` // what it answered to a request without one

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -124,6 +125,13 @@ func readHello12(r *reader13, s *evidence.Served) error {
 		return err
 	}
 	s.Version, s.Cipher, s.Chain = versionName(version), suiteName(suite), chain
+	var exchange []byte
+	if strings.Contains(s.Cipher, "_ECDHE_") {
+		if m, err := r.message(12); err == nil {
+			exchange = m[4:]
+		}
+	}
+	s.Group = oddGroup(*s, exchange)
 	return nil
 }
 
@@ -179,7 +187,7 @@ func extensions12(b *cryptobyte.Builder, name string) {
 			})
 		})
 	}
-	ext(10, func(b *cryptobyte.Builder) { u16list(b, []uint16{29, 23, 24, 25, 30, 22, 19, 21}) }) // the small curves too
+	ext(10, func(b *cryptobyte.Builder) { u16list(b, []uint16{29, 23, 24, 25, 30, 26, 27, 28, 22, 19, 21}) }) // the small and the strange curves too
 	ext(11, func(b *cryptobyte.Builder) { b.AddBytes([]byte{1, 0}) })
 	ext(13, func(b *cryptobyte.Builder) {
 		u16list(b, append(append([]uint16{0x0201, 0x0203, 0x0202, 0x0402, 0x0301, 0x0303}, schemes[OfferECDSA]...), schemes[OfferRSA]...))

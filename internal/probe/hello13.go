@@ -58,6 +58,27 @@ var schemes = map[string][]uint16{
 
 // handshake13 reads the certificate that the address sends for one family in TLS 1.3.
 func (p *Prober) handshake13(ctx context.Context, l tlsLook, s *evidence.Served) error {
+	return p.exchange13(ctx, l, s, groups13, curves13, func(h *hello13, r *reader13) error {
+		sh, err := r.message(2)
+		if err != nil {
+			return fmt.Errorf("TLS 1.3 hello of %s: %w", s.Address, err)
+		}
+		h.transcript = append(h.transcript, sh...)
+		if err := h.keys(sh[4:], r); err != nil {
+			return fmt.Errorf("TLS 1.3 hello of %s: %w", s.Address, err)
+		}
+		cert, err := r.message(11)
+		if err != nil {
+			return fmt.Errorf("TLS 1.3 certificate of %s: %w", s.Address, err)
+		}
+		s.Version, s.Cipher = "TLS 1.3", h.suite
+		s.Chain, s.Stapled, err = parseCertificate13(cert[4:])
+		return err
+	})
+}
+
+// exchange13 sends one hello and hands what comes back to read.
+func (p *Prober) exchange13(ctx context.Context, l tlsLook, s *evidence.Served, groups []uint16, shares []ecdh.Curve, read func(*hello13, *reader13) error) error {
 	conn, err := p.dialer().DialContext(ctx, "tcp", s.Address)
 	if err != nil {
 		return err
@@ -73,31 +94,22 @@ func (p *Prober) handshake13(ctx context.Context, l tlsLook, s *evidence.Served)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	h, hello, err := newHello13(l)
+	h, hello, err := newHello13(l, groups, shares)
 	if err != nil {
 		return err
 	}
 	if _, err := conn.Write(record(recordHello, hello)); err != nil {
 		return err
 	}
-	r := &reader13{conn: conn}
 	h.transcript = append(h.transcript, hello...)
-	sh, err := r.message(2)
-	if err != nil {
-		return fmt.Errorf("TLS 1.3 hello of %s: %w", s.Address, err)
-	}
-	h.transcript = append(h.transcript, sh...)
-	if err := h.keys(sh[4:], r); err != nil {
-		return fmt.Errorf("TLS 1.3 hello of %s: %w", s.Address, err)
-	}
-	cert, err := r.message(11)
-	if err != nil {
-		return fmt.Errorf("TLS 1.3 certificate of %s: %w", s.Address, err)
-	}
-	s.Version, s.Cipher = "TLS 1.3", h.suite
-	s.Chain, s.Stapled, err = parseCertificate13(cert[4:])
-	return err
+	return read(h, &reader13{conn: conn})
 }
+
+// The common groups, each with its curve.
+var (
+	groups13 = []uint16{29, 23, 24}
+	curves13 = []ecdh.Curve{ecdh.X25519(), ecdh.P256(), ecdh.P384()}
+)
 
 // hello13 is the client's side of one hello.
 type hello13 struct {
@@ -106,17 +118,16 @@ type hello13 struct {
 	suite      string
 }
 
-// newHello13 makes a ClientHello with key shares for the three common groups, so that no server asks for another.
-func newHello13(l tlsLook) (*hello13, []byte, error) {
+// newHello13 makes a ClientHello with key shares for the first of the groups, those that have a curve: a server that
+// will have none of them asks for another.
+func newHello13(l tlsLook, groups []uint16, curves []ecdh.Curve) (*hello13, []byte, error) {
 	h := &hello13{shares: map[uint16]*ecdh.PrivateKey{}}
-	groups := []uint16{29, 23, 24}
-	curves := []ecdh.Curve{ecdh.X25519(), ecdh.P256(), ecdh.P384()}
-	for i, g := range groups {
-		k, err := curves[i].GenerateKey(rand.Reader)
+	for i, c := range curves {
+		k, err := c.GenerateKey(rand.Reader)
 		if err != nil {
 			return nil, nil, err
 		}
-		h.shares[g] = k
+		h.shares[groups[i]] = k
 	}
 	random := make([]byte, 64)
 	if _, err := io.ReadFull(rand.Reader, random); err != nil {
@@ -159,7 +170,7 @@ func (h *hello13) extensions(b *cryptobyte.Builder, l tlsLook, groups []uint16) 
 	ext(43, func(b *cryptobyte.Builder) { b.AddBytes([]byte{2, 3, 4}) })
 	ext(51, func(b *cryptobyte.Builder) {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-			for _, g := range groups {
+			for _, g := range groups[:len(h.shares)] {
 				b.AddUint16(g)
 				b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.shares[g].PublicKey().Bytes()) })
 			}
@@ -182,44 +193,60 @@ func record(kind byte, body []byte) []byte {
 // retryRandom marks a HelloRetryRequest (RFC 8446 section 4.1.3).
 var retryRandom = sha256.Sum256([]byte("HelloRetryRequest"))
 
-// keys reads the ServerHello and gives the reader the server's handshake keys (RFC 8446 section 7.1).
-func (h *hello13) keys(body []byte, r *reader13) error {
+// answer13 is what a ServerHello says.
+type answer13 struct {
+	chosen, suite, group uint16
+	retry                bool   // a HelloRetryRequest: group is the one wanted
+	share                []byte // the server's key for group
+}
+
+// parseServerHello13 reads a ServerHello or HelloRetryRequest (RFC 8446 sections 4.1.3, 4.1.4).
+func parseServerHello13(body []byte) (a answer13, err error) {
 	s := cryptobyte.String(body)
-	var version, suite uint16
+	var version uint16
 	var random []byte
 	var session, exts cryptobyte.String
 	var compression uint8
 	if !s.ReadUint16(&version) || !s.ReadBytes(&random, 32) || !s.ReadUint8LengthPrefixed(&session) ||
-		!s.ReadUint16(&suite) || !s.ReadUint8(&compression) {
-		return errNotTLS
+		!s.ReadUint16(&a.suite) || !s.ReadUint8(&compression) {
+		return a, errNotTLS
 	}
-	if bytes.Equal(random, retryRandom[:]) {
-		return errors.New("the server asks for a key share that this probe does not have")
+	a.retry = bytes.Equal(random, retryRandom[:])
+	if !s.ReadUint16LengthPrefixed(&exts) {
+		return a, nil
 	}
-	var share []byte
-	var group, chosen uint16
-	if s.ReadUint16LengthPrefixed(&exts) {
-		for !exts.Empty() {
-			var id uint16
-			var data, key cryptobyte.String
-			if !exts.ReadUint16(&id) || !exts.ReadUint16LengthPrefixed(&data) {
-				return errNotTLS
-			}
-			switch id {
-			case 43:
-				data.ReadUint16(&chosen)
-			case 51:
-				if data.ReadUint16(&group) && data.ReadUint16LengthPrefixed(&key) {
-					share = key
-				}
+	for !exts.Empty() {
+		var id uint16
+		var data, key cryptobyte.String
+		if !exts.ReadUint16(&id) || !exts.ReadUint16LengthPrefixed(&data) {
+			return a, errNotTLS
+		}
+		switch id {
+		case 43:
+			data.ReadUint16(&a.chosen)
+		case 51:
+			if data.ReadUint16(&a.group) && data.ReadUint16LengthPrefixed(&key) {
+				a.share = key
 			}
 		}
 	}
-	own := h.shares[group]
-	if chosen != 0x0304 || own == nil {
+	return a, nil
+}
+
+// keys reads the ServerHello and gives the reader the server's handshake keys (RFC 8446 section 7.1).
+func (h *hello13) keys(body []byte, r *reader13) error {
+	a, err := parseServerHello13(body)
+	if err != nil {
+		return err
+	}
+	if a.retry {
+		return errors.New("the server asks for a key share that this probe does not have")
+	}
+	own := h.shares[a.group]
+	if a.chosen != 0x0304 || own == nil {
 		return tlsAlert(70) // it did not choose TLS 1.3: as good as its refusal
 	}
-	peer, err := own.Curve().NewPublicKey(share)
+	peer, err := own.Curve().NewPublicKey(a.share)
 	if err != nil {
 		return fmt.Errorf("key share: %w", err)
 	}
@@ -227,7 +254,7 @@ func (h *hello13) keys(body []byte, r *reader13) error {
 	if err != nil {
 		return fmt.Errorf("key share: %w", err)
 	}
-	return h.schedule(suite, secret, r)
+	return h.schedule(a.suite, secret, r)
 }
 
 // schedule derives the server's handshake traffic key.

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,8 +98,9 @@ type tlsLook struct {
 	port    string
 	name    string // SNI; empty = none
 	offered string
-	start   string // the protocol to speak before TLS; empty = none
-	proxy   bool   // send a PROXY header first, as a proxy in front would
+	start   string        // the protocol to speak before TLS; empty = none
+	proxy   bool          // send a PROXY header first, as a proxy in front would
+	groups  []tls.CurveID // key exchange; none = the common curves
 }
 
 // capture is the evidence of one handshake, with the leaf as crypto/tls parsed it: nil where it did not.
@@ -131,16 +133,35 @@ func (p *Prober) handshake(ctx context.Context, l tlsLook) (capture, error) {
 			err = err13
 		}
 	}
-	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.opt.Now().Sub(start) < slowEnd && p.handshake12(ctx, l, &s.Served) == nil {
-		if s.Legacy = ErrorClass(err) != ClassOther || !current(s.Served); !s.Legacy {
-			err = nil // crypto/tls could not read what any other client can
-		}
+	if len(s.Chain) == 0 && l.offered == OfferAny && !l.proxy && worthAnOldHello(err) && p.opt.Now().Sub(start) < slowEnd {
+		err = p.asOthers(ctx, l, &s, err)
 	}
 	s.Took = p.opt.Now().Sub(start)
 	if err != nil {
 		s.Error, s.ErrorClass = err.Error(), ErrorClass(err)
 	}
 	return s, err
+}
+
+// asOthers looks whether a client of the past, or one with other groups, fares better than the current one that got err. What comes
+// back is the current client's error still, or nil where such a client does get through.
+func (p *Prober) asOthers(ctx context.Context, l tlsLook, s *capture, err error) error {
+	wants, odd := tls.CurveID(0), false
+	if ErrorClass(err) == ClassAlert {
+		wants, odd = p.otherGroup(ctx, l, &s.Served)
+	}
+	if odd && slices.Contains(hybrids, wants) && p.withHybrids(ctx, l, s, wants) == nil {
+		return nil
+	}
+	if p.handshake12(ctx, l, &s.Served) == nil {
+		if s.Legacy = ErrorClass(err) != ClassOther || !current(s.Served); !s.Legacy {
+			s.Group, err = "", nil // crypto/tls could not read what any other client can
+		}
+	}
+	if odd {
+		s.Group = tlsGroup(uint16(wants))
+	}
+	return err
 }
 
 // needsOwnHello says whether a failed handshake is worth another one by hello13.go: offering one family, an alert
@@ -253,6 +274,9 @@ func (p *Prober) clientConfig(l tlsLook, s *evidence.Served) *tls.Config {
 			s.ClientCert = true
 			return &tls.Certificate{}, nil
 		},
+	}
+	if len(l.groups) > 0 {
+		cfg.CurvePreferences = l.groups
 	}
 	switch l.offered {
 	case OfferECDSA, OfferRSA:
@@ -390,6 +414,9 @@ func opensslCommand(s evidence.Served) string {
 	}
 	if s.StartTLS != "" {
 		c += " -starttls " + s.StartTLS
+	}
+	if s.Group != "" {
+		c += " -groups " + s.Group + ":X25519:P-256:P-384:P-521"
 	}
 	if s.Legacy {
 		c += " " + legacyFlags(s.Version)

@@ -306,7 +306,7 @@ func FuzzHello13(f *testing.F) {
 		client, server := net.Pipe()
 		go func() { server.Write(in); server.Close() }()
 		defer client.Close()
-		h, hello, err := newHello13(tlsLook{name: "www.example.test", offered: OfferRSA})
+		h, hello, err := newHello13(tlsLook{name: "www.example.test", offered: OfferRSA}, groups13, curves13)
 		if err != nil || len(hello) == 0 {
 			t.Fatal(err)
 		}

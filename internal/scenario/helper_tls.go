@@ -16,8 +16,8 @@ import (
 
 // tlsFlags are the ways in which serve-tls can be odd.
 type tlsFlags struct {
-	listen, cert, key, versions, clientCA, alpn, sni, body, acme string
-	clientCert, proxy, noDefault                                 bool
+	listen, cert, key, versions, groups, clientCA, alpn, sni, body, acme string
+	clientCert, proxy, noDefault                                         bool
 }
 
 // serveTLS is a web server on TLS: certwright-scenario serve-tls -h.
@@ -28,6 +28,7 @@ func serveTLS(args []string) error {
 	s.StringVar(&f.cert, "cert", os.Getenv("CERT"), "chain, PEM; several with commas (RSA and ECDSA)")
 	s.StringVar(&f.key, "key", os.Getenv("KEY"), "their keys")
 	s.StringVar(&f.versions, "versions", "1.2-1.3", "lowest-highest")
+	s.StringVar(&f.groups, "groups", "", "key exchange: X25519, P256, P384, P521, X25519MLKEM768, with commas; all without it")
 	s.StringVar(&f.sni, "sni", "", "further certificates: NAME=CERT:KEY, with commas")
 	s.StringVar(&f.alpn, "alpn", "http/1.1", "protocols, with commas")
 	s.StringVar(&f.acme, "acme", "", "CERT:KEY for clients that offer acme-tls/1; they get an alert without it, where -alpn has it")
@@ -59,7 +60,11 @@ func (f tlsFlags) config() (*tls.Config, error) {
 	if high == "" {
 		high = low
 	}
-	c := &tls.Config{MinVersion: number[low], MaxVersion: number[high], NextProtos: split(f.alpn)}
+	exchange, err := f.exchange()
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{MinVersion: number[low], MaxVersion: number[high], NextProtos: split(f.alpn), CurvePreferences: exchange}
 	for _, suite := range tls.CipherSuites() {
 		c.CipherSuites = append(c.CipherSuites, suite.ID)
 	}
@@ -97,19 +102,38 @@ func (f tlsFlags) config() (*tls.Config, error) {
 		}
 	}
 	if f.noDefault {
-		all := c.Certificates
-		c.Certificates = nil
-		c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			for i := range all {
-				if h.SupportsCertificate(&all[i]) == nil {
-					return &all[i], nil
-				}
-			}
-			return nil, fmt.Errorf("no certificate for %q", h.ServerName)
-		}
+		refuseOthers(c)
 	}
 	return c, nil
 }
+
+// refuseOthers leaves a server no certificate for names that none of its certificates covers.
+func refuseOthers(c *tls.Config) {
+	all := c.Certificates
+	c.Certificates = nil
+	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		for i := range all {
+			if h.SupportsCertificate(&all[i]) == nil {
+				return &all[i], nil
+			}
+		}
+		return nil, fmt.Errorf("no certificate for %q", h.ServerName)
+	}
+}
+
+// exchange are the groups to allow, none for all.
+func (f tlsFlags) exchange() (out []tls.CurveID, err error) {
+	for _, g := range split(f.groups) {
+		id, ok := groups[g]
+		if !ok {
+			return nil, fmt.Errorf("-groups: %q is none that this server knows", g)
+		}
+		out = append(out, id)
+	}
+	return out, nil
+}
+
+var groups = map[string]tls.CurveID{"X25519": tls.X25519, "P256": tls.CurveP256, "P384": tls.CurveP384, "P521": tls.CurveP521, "X25519MLKEM768": tls.X25519MLKEM768}
 
 // validation answers clients that offer acme-tls/1, as a server does that can validate (RFC 8737).
 func (f tlsFlags) validation(c *tls.Config) error {
