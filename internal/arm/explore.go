@@ -25,11 +25,16 @@ type Place struct {
 
 // Action is something that can be done at a place.
 type Action struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	Right  string `json:"action"` // that whoever does it must be allowed
-	Text   string `json:"text"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Right   string `json:"action"` // that whoever does it must be allowed
+	Text    string `json:"text"`
+	Version string `json:"apiVersion,omitempty"`
+	Body    bool   `json:"body,omitempty"` // it reads a body
 }
+
+// Address is the action's path with its API version.
+func (a Action) Address() string { return Place{Path: a.Path, Version: a.Version}.Address() }
 
 // Address is the path with its API version.
 func (p Place) Address() string {
@@ -38,6 +43,34 @@ func (p Place) Address() string {
 	}
 	return p.Path + "?api-version=" + p.Version
 }
+
+// Shell are the lines that show the same in a shell: with curl, with az, with our own command.
+type Shell struct{ Curl, AZ, Ours string }
+
+// Shell says how the place is asked for at a server with this base URL; TOKEN holds a token.
+func (p Place) Shell(base string) Shell {
+	at := quoted(base + p.Address())
+	return Shell{Curl: `curl -H "Authorization: Bearer $TOKEN" ` + at, AZ: "az rest --method get --url " + at, Ours: "certwright explore " + quoted(p.Path)}
+}
+
+// Shell says how the action is done from a shell. A body that it reads is to be put in the place of BODY.
+func (a Action) Shell(base string) Shell {
+	at := quoted(base + a.Address())
+	s := Shell{Curl: "curl -X " + a.Method + ` -H "Authorization: Bearer $TOKEN" `, AZ: "az rest --method " + strings.ToLower(a.Method) + " --url " + at, Ours: "certwright rest " + a.Method + " " + quoted(a.Path)}
+	switch {
+	case a.Body:
+		s.Curl += "-H 'Content-Type: application/json' -d @BODY.json "
+		s.AZ += " --body @BODY.json"
+		s.Ours += " --body BODY.json"
+	case a.Method == "POST":
+		s.Curl += "-d '' "
+	}
+	s.Curl += at
+	return s
+}
+
+// quoted is a word for a shell: names are others', and may have a quote.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // Root is where a walk begins: what the directory has, then what lies in no subscription.
 func Root() Place {
@@ -142,7 +175,11 @@ func actionsAt(path string) []Action {
 			if !ok || o.Method == "GET" || o.Method == "HEAD" || strings.Contains(rest, "{") || strings.Count(rest, "/") > 1 || rest != "" && o.Method != "POST" {
 				continue
 			}
-			list = append(list, Action{Method: o.Method, Path: path + rest, Right: o.Action, Text: o.Text})
+			a := Action{Method: o.Method, Path: path + rest, Right: o.Action, Text: o.Text, Body: o.Body != nil}
+			if len(t.Versions) > 0 {
+				a.Version = t.Versions[0]
+			}
+			list = append(list, a)
 		}
 	}
 	return list
@@ -189,6 +226,7 @@ type shape struct {
 	Properties struct {
 		Provisioning string            `json:"provisioningState"`
 		Status       string            `json:"status"`
+		Kind         string            `json:"kind"`
 		Summary      *order.Projection `json:"summary"`
 		Stages       []order.Stage     `json:"path"`
 	} `json:"properties"`
@@ -211,7 +249,7 @@ func ThingOf(at string, data json.RawMessage) Thing {
 	return t
 }
 
-// stands says how a thing stands, in the API's word and as a state.
+// stands says how a thing stands, in the API's word and as a state. What has neither is told by its kind, if it has one.
 func stands(s shape) (string, order.StageState) {
 	if p := s.Properties.Summary; p != nil {
 		return s.Properties.Status, stateOf(*p)
@@ -222,7 +260,7 @@ func stands(s shape) (string, order.StageState) {
 	}
 	switch word {
 	case "":
-		return "", ""
+		return s.Properties.Kind, ""
 	case "Succeeded", order.SubscriptionEnabled:
 		return word, order.Done
 	case order.SubscriptionWarned, string(order.VaultWaiting), string(order.VaultInitialized), "Deleting", "InProgress":

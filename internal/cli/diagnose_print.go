@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clipperhouse/displaywidth"
+
 	"certwright/internal/diagnose"
 	"certwright/internal/order"
 )
@@ -208,9 +210,5 @@ func tail(serial string) string {
 	return "…" + serial[len(serial)-n:]
 }
 
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
+// cut makes a text fit into so many cells.
+func cut(s string, n int) string { return displaywidth.TruncateString(s, n, "…") }

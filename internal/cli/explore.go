@@ -4,13 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"certwright/internal/arm"
 	"certwright/internal/client"
+	"certwright/internal/diagnose"
+	"certwright/internal/faq"
 	"certwright/internal/order"
+	"certwright/internal/timeline"
 )
 
 func (e *Env) exploreCommand() *cobra.Command {
@@ -18,14 +23,19 @@ func (e *Env) exploreCommand() *cobra.Command {
 		Use: "explore [PATH]", Short: "Walk through everything the API has: subscriptions, groups, types, resources, JSON", Args: upTo(1, "a path, or nothing"),
 		Long: `Walk through everything that the API has: subscriptions, groups or providers, types, resources, and the JSON of each, with how
 it stands, what can be done there, and what is not well and why. PATH is an id, a short path, or words: ` + strings.Join(arm.ShortWords(), ", ") + `,
-alone or with a name after it, which mean the default subscription and group. Without PATH it draws all as a tree; in a terminal
-one can walk about in it.`,
+alone or with a name after it, which mean the default subscription and group.
+
+In a terminal it opens a browser: arrow keys or hjkl walk, Enter opens, / filters, g goes to a path, a does something with what
+is chosen, y shows the same for a shell, ? tells all keys, q leaves. With --plain, -o, --query or without a terminal it prints:
+without PATH all as a tree, with PATH what is there.`,
 		Example: `  certwright explore
-  certwright explore orders
   certwright explore orders/www
-  certwright explore /v1/orders/www/detectors
+  certwright explore orders --plain
+  certwright explore /v1/orders/www/diagnose | less
   certwright explore orders -o json --query 'value[?properties.summary.finding].name'`,
 	}
+	var plainly bool
+	c.Flags().BoolVar(&plainly, "plain", false, "print, also in a terminal")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		said := strings.Join(args, "")
 		path, ok := arm.PathOf(said)
@@ -36,12 +46,12 @@ one can walk about in it.`,
 		if err != nil {
 			return err
 		}
-		x := explorer{e, cl, c.Context()}
+		x := explorer{Env: e, cl: cl, ctx: c.Context()}
 		switch {
+		case e.talks() && e.plain() && !plainly:
+			return x.browse(path)
 		case path != "/":
 			return x.place(path)
-		case e.talks() && e.plain():
-			return x.browse(path)
 		}
 		return x.tree()
 	}
@@ -51,8 +61,9 @@ one can walk about in it.`,
 // explorer walks through the API.
 type explorer struct {
 	*Env
-	cl  *client.Client
-	ctx ctxt
+	cl    *client.Client
+	ctx   ctxt
+	marks bool // JSON is told with signs for what is not well: to be looked at, not to be copied
 }
 
 // Of a list, a tree draws so many and a list shows so many: what has more is for order list to search.
@@ -66,21 +77,26 @@ func (x explorer) read(p arm.Place) (data []byte, err error) {
 	return data, x.cl.Call(x.ctx, http.MethodGet, p.Address(), nil, nil, &data)
 }
 
+// page reads one page of a list at an address: its things, and the address of the next page, if there is one.
+func (x explorer) page(p arm.Place, address string) (things []arm.Thing, next string, err error) {
+	var data []byte
+	if err := x.cl.Call(x.ctx, http.MethodGet, address, nil, nil, &data); err != nil {
+		return nil, "", err
+	}
+	things, next, err = arm.Things(p.Path, data)
+	return things, x.cl.Relative(next), err
+}
+
 // list reads a list page by page, so many at most; more says that there are others.
 func (x explorer) list(p arm.Place, most int) (things []arm.Thing, more bool, err error) {
 	for next := p.Address(); next != ""; {
-		var data []byte
-		if err := x.cl.Call(x.ctx, http.MethodGet, next, nil, nil, &data); err != nil {
-			return nil, false, err
-		}
 		var page []arm.Thing
-		if page, next, err = arm.Things(p.Path, data); err != nil {
+		if page, next, err = x.page(p, next); err != nil {
 			return nil, false, err
 		}
 		if things = append(things, page...); len(things) >= most {
 			return things[:most], next != "" || len(things) > most, nil
 		}
-		next = x.cl.Relative(next)
 	}
 	return things, false, nil
 }
@@ -203,18 +219,46 @@ func (x explorer) typed(t *arm.Thing, p arm.Place) string {
 	return s
 }
 
+// notWell says whether a thing is told to a reader as one that needs eyes.
+func notWell(t *arm.Thing) bool {
+	return t.State != "" && t.State != order.Done && t.State != order.Disabled
+}
+
 // advise says of a thing that is not well what it is, and how to look closer.
 func (x explorer) advise(t *arm.Thing, indent string) {
-	if t.State == "" || t.State == order.Done || t.State == order.Disabled {
+	if !notWell(t) || t.Order == nil { // its word says it
 		return
 	}
-	if t.Order == nil {
-		return // its word says it
-	}
 	if why := x.wrong(t.Order); why != "" {
-		x.printf("%s", wrap(indent, ended(upper(why))))
+		x.printf("%s", x.wrap(indent, ended(upper(why))))
 	}
 	x.printf("%s→ %s\n", indent, x.closer(t))
+}
+
+// explain says of an order that is not well what the cause is and what heals it: the finding of the last examination, else
+// what stands in the way of the worst stage.
+func (x explorer) explain(t *arm.Thing, indent string) {
+	if !notWell(t) || t.Order == nil {
+		return
+	}
+	c := x.colour()
+	if why := x.wrong(t.Order); why != "" {
+		x.printf("%s", c.as(stateCode[t.State], x.wrap(indent, ended(upper(why)))))
+	}
+	worst := worstProblem(t.Stages)
+	switch a, known := faq.Get(t.Order.Finding); {
+	case t.Order.Finding != "" && known:
+		x.printf("%s", x.wrap(indent, a.Part("Means")))
+		x.printf("%s", x.wrap(indent+"→ ", a.Part("Fix")))
+	case worst != nil:
+		if worst.Problem.Cause != "" {
+			x.printf("%s", x.wrap(indent, "Likely cause: "+ended(worst.Problem.Cause)))
+		}
+		if fix := worst.Problem.Fix; fix != "" && !strings.EqualFold(fix, t.Order.Text) {
+			x.printf("%s", x.wrap(indent+"→ ", ended(upper(fix))))
+		}
+	}
+	x.printf("%s→ Look closer with: %s\n", indent, x.closer(t))
 }
 
 // closer is the command that looks closer at an order.
@@ -240,11 +284,30 @@ func (x explorer) place(path string) error {
 	if x.plain() && (p.List || isList(v)) {
 		return x.printList(p)
 	}
-	return x.show(v, func() {
+	return x.show(v, func() { x.printAnswer(p, data, v) })
+}
+
+// printAnswer prints what a place answered for a person: a diagnosis and a timeline in words, anything else with its JSON.
+func (x explorer) printAnswer(p arm.Place, data []byte, v any) {
+	var report diagnose.Report
+	var events arm.List[order.Event]
+	switch {
+	case strings.HasSuffix(p.Path, "/diagnose") && json.Unmarshal(data, &report) == nil:
+		x.head(p)
+		x.printReport(report, nil, x.colour())
+	case strings.HasSuffix(p.Path, "/timeline") && json.Unmarshal(data, &events) == nil:
+		x.head(p)
+		scrub(events.Value)
+		x.printf("%s", timeline.Text(timeline.Build(events.Value, timeline.Options{}), time.Local))
+	default:
 		x.printThing(p, data)
 		x.printf("\n")
+		if x.marks {
+			x.printJSON(v)
+			return
+		}
 		_ = x.writeJSON(v) // whoever reads is gone if this fails
-	})
+	}
 }
 
 // isList knows a list at a path that the registry has not.
@@ -291,22 +354,42 @@ func (x explorer) printThing(p arm.Place, data []byte) {
 	if t.Name != "" {
 		x.printf("  %s\n", x.line(&t, c))
 	}
-	x.advise(&t, "    ")
+	x.explain(&t, "    ")
 	if len(t.Stages) > 0 {
 		x.printf("\n")
 		x.printPathOf(t.Stages, "", c)
 	}
-	if len(p.Actions) > 0 {
+	if len(p.Actions) > 0 && x.marks {
+		x.printf("\n  → %s can be done with it: press a\n", count(len(p.Actions), "thing"))
+	} else if len(p.Actions) > 0 {
 		x.printf("\n  What can be done here:\n")
 		for _, a := range p.Actions {
 			what := strings.TrimPrefix(a.Path, p.Path)
 			x.printf("    %s%s%s\n", pad(a.Method, 7), pad(dash(strings.TrimPrefix(what, "/")), 28), a.Text)
 		}
 	}
-	if len(p.Below) > 0 {
+	if len(p.Below) > 0 && !x.marks { // there the tree shows it
 		x.printf("\n  Below it:\n")
+		wide := 0
 		for _, b := range p.Below {
-			x.printf("    %s%s\n", pad(strings.TrimPrefix(b.Path, p.Path+"/"), 48), b.Text)
+			wide = max(wide, width(b.Path)-width(p.Path)+1)
+		}
+		for _, b := range p.Below {
+			x.printf("    %s%s\n", pad(strings.TrimPrefix(b.Path, p.Path+"/"), wide), b.Text)
 		}
 	}
+}
+
+// standing says how a word of JSON stands, where its name tells that it is about that.
+func standing(name, word string) (order.StageState, bool) {
+	switch name {
+	case "provisioningState":
+		t := arm.ThingOf("/", []byte(`{"properties":{"provisioningState":`+strconv.Quote(word)+`}}`))
+		return t.State, t.State != ""
+	case "state":
+		s := order.StageState(word)
+		_, known := stateCode[s]
+		return s, known
+	}
+	return "", false
 }

@@ -51,7 +51,7 @@ func someAPI(t *testing.T) *httptest.Server {
 }
 
 // exploring is an environment whose context is the server.
-func exploring(t *testing.T, input string) (*Env, func() string) {
+func exploring(t *testing.T) (*Env, func() string) {
 	t.Helper()
 	s := someAPI(t)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
@@ -64,7 +64,6 @@ func exploring(t *testing.T, input string) (*Env, func() string) {
 		t.Fatal(err)
 	}
 	e, out, errs := testEnv("CERTWRIGHT_CONTEXT="+file, "NO_COLOR=1")
-	e.Stdin, e.IsTerminal = strings.NewReader(input), input != ""
 	return e, func() string { return out.String() + errs.String() }
 }
 
@@ -82,30 +81,16 @@ func has(t *testing.T, text string, want ...string) {
 
 func TestExploreTree(t *testing.T) {
 	t.Parallel()
-	e, out := exploring(t, "")
+	e, out := exploring(t)
 	if got := e.Run(t.Context(), []string{"explore"}); got != ExitWell {
 		t.Errorf("status %d", got)
 	}
 	has(t, out(), "✓ One  Enabled", "✓ g1  Succeeded", "✗ www  Issued   serve✗", "is served [tls-expired], for 60 min", "→ certwright explore /subscriptions/s1/resourceGroups/g1/providers/"+order.Type+"/www/diagnose", "not for this token: the token may not do that", "and more   → certwright order list --state failed, or --search WORD")
 }
 
-// TestExploreBrowse walks by numbers from the top to an order, looks at its JSON, takes a wrong turn, and goes up again.
-func TestExploreBrowse(t *testing.T) {
-	t.Parallel()
-	// The subscriptions, the one there is, its groups, the one there is, its orders, the one there is.
-	e, out := exploring(t, "1\n1\n3\n1\n2\n1\n99\nj\n..\nq\n")
-	if got := e.Run(t.Context(), []string{"explore"}); got != ExitWell {
-		t.Errorf("status %d: %s", got, out())
-	}
-	has(t, out(), "Everything that this token may see", "1    ✓ One  Enabled", `"99" is none of these.`, "1    ✗ www  Issued   serve✗", "→ certwright explore /subscriptions/s1", "POST   renew", `"findingTitle": "an expired certificate \u001b[2J is served"`)
-	if strings.Count(out(), "certificateOrders: List the orders") != 2 {
-		t.Errorf("up from the order its list is not shown again:\n%s", out())
-	}
-}
-
 func TestExploreRefuses(t *testing.T) {
 	t.Parallel()
-	e, out := exploring(t, "")
+	e, out := exploring(t)
 	if got := e.Run(t.Context(), []string{"explore", "nonsense"}); got != ExitUsage {
 		t.Errorf("status %d", got)
 	}

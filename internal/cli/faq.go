@@ -81,7 +81,7 @@ func (e *Env) printArticle(a faq.Article, p paint) {
 	for _, s := range a.Sections {
 		e.printf("\n%s\n", p.bold(s.Title))
 		for _, line := range strings.Split(s.Plain(), "\n") {
-			e.printf("%s", wrap("  ", line))
+			e.printf("%s", e.wrap("  ", line))
 		}
 	}
 }

@@ -166,12 +166,12 @@ func (e *Env) printPlan(pl diagnose.Plan, p paint) {
 			maybe = "possibly: "
 		}
 		e.printf("%s\n  %s\n", p.bad(s.Severity, fmt.Sprintf("%d. %s%s", i+1, maybe, s.Title)), p.dim("["+s.Finding+", "+s.Severity+"]"))
-		e.printf("%s", wrap("  "+p.bold("Fix")+"     ", s.Text))
+		e.printf("%s", e.wrap("  "+p.bold("Fix")+"     ", s.Text))
 		if s.Shell != "" {
 			e.printf("          %s\n", p.dim("$ "+s.Shell))
 		}
 		if s.Doable {
-			e.printf("%s", wrap("  "+p.bold("Does")+"    ", s.Action+": "+s.Changes))
+			e.printf("%s", e.wrap("  "+p.bold("Does")+"    ", s.Action+": "+s.Changes))
 			e.printf("          %s\n", p.dim("$ "+s.Command))
 			continue
 		}
@@ -179,7 +179,7 @@ func (e *Env) printPlan(pl diagnose.Plan, p paint) {
 		if s.Action != "" {
 			word = s.Action + " is not done: " + s.Because
 		}
-		e.printf("%s", wrap("  "+p.bold("By hand")+" ", word))
+		e.printf("%s", e.wrap("  "+p.bold("By hand")+" ", word))
 	}
 }
 

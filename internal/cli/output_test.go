@@ -142,13 +142,14 @@ func TestOrdersNoneOneMany(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	t.Parallel()
-	got := wrap("  → ", strings.Repeat("seven77 ", 20))
+	e, _, _ := testEnv()
+	got := e.wrap("  → ", strings.Repeat("seven77 ", 20))
 	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "  → seven77") || !strings.HasPrefix(lines[1], "    seven77") {
 		t.Errorf("%q", got)
 	}
 	long := strings.Repeat("x", 150)
-	if got := wrap("  ", "a "+long+" b"); got != "  a\n  "+long+"\n  b\n" {
+	if got := e.wrap("  ", "a "+long+" b"); got != "  a\n  "+long+"\n  b\n" {
 		t.Errorf("a long word is broken or lost: %q", got)
 	}
 }

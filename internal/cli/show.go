@@ -25,8 +25,8 @@ func (e *Env) colour() paint {
 func (e *Env) printOrder(o *client.Order) {
 	p, c := &o.Properties, e.colour()
 	e.printf("%s  %s\n", c.bold(o.Name), statusWord(o, c))
-	e.printf("%s", wrap("  ", strings.Join(names(p.Names), ", ")))
-	e.printf("%s", wrap("  ", strings.Join(settings(o), ", ")))
+	e.printf("%s", e.wrap("  ", strings.Join(names(p.Names), ", ")))
+	e.printf("%s", e.wrap("  ", strings.Join(settings(o), ", ")))
 	if p.ExpirationTime != nil {
 		valid := "valid until " + stamp(*p.ExpirationTime) + " (" + e.ago(p.ExpirationTime) + ")"
 		switch {
@@ -39,14 +39,14 @@ func (e *Env) printOrder(o *client.Order) {
 	}
 	for _, v := range p.Versions {
 		if v.RevokeAt != nil && v.State != order.VersionRevoked {
-			e.printf("%s", wrap("  ", fmt.Sprintf("version %d (serial %s) is to be revoked %s, once no target holds it", v.Number, v.Serial, e.due(v.RevokeAt))))
+			e.printf("%s", e.wrap("  ", fmt.Sprintf("version %d (serial %s) is to be revoked %s, once no target holds it", v.Number, v.Serial, e.due(v.RevokeAt))))
 		}
 	}
 	if p.OutOfSync {
 		e.printf("  %s %s\n", c.as("1;33", "Key Vault out of sync:"), p.VaultStatus)
 	}
 	if w := p.Worst; w.Finding != "" {
-		e.printf("\n%s", c.as("1;31", wrap("  ✗ ", e.wrong(&w))))
+		e.printf("\n%s", c.as("1;31", e.wrap("  ✗ ", e.wrong(&w))))
 	}
 	told := e.printTrouble(o, c)
 	e.printf("\n")
@@ -107,13 +107,7 @@ func settings(o *client.Order) []string {
 // printTrouble says what stands in the way, whole: what, where, why, what to do. It returns the problem's detail, which
 // need not be told again below.
 func (e *Env) printTrouble(o *client.Order, c paint) string {
-	var worst *order.Stage
-	for i := range o.Properties.Path {
-		s := &o.Properties.Path[i]
-		if s.Problem != nil && (worst == nil || worst.State != order.StateFail && s.State == order.StateFail) {
-			worst = s
-		}
-	}
+	worst := worstProblem(o.Properties.Path)
 	if worst == nil {
 		return ""
 	}
@@ -121,15 +115,26 @@ func (e *Env) printTrouble(o *client.Order, c paint) string {
 	if where == order.StageIssue && worst.State == order.StateWait && p.Owner == order.OwnerOwner {
 		where = order.StageVerify // the issuer is waited for because the names' owner is
 	}
-	e.printf("\n%s", c.as(stateCode[worst.State], wrap("  "+stateMark[worst.State]+" ", string(where)+": "+p.Error())))
+	e.printf("\n%s", c.as(stateCode[worst.State], e.wrap("  "+stateMark[worst.State]+" ", string(where)+": "+p.Error())))
 	if p.Cause != "" {
-		e.printf("%s", wrap("    ", "Likely cause: "+ended(p.Cause)))
+		e.printf("%s", e.wrap("    ", "Likely cause: "+ended(p.Cause)))
 	}
 	if p.Fix != "" {
-		e.printf("%s", wrap("    → ", ended(p.Fix)))
+		e.printf("%s", e.wrap("    → ", ended(p.Fix)))
 	}
-	e.printf("%s", wrap("    → ", "Look closer with: certwright diagnose "+o.Name))
+	e.printf("%s", e.wrap("    → ", "Look closer with: certwright diagnose "+o.Name))
 	return p.Detail
+}
+
+// worstProblem is the stage whose problem is told first: one that failed, else the first that has one.
+func worstProblem(path []order.Stage) (worst *order.Stage) {
+	for i := range path {
+		s := &path[i]
+		if s.Problem != nil && (worst == nil || worst.State != order.StateFail && s.State == order.StateFail) {
+			worst = s
+		}
+	}
+	return worst
 }
 
 // ended is a sentence with its full stop; a command, a record or a URL at its end stays as it can be copied.
@@ -168,7 +173,7 @@ const rowsShown = 6
 
 func (e *Env) printRows(s *order.Stage, told string, c paint) {
 	if len(s.Rows) == 0 && s.Next != "" {
-		e.printf("%s", c.dim(wrap("    ", s.Next)))
+		e.printf("%s", c.dim(e.wrap("    ", s.Next)))
 	}
 	hidden := 0
 	for i := range s.Rows {
@@ -190,13 +195,13 @@ func (e *Env) printRows(s *order.Stage, told string, c paint) {
 		if r.State != order.Done {
 			code = stateCode[r.State]
 		}
-		e.printf("%s", c.as(code, wrap(first, text)))
+		e.printf("%s", c.as(code, e.wrap(first, text)))
 	}
 	if hidden > 0 {
 		e.printf("%s", c.dim(fmt.Sprintf("      and %d more that are well\n", hidden)))
 	}
 	if len(s.Rows) > 0 && s.State != order.Done && s.Problem == nil && s.Next != "" && s.Next != s.Rows[0].Text {
-		e.printf("%s", wrap("    → ", s.Next))
+		e.printf("%s", e.wrap("    → ", s.Next))
 	}
 }
 

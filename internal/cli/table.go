@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/clipperhouse/displaywidth"
 )
 
 // pageWidth is the width that tables and wrapped texts keep to.
@@ -50,13 +51,15 @@ func (e *Env) table(head []string, rows [][]string, paint style) {
 	}
 }
 
-func width(s string) int { return utf8.RuneCountInString(s) }
+// width is how many cells of a terminal a text takes: two for a wide character, none for a mark that joins another.
+func width(s string) int { return displaywidth.String(s) }
 
 func pad(s string, to int) string { return s + strings.Repeat(" ", max(0, to-width(s))) }
 
 // wrap breaks a text into lines of the page's width: the first begins with first, the others are indented as far. A
 // word that is longer than a line stays whole.
-func wrap(first, s string) string {
+func (e *Env) wrap(first, s string) string {
+	most := min(e.pageWidth(), pageWidth)
 	var b strings.Builder
 	indent := strings.Repeat(" ", width(first))
 	b.WriteString(first)
@@ -64,7 +67,7 @@ func wrap(first, s string) string {
 	for _, w := range strings.Fields(s) {
 		switch {
 		case fresh:
-		case at+1+width(w) > pageWidth:
+		case at+1+width(w) > most:
 			b.WriteString("\n" + indent)
 			at = width(indent)
 		default:

@@ -123,13 +123,13 @@ var eventCode = map[order.EventStatus]string{order.Succeeded: "32", order.Failed
 func (e *Env) printEvent(ev *order.Event) {
 	c := e.colour()
 	head := ev.At.Local().Format("15:04:05.000") + "  " + pad(string(ev.Stage), 8) + eventMark[ev.Status] + " "
-	text := wrap(head, ev.Text)
+	text := e.wrap(head, ev.Text)
 	if mark := eventMark[ev.Status]; mark != "" {
 		text = strings.Replace(text, mark, c.as(eventCode[ev.Status], mark), 1)
 	}
 	e.printf("%s", text)
 	if fix := ev.Properties["fix"]; fix != "" && ev.Status != order.Succeeded {
-		e.printf("%s", wrap(strings.Repeat(" ", width(head))+"→ ", fix))
+		e.printf("%s", e.wrap(strings.Repeat(" ", width(head))+"→ ", fix))
 	}
 }
 

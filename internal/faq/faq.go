@@ -152,6 +152,16 @@ func (a Article) Markdown(base string) string {
 	return strings.ReplaceAll(b.String(), "](", "]("+base)
 }
 
+// Part is the text of one section, by its label, for a terminal; empty if the article has no such section.
+func (a Article) Part(label string) string {
+	for _, s := range a.Sections {
+		if s.Label == label {
+			return s.Plain()
+		}
+	}
+	return ""
+}
+
 // Plain is a section's text for a terminal: links as their words, code in its backquotes.
 func (s Section) Plain() string {
 	var b strings.Builder

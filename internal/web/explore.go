@@ -313,16 +313,8 @@ func (v exploreView) title() string {
 	return firstOf(v.Thing.Name, c[len(c)-1].Name)
 }
 
-// The lines that show the same in a shell.
-func (v exploreView) curl() string {
-	return `curl -H "Authorization: Bearer $TOKEN" '` + v.Base + v.Place.Address() + `'`
-}
-
-func (v exploreView) az() string {
-	return `az rest --method get --url '` + v.Base + v.Place.Address() + `'`
-}
-
-func (v exploreView) ours() string { return "certwright explore '" + v.Place.Path + "'" }
+// shell are the lines that show the same in a shell.
+func (v exploreView) shell() arm.Shell { return v.Place.Shell(v.Base) }
 
 // mixed says whether a list has things of many types.
 func mixed(p arm.Place) bool { return strings.HasSuffix(p.Path, "/resources") }

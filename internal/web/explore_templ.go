@@ -924,15 +924,15 @@ func jsonOf(v exploreView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = command("line-curl", v.curl()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = command("line-curl", v.shell().Curl).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = command("line-az", v.az()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = command("line-az", v.shell().AZ).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = command("line-ours", v.ours()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = command("line-ours", v.shell().Ours).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
