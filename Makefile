@@ -59,7 +59,8 @@ test: deps check
 
 # The same as it is shipped (no race detector, CGO off), with the slow tests. The scenarios come first and alone: they
 # hold times, and must be whole where the rest may run out of time.
-test-all: deps check
+test-all: check
+	@scripts/deps.sh all
 	@rc=0; set -x; export CERTWRIGHT_SLOW=1 CGO_ENABLED=0; \
 	go test -tags $(TAGS),slow -count=1 -timeout 40m -v ./internal/scenario || rc=1; \
 	go test -tags $(TAGS),slow -timeout 55m $$(go list -tags $(TAGS),slow ./... | grep -v '/internal/scenario$$') || rc=1; \

@@ -2,7 +2,20 @@
 # Looks for the programs that the tests run against, and installs what is missing: Debian packages, when
 # root. Otherwise it prints what to install; with CI=true that is a failure, else the tests that need a
 # missing program are skipped and say so.
+#
+#   scripts/deps.sh        what make test needs
+#   scripts/deps.sh all    and what only make test-all does: Debian's az (scripts/az.sh)
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# whole ends the script; with "all", az is seen to first.
+whole() {
+    if [ "$1" = all ] && ! scripts/az.sh install; then
+        echo "deps: Debian's az could not be unpacked; its test in make test-all cannot run" >&2
+        [ "${CI:-}" != true ] || exit 1
+    fi
+    exit 0
+}
 
 # One line a program: what is looked for, the package that has it, what the tests use it for.
 # Certwright itself needs none of these.
@@ -86,12 +99,12 @@ install_missing() {
     return $rc
 }
 
-if [ -z "$(missing)" ]; then exit 0; fi
+if [ -z "$(missing)" ]; then whole "${1:-}"; fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     install_missing || echo "deps: apt-get failed" >&2
 fi
 left=$(missing)
-if [ -z "$left" ]; then exit 0; fi
+if [ -z "$left" ]; then whole "${1:-}"; fi
 {
     echo "deps: these programs are missing; what needs them cannot be tested:"
     printf '%s\n' "$left" | awk -F'\t' '{printf "  %-16s package %-15s %s\n", $1, $2, $3}'
@@ -101,3 +114,4 @@ if [ "${CI:-}" = true ]; then
     echo "deps: CI=true, so this is a failure" >&2
     exit 1
 fi
+whole "${1:-}"
