@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi2"
@@ -43,20 +44,29 @@ const common = `{"Resource":{"type":"object","properties":{"id":{"type":"string"
 "TrackedResource":{"allOf":[{"$ref":"#/definitions/Resource"}],"type":"object","required":["location"],"properties":{"location":{"type":"string"},"tags":{"type":"object","additionalProperties":{"type":"string"}}}},
 "systemData":{"type":"object"}}`
 
+// loadAzure reads it once for all tests.
 func loadAzure(t *testing.T) *azure {
 	t.Helper()
+	a, err := azureSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+var azureSpec = sync.OnceValues(func() (*azure, error) {
 	dir := filepath.Join("..", "arm", "testdata", "azure")
 	text, err := os.ReadFile(filepath.Join(dir, "openapi.json"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	const elsewhere = "../../../../../../common-types/resource-management/v3/types.json"
 	var raw, more map[string]any
 	if err := json.Unmarshal(bytes.ReplaceAll(text, []byte(elsewhere), nil), &raw); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := json.Unmarshal([]byte(common), &more); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for name, def := range more {
 		raw["definitions"].(map[string]any)[name] = def
@@ -64,24 +74,24 @@ func loadAzure(t *testing.T) *azure {
 	raw["paths"] = map[string]any{} // only the schemas are of use here: parameters are taken from elsewhere, too
 	delete(raw, "parameters")
 	if text, err = json.Marshal(raw); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var two openapi2.T
 	if err := json.Unmarshal(text, &two); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	a := &azure{}
 	if a.doc, err = openapi2conv.ToV3(&two); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if text, err = os.ReadFile(filepath.Join(dir, "operations.json")); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := json.Unmarshal(text, &a.operations); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return a
-}
+	return a, nil
+})
 
 // check holds a body against a schema of the specification; array<X> is a bare array of X.
 func (a *azure) check(name string, body []byte) error {

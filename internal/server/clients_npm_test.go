@@ -128,6 +128,7 @@ func TestNpmClientOfOrders(t *testing.T) {
 		Refused                                                    map[string]refusal
 	}
 	c.script(&got, "orders.mjs")
+	c.wire.used(t, "azsdk-js-arm-certificateregistration", certOperations(t))
 
 	if !slices.Contains(got.Operations, order.Type+"/reissue/Action") || !slices.Contains(got.Operations, order.Type+"/certificates/Write") {
 		t.Errorf("the operations are %v", got.Operations)
@@ -234,6 +235,7 @@ func TestNpmClientOfTheActivityLog(t *testing.T) {
 		Refused                                             map[string]refusal
 	}
 	c.script(&got, "monitor.mjs")
+	c.wire.used(t, "azsdk-js-arm-monitor", ownOperations("Microsoft.Insights", ""))
 	all, _, err := c.Store.Events(t.Context(), order.EventQuery{Limit: 1000, Ascending: true})
 	if err != nil {
 		t.Fatal(err)

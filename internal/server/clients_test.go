@@ -99,6 +99,7 @@ func TestGoClientOfSecrets(t *testing.T) {
 		}
 	}
 	c.run(&got, "go", "go", "run", ".")
+	c.wire.used(t, "azsdk-go-azsecrets", vaultOperations(t, "secrets"))
 	v, err := c.Vault.GetSecret(t.Context(), "default", "shop", "")
 	if err != nil {
 		t.Fatal(err)
@@ -138,6 +139,7 @@ func TestNodeClientOfSecrets(t *testing.T) {
 	c := startClients(t)
 	var got struct{ Value, Version string }
 	c.script(&got, "secrets.mjs")
+	c.wire.used(t, "azsdk-js-keyvault-secrets", vaultOperations(t, "secrets"))
 	v, err := c.Vault.GetSecret(t.Context(), "default", "shop", "")
 	if err != nil || got.Value != string(v.Value.Reveal()) || got.Version != c.o.First().SecretID {
 		t.Errorf("the client saw version %s of the order's secret, the vault has %s (%v)", got.Version, v.ID, err)
@@ -152,6 +154,7 @@ func TestNodeClientOfCertificates(t *testing.T) {
 	var got struct{ Thumbprint, Version string }
 	c.need("openssl")
 	c.script(&got, "certificates.mjs")
+	c.wire.used(t, "azsdk-js-keyvault-certificates", vaultOperations(t, "certificates"))
 	o := c.settled(c.id, 2)
 	if v := o.First(); !strings.EqualFold(v.Thumbprint, got.Thumbprint) || v.SecretID != got.Version {
 		t.Errorf("the client saw %+v, the order's version is %s %s", got, v.Thumbprint, v.SecretID)

@@ -34,6 +34,7 @@ func TestNpmClientOfSites(t *testing.T) {
 		Refused                       map[string]refusal
 	}
 	c.script(&got, "appservice.mjs")
+	c.wire.used(t, "azsdk-js-arm-appservice", ownOperations("Microsoft.Web", ""))
 	v := c.load(c.id).First()
 	if g := got.Imported; g.Name != "imported" || g.Thumbprint != v.Thumbprint || g.KeyVaultSecretStatus != "Succeeded" || !g.Valid || strings.Join(g.HostNames, "") != "shop.example.com" || g.Location != "West Europe" {
 		t.Errorf("imported: %+v", g)

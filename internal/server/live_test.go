@@ -19,6 +19,7 @@ type live struct {
 	t     *testing.T
 	w     *world
 	ahead atomic.Int64
+	wire  wire
 }
 
 // startLive starts a server that knows these shops. tune may change its configuration first.
@@ -33,7 +34,7 @@ func startLive(t *testing.T, w *world, tune func(*Config), shops ...*shop) *live
 	if testing.Verbose() {
 		log = t.Output()
 	}
-	s, err := New(t.Context(), Options{Config: conf, Now: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) },
+	s, err := New(t.Context(), Options{Config: conf, Around: l.wire.around, Now: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) },
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +46,7 @@ func startLive(t *testing.T, w *world, tune func(*Config), shops ...*shop) *live
 		if err := s.Close(); err != nil {
 			t.Errorf("stop: %v", err)
 		}
+		l.wire.valid(t)
 	})
 	l.Server = s
 	if w.pebble != nil {

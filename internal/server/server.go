@@ -42,6 +42,8 @@ type Options struct {
 	Wrap func(*fulfill.Options)
 	// WrapBuiltin may stand, for the same tests, between the built-in authority and its book of serial numbers.
 	WrapBuiltin func(*issue.BuiltinOptions)
+	// Around, when set, stands around everything that HTTPS serves: tests see with it what their clients really sent.
+	Around func(http.Handler) http.Handler
 }
 
 // Server is Certwright: everything built and plugged together. New builds, Start serves, Close ends.
@@ -286,7 +288,11 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.firstToken(ctx); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	s.https = s.httpServer(s.handler(), "https")
+	h := s.handler()
+	if s.Around != nil {
+		h = s.Around(h)
+	}
+	s.https = s.httpServer(h, "https")
 	s.https.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, Time: s.Now, NextProtos: []string{"h2", "http/1.1"}}
 	s.serve(func() error { return s.https.ServeTLS(spoken{ln}, "", "") })
 	if err := s.startHTTP01(); err != nil {
