@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"certwright/internal/order"
+	"certwright/internal/site"
 )
 
 // npm installs Azure's clients for JavaScript, once, as the lock file has them.
@@ -47,7 +49,11 @@ func (c *clients) script(into any, name string) {
 		c.t.Skipf("Azure's clients for JavaScript are not here: npm ci: %v\n%s", err, out)
 	}
 	c.run(into, "npm", "node", name)
+	c.wire.used(c.t, "azsdk-js-identity", signsIn)
 }
+
+// signsIn is how clients come by a token: with a client id and its secret.
+var signsIn = []operation{{"sign in", "POST", "/{tenant}/oauth2/v2.0/token", []string{"200"}}}
 
 // letterbox is a mail server that keeps what it takes.
 type letterbox struct {
@@ -120,6 +126,7 @@ func TestNpmClientOfOrders(t *testing.T) {
 	}
 	var got struct {
 		Operations, Listed, InGroup, Links, Actions, Detectors     []string
+		Spanned                                                    string
 		Created, Again, Got, Updated, Linked, Link, Relinked, Shop resource
 		Mails                                                      []struct{ EmailID string }
 		Seal                                                       struct{ HTML string }
@@ -181,6 +188,9 @@ func TestNpmClientOfOrders(t *testing.T) {
 	if !slices.Contains(got.Detectors, "AutoRenewStatus") || !slices.Contains(got.Detectors, "CertsImport") || got.Detector.Metadata.ID != "AutoRenewStatus" || got.Detector.Status.StatusID != "Success" ||
 		len(got.Detector.Dataset) < 2 || got.Detector.Dataset[0].Table.TableName != "insights" {
 		t.Errorf("detectors %v, AutoRenewStatus %+v", got.Detectors, got.Detector)
+	}
+	if got.Spanned != "AutoRenewStatus" {
+		t.Errorf("with a span of time the detector is %q", got.Spanned)
 	}
 	if w := got.Waiting; w.Status.StatusID == "Success" || w.Status.StatusID == "None" || w.Status.Message == "" || len(w.Dataset[0].Table.Rows) == 0 {
 		t.Errorf("an order that waits for its owner is diagnosed as %+v", w)
@@ -261,4 +271,45 @@ func TestNpmClientOfTheActivityLog(t *testing.T) {
 			t.Errorf("%s is refused with %+v", what, r)
 		}
 	}
+}
+
+// TestNpmClientsTurnPages: lists go on where a page ends, by the absolute link that it names.
+func TestNpmClientsTurnPages(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	want := c.many(t, 103)
+	var got struct{ All, Group, Events [][]string }
+	c.script(&got, "pages.mjs")
+	for what, pages := range map[string][][]string{"group": got.Group, "events": got.Events, "all": got.All} {
+		var list []string
+		for _, p := range pages {
+			for _, v := range p {
+				if v = v[strings.LastIndex(v, "/")+1:]; strings.HasPrefix(v, "w-") {
+					list = append(list, v)
+				}
+			}
+		}
+		slices.Sort(list)
+		if len(pages) < 2 || !slices.Equal(list, want) {
+			t.Errorf("%s: %d pages with %d of %d orders: %v", what, len(pages), len(list), len(want), list)
+		}
+	}
+}
+
+// many records orders in the group "many": watched ones, which ask nobody for anything.
+func (l *live) many(t *testing.T, n int) (names []string) {
+	t.Helper()
+	if err := l.Store.SaveGroup(t.Context(), order.DefaultSubscription, "many"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		id := order.Short(fmt.Sprintf("w-%03d", i))
+		id.Group = "many"
+		o := order.Fresh(id, order.Watched, order.Spec{Names: []order.Name{{Kind: order.DNS, Value: "w.example.com"}}, Endpoints: []site.Endpoint{{Address: "127.0.0.1:1"}}}, nil, l.Now())
+		if err := l.Store.CreateOrder(t.Context(), o, o.Project(l.Now()), []order.Event{testBy.Created(o, l.Now())}); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, id.Name)
+	}
+	return names
 }

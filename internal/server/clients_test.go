@@ -100,6 +100,7 @@ func TestGoClientOfSecrets(t *testing.T) {
 	}
 	c.run(&got, "go", "go", "run", ".")
 	c.wire.used(t, "azsdk-go-azsecrets", vaultOperations(t, "secrets"))
+	c.wire.used(t, "azsdk-go-azidentity", signsIn)
 	v, err := c.Vault.GetSecret(t.Context(), "default", "shop", "")
 	if err != nil {
 		t.Fatal(err)
@@ -119,9 +120,9 @@ func TestGoClientOfSecrets(t *testing.T) {
 	if got.Pages < 2 || !slices.Contains(got.Listed, "shop") || !slices.Contains(got.Listed, "go-many-29") || len(got.Listed) != 32 {
 		t.Errorf("%d pages list %v", got.Pages, got.Listed)
 	}
-	want := map[string]int{"a foreign token": 401, "a disabled version": 403, "restore over a live secret": 409, "a deleted secret": 404, "set while deleted": 409,
+	want := map[string]int{"a foreign token": 401, "a wrong client secret": 401, "a disabled version": 403, "restore over a live secret": 409, "a deleted secret": 404, "set while deleted": 409,
 		"a purged secret": 404, "a changed backup": 400}
-	codes := map[string]string{"a foreign token": "Unauthorized", "a disabled version": "Forbidden", "restore over a live secret": "Conflict", "a deleted secret": "SecretNotFound",
+	codes := map[string]string{"a foreign token": "Unauthorized", "a wrong client secret": "AuthenticationFailed", "a disabled version": "Forbidden", "restore over a live secret": "Conflict", "a deleted secret": "SecretNotFound",
 		"set while deleted": "Conflict", "a purged secret": "SecretNotFound", "a changed backup": "BadParameter"}
 	for what, status := range want {
 		if r := got.Refused[what]; r.Status != status || r.Code != codes[what] {

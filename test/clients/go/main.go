@@ -1,8 +1,8 @@
 // Command clients uses Azure's own Go client of Key Vault's secrets against a running Certwright, every operation of it,
 // and says as JSON what it saw. It is a module of its own, so that nobody but this test downloads Azure's modules.
 //
-// It reads VAULT (https://NAME.SUFFIX:PORT), ADDRESS (where to dial in place of the names), CA (file of roots), TOKEN,
-// and ORDER (the secret of a stored order).
+// It reads VAULT (https://NAME.SUFFIX:PORT), ADDRESS (where to dial in place of the names, and where to sign in), CA (file
+// of roots), TOKEN (a token of the name owner: the client secret), and ORDER (the secret of a stored order).
 package main
 
 import (
@@ -16,11 +16,14 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
@@ -38,12 +41,32 @@ func main() {
 // token is a credential that has its token already.
 type token string
 
-// GetToken gives it, and holds what it was asked for against what a vault's challenge must say.
-func (t token) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	if len(o.Scopes) != 1 || o.TenantID == "" {
-		return azcore.AccessToken{}, fmt.Errorf("the challenge asked for %+v", o)
-	}
+func (t token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: string(t), ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+// signIn is a client id and its secret, as azidentity signs in with them. It holds what it is asked for against what a
+// vault's challenge must say.
+type signIn struct {
+	azcore.TokenCredential
+	scope string
+}
+
+// tenant is the directory that the server says it is.
+const tenant = "00000000-0000-0000-0000-000000000002"
+
+func newSignIn(client *http.Client, secret string) (*signIn, error) {
+	here := azcore.ClientOptions{Transport: client, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: "https://" + os.Getenv("ADDRESS")}}
+	c, err := azidentity.NewClientSecretCredential(tenant, "owner", secret, &azidentity.ClientSecretCredentialOptions{ClientOptions: here, DisableInstanceDiscovery: true})
+	_, suffix, _ := strings.Cut(os.Getenv("VAULT"), ".") // without the vault's name
+	return &signIn{c, "https://" + suffix + "/.default"}, err
+}
+
+func (s *signIn) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if len(o.Scopes) != 1 || o.Scopes[0] != s.scope || o.TenantID != tenant {
+		return azcore.AccessToken{}, fmt.Errorf("the challenge asked for %+v, not for %s of %s", o, s.scope, tenant)
+	}
+	return s.TokenCredential.GetToken(ctx, o)
 }
 
 // transport trusts the given roots and dials one address whatever the name: *.localhost is not known everywhere.
@@ -84,7 +107,11 @@ func run(ctx context.Context) (seen, error) {
 		return s, err
 	}
 	o := &azsecrets.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: client, Retry: policy.RetryOptions{MaxRetries: -1}}}
-	c, err := azsecrets.NewClient(os.Getenv("VAULT"), token(os.Getenv("TOKEN")), o)
+	who, err := newSignIn(client, os.Getenv("TOKEN"))
+	if err != nil {
+		return s, err
+	}
+	c, err := azsecrets.NewClient(os.Getenv("VAULT"), who, o)
 	if err != nil {
 		return s, err
 	}
@@ -104,19 +131,28 @@ func run(ctx context.Context) (seen, error) {
 	if err := s.list(ctx, c); err != nil {
 		return s, err
 	}
-	bad, err := azsecrets.NewClient(os.Getenv("VAULT"), token("cw_nobody"), o)
+	other, err := newSignIn(client, "cw_nobody")
 	if err != nil {
 		return s, err
 	}
-	_, err = bad.GetSecret(ctx, order.ID.Name(), "", nil)
-	s.refused("a foreign token", err)
+	for what, who := range map[string]azcore.TokenCredential{"a foreign token": token("cw_nobody"), "a wrong client secret": other} {
+		bad, err := azsecrets.NewClient(os.Getenv("VAULT"), who, o)
+		if err != nil {
+			return s, err
+		}
+		_, err = bad.GetSecret(ctx, order.ID.Name(), "", nil)
+		s.refused(what, err)
+	}
 	return s, nil
 }
 
 func (s *seen) refused(what string, err error) {
 	var r *azcore.ResponseError
+	var signIn *azidentity.AuthenticationFailedError
 	if errors.As(err, &r) {
 		s.Refused[what] = refusal{r.StatusCode, r.ErrorCode}
+	} else if errors.As(err, &signIn) && signIn.RawResponse != nil {
+		s.Refused[what] = refusal{signIn.RawResponse.StatusCode, "AuthenticationFailed"}
 	} else {
 		s.Refused[what] = refusal{0, fmt.Sprint(err)}
 	}

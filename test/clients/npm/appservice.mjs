@@ -1,6 +1,6 @@
 // Importing and binding with @azure/arm-appservice: certificates, sites, host name bindings.
 import { WebSiteManagementClient } from "@azure/arm-appservice";
-import { all, credential, endpoint, group, refused, subscription } from "./common.mjs";
+import { all, credential, endpoint, group, refused, same, subscription } from "./common.mjs";
 
 const client = new WebSiteManagementClient(credential, subscription, { endpoint });
 const { certificates, webApps } = client;
@@ -10,10 +10,13 @@ const wish = { location: "West Europe", keyVaultId: vault, keyVaultSecretName: "
 const names = (list) => list.map((x) => x.name);
 
 const out = { refused: {} };
+const web = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.Web`;
+const version = "2025-05-01";
 out.imported = await certificates.createOrUpdate(group, "imported", wish);
 out.synced = await certificates.createOrUpdate(group, "imported", wish);
 out.updated = await certificates.update(group, "imported", { serverFarmId: farm + "2" });
-out.got = await certificates.get(group, "imported");
+out.got = await same(() => certificates.get(group, "imported"), `${web}/certificates/imported`, version, "id", "location", "subjectName", "hostNames", "issuer", "issueDate", "expirationDate", "thumbprint", "keyVaultId", "keyVaultSecretName", "keyVaultSecretStatus", "serverFarmId");
+await same(async () => (await all(certificates.list()))[0], `${web}/certificates/imported`, version, "id", "thumbprint");
 out.certificates = [names(await all(certificates.list())), names(await all(certificates.listByResourceGroup(group)))];
 out.refused.pending = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultSecretName: "nothing" }));
 out.refused.vault = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultId: vault + "x" }));
@@ -23,6 +26,10 @@ out.sites = [names(await all(webApps.list())), names(await all(webApps.listByRes
 out.shop = await webApps.get(group, "shop");
 out.bindings = names(await all(webApps.listHostNameBindings(group, "shop")));
 out.binding = await webApps.getHostNameBinding(group, "shop", "shop.example.com");
+await same(() => webApps.get(group, "shop"), `${web}/sites/shop`, version, "id", "hostNames", "enabledHostNames", "hostNameSslStates", "state");
+await same(async () => (await all(webApps.list())).find((s) => s.name === "shop"), `${web}/sites/shop`, version, "id", "hostNames");
+await same(() => webApps.getHostNameBinding(group, "shop", "shop.example.com"), `${web}/sites/shop/hostNameBindings/shop.example.com`, version, "id", "siteName", "hostNameType", "sslState", "thumbprint");
+await same(async () => (await all(webApps.listHostNameBindings(group, "shop")))[0], `${web}/sites/shop/hostNameBindings/shop.example.com`, version, "id", "thumbprint");
 out.refused.delete = await refused(() => certificates.delete(group, "imported"));
 
 await webApps.deleteHostNameBinding(group, "shop", "shop.example.com");

@@ -1,12 +1,14 @@
 // Every operation of @azure/arm-certificateregistration, and what came of each, as JSON.
 import { CertificateRegistrationManagementClient } from "@azure/arm-certificateregistration";
-import { all, credential, endpoint, group, refused, subscription, until } from "./common.mjs";
+import { all, credential, endpoint, group, refused, same, subscription, until } from "./common.mjs";
 
 const client = new CertificateRegistrationManagementClient(credential, subscription, { endpoint });
 const orders = client.appServiceCertificateOrders;
 const vault = `/subscriptions/${subscription}/resourcegroups/${group}/providers/microsoft.keyvault/vaults/default`;
 const wish = { location: "Global", distinguishedName: "CN=npm.example.com", productType: "StandardDomainValidatedSsl", keySize: 2048, validityInYears: 1, tags: { team: "web" } };
 const out = { refused: {} };
+const path = (name) => `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.CertificateRegistration/certificateOrders/${name}`;
+const version = "2024-11-01";
 
 out.operations = (await all(client.certificateRegistrationProvider.listOperations())).map((o) => o.name);
 
@@ -14,7 +16,8 @@ await orders.validatePurchaseInformation(wish);
 out.refused.validate = await refused(() => orders.validatePurchaseInformation({ ...wish, distinguishedName: "CN=no host name!" }));
 out.created = await orders.createOrUpdate(group, "npm", wish).pollUntilDone();
 out.again = await orders.createOrUpdate(group, "npm", wish).pollUntilDone();
-out.got = await orders.get(group, "NPM");
+out.got = await same(() => orders.get(group, "NPM"), path("npm"), version, "id", "location", "tags", "distinguishedName", "domainVerificationToken", "status", "provisioningState", "certificates");
+await same(async () => (await all(orders.list())).find((o) => o.name === "npm"), path("npm"), version, "id", "tags", "status");
 out.listed = (await all(orders.list())).map((o) => o.name);
 out.inGroup = (await all(orders.listByResourceGroup("DEFAULT"))).map((o) => o.name);
 out.updated = await orders.update(group, "npm", { productType: wish.productType, autoRenew: false });
@@ -24,7 +27,8 @@ out.refused.group = await refused(() => orders.createOrUpdate("nowhere", "npm", 
 
 const link = { location: "Global", keyVaultId: vault, keyVaultSecretName: "npm-link" };
 out.linked = await orders.createOrUpdateCertificate(group, "npm", "link", link).pollUntilDone();
-out.link = await orders.getCertificate(group, "npm", "link");
+out.link = await same(() => orders.getCertificate(group, "npm", "link"), path("npm/certificates/link"), version, "id", "location", "keyVaultId", "keyVaultSecretName", "provisioningState");
+await same(async () => (await all(orders.listCertificates(group, "npm"))).find((l) => l.name === "link"), path("npm/certificates/link"), version, "id", "keyVaultId");
 out.links = (await all(orders.listCertificates(group, "npm"))).map((l) => l.name);
 out.relinked = await orders.updateCertificate(group, "npm", "link", { keyVaultId: vault, keyVaultSecretName: "npm-other" });
 out.refused.vault = await refused(() => orders.createOrUpdateCertificate(group, "npm", "link", { ...link, keyVaultId: vault + "x" }).pollUntilDone());
@@ -49,14 +53,18 @@ await until(settled, (o) => o.serialNumber !== out.first && o.status === "Issued
 out.renewed = await serial();
 await orders.reissue(group, "shop", { delayExistingRevokeInHours: 2 });
 await until(settled, (o) => o.serialNumber !== out.renewed && o.status === "Issued");
-out.shop = await orders.get(group, "shop");
+out.shop = await same(() => orders.get(group, "shop"), path("shop"), version, "signedCertificate", "intermediate", "serialNumber", "expirationTime", "lastCertificateIssuanceTime", "certificates");
 out.refused.csr = await refused(() => orders.reissue(group, "shop", { csr: "x", isPrivateKeyExternal: true }));
 out.refused.verify = await refused(() => orders.verifyDomainOwnership(group, "shop"));
 out.actions = (await orders.retrieveCertificateActions(group, "shop")).map((a) => a.actionType);
 out.seal = await orders.retrieveSiteSeal(group, "shop", { lightTheme: true, locale: "en-us" });
 const diagnostics = client.certificateOrdersDiagnostics;
 out.detectors = (await all(diagnostics.listAppServiceCertificateOrderDetectorResponse(group, "shop"))).map((d) => d.name);
-out.detector = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus");
+out.detector = await same(() => diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus"), path("shop/detectors/AutoRenewStatus"), version, "metadata", "dataset", "status");
+const [{ id, name, type, metadata }] = await all(diagnostics.listAppServiceCertificateOrderDetectorResponse(group, "shop")); // data sets are not listed
+await same(() => ({ id, name, type, metadata }), path(`shop/detectors/${name}`), version, "id", "metadata");
+const span = { startTime: new Date(Date.now() - 3600e3), endTime: new Date(), timeGrain: "PT10M" };
+out.spanned = (await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus", span)).name;
 out.waiting = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "npm", "Diagnosis");
 
 await orders.delete(group, "npm");
