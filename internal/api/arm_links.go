@@ -91,17 +91,7 @@ func (a *API) mayKeep(r *request, l order.Link) error {
 	if err := allow(r, "Microsoft.KeyVault/vaults/secrets/Write", arm.VaultID(order.ID{Subscription: row.Subscription, Group: row.Group}, row.Name)); err != nil {
 		return err
 	}
-	info, err := a.Secrets.Certificate(r.Context(), l.Vault, l.Secret, "")
-	if errors.Is(err, secret.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if owner := info.Tags["CertificateId"]; !strings.EqualFold(owner, r.scope.String()) {
-		return &order.Refusal{Kind: order.Conflict, Code: "SecretTaken", Property: "keyVaultSecretName", Message: fmt.Sprintf("the secret %s of vault %s holds another certificate (%s)", l.Secret, l.Vault, or(owner, "of no order")), Fix: "Choose another name"}
-	}
-	return nil
+	return a.ownSecret(r, l.Vault, l.Secret, "keyVaultSecretName")
 }
 
 func (a *API) listLinks(w http.ResponseWriter, r *request) error {

@@ -175,7 +175,10 @@ func (a *API) newWish(r *request, body arm.Wish) (fulfill.Wish, error) {
 	if len(w.Links) > 0 && w.Vault == "" && w.Secret == "" {
 		w.Vault, w.Secret = w.Links[0].Vault, w.Links[0].Secret
 	}
-	return w, product(p.ProductType, w.Words)
+	if err := product(p.ProductType, w.Words); err != nil {
+		return w, err
+	}
+	return w, inProperties(a.mayReach(r, nil, w.Spec))
 }
 
 // badBody is an error of a body, as a refusal.
@@ -263,6 +266,9 @@ func (a *API) change(r *request, old *order.Order, body arm.Wish, merge bool) (*
 	links = slices.DeleteFunc(links, func(l order.Link) bool {
 		return strings.EqualFold(l.Name, old.ID.Name) && old.Own(&l) && old.Link(l.Name) == nil
 	})
+	if err := a.mayReachBy(r, body); err != nil {
+		return nil, inProperties(err)
+	}
 	o, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(w *fulfill.Wish) {
 		_ = body.Apply(&w.Spec, &w.Words) // it was applied already: it cannot fail
 		if p.Certificates != nil {

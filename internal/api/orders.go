@@ -109,6 +109,9 @@ func (a *API) createOrder(w http.ResponseWriter, r *request) error {
 			return a.update(w, r, body)
 		}
 	}
+	if err := a.mayReach(r, nil, wish.Spec); err != nil {
+		return err
+	}
 	o, err := a.Service.Create(r.Context(), r.by, r.scope, wish)
 	if err != nil {
 		return err
@@ -134,6 +137,9 @@ func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) update(w http.ResponseWriter, r *request, body arm.Wish) error {
+	if err := a.mayReachBy(r, body); err != nil {
+		return err
+	}
 	o, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(wish *fulfill.Wish) {
 		_ = body.Apply(&wish.Spec, &wish.Words) // it applied to an empty wish already: it cannot fail
 	})
@@ -172,6 +178,9 @@ func (a *API) importOrder(w http.ResponseWriter, r *request) error {
 	wish := fulfill.Wish{}
 	if err := body.Wish.Apply(&wish.Spec, &wish.Words); err != nil {
 		return badBody(err)
+	}
+	if err := a.mayReach(r, nil, wish.Spec); err != nil {
+		return err
 	}
 	o, err := a.Service.Import(r.Context(), r.by, r.scope, wish, fulfill.Bundle{PEM: secret.Bytes(body.PEM), PFX: pfx, Password: secret.Bytes(body.Password), From: body.From})
 	if err != nil {
