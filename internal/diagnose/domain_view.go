@@ -59,6 +59,10 @@ func (d *domain) viewSigns() {
 		d.s.set(sViewGone, there.state == no && failed.state == no, append(nx.ev, nodata.ev...)...)
 		d.s.set(sNoAddress, unresolved || there.state == no && !reached, none...)
 	}
+	d.s.vars["remembers"] = ""
+	if saidIn(d.s.vars["dnserror"])("servfail") {
+		d.s.vars["remembers"] = " If the name servers were mended within the last quarter of an hour, it may only remember what they were like: a resolver keeps for minutes that a server failed or did not have the zone, and emptying its answers alone does not end that."
+	}
 	d.others()
 }
 

@@ -94,8 +94,8 @@ var rowsDNS = []Row{
 		ID: "dns-local-resolver-broken", Per: perDomain, Node: nodeDNS, Severity: Critical, Impact: blocksNow,
 		Must: []sign{sAuthThere, sLookupFails, sResolverOK}, MustNot: []sign{sTrouble, sApexCNAME, sResolverBad},
 		Title: "The resolver of this machine fails for {host}, whose name servers are well",
-		Cause: "{host} has {authority} by its own name servers, asked one by one, and its DNSSEC holds. The resolver that this machine uses says: {dnserror}.",
-		Fix:   Fix{Text: "Mend the resolver (its forwarders, its trust anchor, its clock), empty its cache, or give another one with --resolver.", Command: "dig {host} A; dig +trace {host} A"},
+		Cause: "{host} has {authority} by its own name servers, asked one by one, and its DNSSEC holds. The resolver that this machine uses says: {dnserror}.{remembers}",
+		Fix:   Fix{Text: "Mend the resolver (its forwarders, its trust anchor, its clock); have it forget the name and what it knows of the servers (unbound-control flush_infra all && unbound-control reload; rndc flush; resolvectl flush-caches and reset-server-features); or give another one with --resolver.", Command: "dig {host} A; dig +trace {host} A"},
 		Twins: []Twin{
 			{ID: "sys-resolver-broken", Because: "the same resolver answers for other names"},
 			{ID: "dns-all-ns-down", When: []sign{sAuthThere}, Because: "the name servers answer"},

@@ -19,7 +19,7 @@ type dnsFlags struct {
 	slow                              time.Duration
 	lower, noEDNS, ednsDrop, ednsForm bool
 	truncate, noTCP, noUDP, noAA      bool
-	upperDrop, noRRSIG, junk          bool
+	upperDrop, noRRSIG, junk, upward  bool
 	maxUDP, every                     int
 	count                             int
 }
@@ -39,6 +39,7 @@ func dirtyDNS(args []string) error {
 	s.StringVar(&f.formerr, "formerr", "", "FORMERR to these types")
 	s.StringVar(&f.empty, "empty", "", "NOERROR without records to these types")
 	s.StringVar(&f.cname, "cname", "", "OWNER=TARGET: a CNAME for every type there but SOA and NS")
+	s.BoolVar(&f.upward, "upward", false, "every answer is a referral up to the root")
 	s.BoolVar(&f.junk, "junk", false, "what comes back is no DNS message")
 	s.DurationVar(&f.slow, "slow", 0, "wait so long before each answer")
 	s.BoolVar(&f.lower, "lower-case", false, "answer with the question's name in lower case")
@@ -89,7 +90,7 @@ func (f *dnsFlags) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 		_, _ = w.Write([]byte("SSH-2.0-nothing of the kind\r\n"))
 		return
 	}
-	if odd && f.illegalCNAME(w, r, q) {
+	if odd && (f.illegalCNAME(w, r, q) || f.referUp(w, r)) {
 		return
 	}
 	if odd {
@@ -155,6 +156,18 @@ func (f *dnsFlags) illegalCNAME(w dns.ResponseWriter, r *dns.Msg, q dns.Question
 	m.SetReply(r)
 	m.Authoritative = true
 	m.Answer = []dns.RR{&dns.CNAME{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 300}, Target: dns.Fqdn(target)}}
+	_ = w.WriteMsg(m)
+	return true
+}
+
+// referUp answers as a server does that knows nothing of the zone, with the servers of the root.
+func (f *dnsFlags) referUp(w dns.ResponseWriter, r *dns.Msg) bool {
+	if !f.upward {
+		return false
+	}
+	m := new(dns.Msg)
+	m.SetReply(r)
+	m.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 3600}, Ns: "a.root-servers.test."}}
 	_ = w.WriteMsg(m)
 	return true
 }

@@ -137,8 +137,8 @@ dns_ds() {
     dnssec-dsfromkey -2 -f /etc/bind/zones/zone.signed "$ZONE." | while read -r _ _ _ ds; do dns_add tld "$ZONE." DS "$ds"; done
 }
 
-# resolver_flush: the resolver forgets everything.
-resolver_flush() { unbound-control -q reload >>$STATE/unbound-control.log 2>&1 && await 5 dig +short +time=1 +tries=1 @127.0.0.1 version.bind CH TXT; }
+# resolver_flush: the resolver forgets everything, what it knows of the servers too, which outlives a reload.
+resolver_flush() { unbound-control -q flush_infra all >>$STATE/unbound-control.log 2>&1 && unbound-control -q reload >>$STATE/unbound-control.log 2>&1 && await 5 dig +short +time=1 +tries=1 @127.0.0.1 version.bind CH TXT; }
 
 # web_check: the web server's own opinion on its configuration.
 web_check() {
