@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "halt": halt, "await": await, "until": until, "exits": exits, "state": state, "expand": expand,
-			"pebble": pebble, "dns": dnsRecord, "nginx": nginx, "tlsserver": tlsServer, "served": served, "keep": keep,
+			"pebble": pebble, "named": namedServers, "dns": dnsRecord, "nginx": nginx, "tlsserver": tlsServer, "served": served, "keep": keep,
 			"pki": pki, "webserver": webserver, "revoked": revoked, "silent": silent,
 		},
 	})

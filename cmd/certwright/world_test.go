@@ -81,7 +81,7 @@ func dnsRecord(ts *testscript.TestScript, neg bool, args []string) {
 // pebble [VALIDITY] starts a Pebble that looks for http-01 at port 5002, and says where in DIRECTORY and
 // PEBBLE_CA (the file that its HTTPS chains to).
 func pebble(ts *testscript.TestScript, neg bool, args []string) {
-	o := testworld.PebbleOptions{DNS: worldOf(ts).dns.Addr, HTTPPort: 5002, Address: ts.Getenv("IP")}
+	o := testworld.PebbleOptions{DNS: ts.Getenv("DNS"), HTTPPort: 5002, Address: ts.Getenv("IP")}
 	if len(args) == 1 {
 		var err error
 		o.Validity, err = time.ParseDuration(args[0])
@@ -96,6 +96,32 @@ func pebble(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("pebble-roots.pem"), roots, 0o600))
 	ts.Setenv("DIRECTORY", p.Directory)
 	ts.Setenv("PEBBLE_CA", file)
+}
+
+// named ZONE... starts a real BIND, a primary and a secondary, with these zones; ZONE=none takes no updates. What lies in
+// the file ZONE.zone is in it. It becomes the script's resolver, Pebble's too. NAMED and NAMED2 are the servers' addresses,
+// tsig.txt holds the secret of the key certwright.
+func namedServers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: named ZONE[=none]...")
+	}
+	zones := map[string]testworld.NamedZone{}
+	for _, a := range args {
+		name, policy, _ := strings.Cut(a, "=")
+		records, err := os.ReadFile(ts.MkAbs(name + ".zone"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			ts.Check(err)
+		}
+		zones[name] = testworld.NamedZone{Policy: policy, Records: string(records)}
+	}
+	n := testworld.StartNamed(tb{ts}, zones)
+	one, _, _ := net.SplitHostPort(n.Primary)
+	two, _, _ := net.SplitHostPort(n.Secondary)
+	ts.Setenv("NAMED", one)
+	ts.Setenv("NAMED2", two)
+	ts.Setenv("DNS", n.Primary)
+	ts.Check(os.WriteFile(ts.MkAbs("tsig.txt"), []byte(n.Secret+"\n"), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("tsig.key"), fmt.Appendf(nil, "key %q { algorithm hmac-sha256; secret %q; };\n", testworld.NamedKey, n.Secret), 0o600))
 }
 
 // tb lets testworld's starters work for a script.

@@ -114,6 +114,7 @@ type Options struct {
 	Service  Service
 	Reader   Reader
 	Issuers  Issuers
+	DNS      DNSAccounts
 	Secrets  Secrets
 	Vaults   Vaults
 	Scopes   Scopes

@@ -38,7 +38,7 @@ func (a *API) armRoutes() []Route {
 // handlers are what answers the operations of the registry.
 func (a *API) handlers() map[string]handler {
 	all := map[string]handler{}
-	for _, some := range []map[string]handler{a.certificateHandlers(), a.resourceHandlers(), a.insightHandlers(), a.webHandlers(), a.vaultHandlers(), a.ourHandlers()} {
+	for _, some := range []map[string]handler{a.certificateHandlers(), a.resourceHandlers(), a.insightHandlers(), a.webHandlers(), a.vaultHandlers(), a.ourHandlers(), a.dnsHandlers()} {
 		for id, h := range some {
 			all[id] = h
 		}

@@ -29,7 +29,7 @@ const cert = order.Type
 
 // Routes are all of them.
 func (a *API) Routes() []Route {
-	return slices.Concat(a.armRoutes(), a.openRoutes(), a.shortRoutes())
+	return slices.Concat(a.armRoutes(), a.openRoutes(), a.shortRoutes(), a.dnsRoutes())
 }
 
 // openRoutes are those of the service itself: its health, its authority, its sign-in, its figures.

@@ -75,7 +75,7 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 // Root is where a walk begins: what the directory has, then what lies in no subscription.
 func Root() Place {
 	root := Place{Path: "/", Text: "Everything that this token may see"}
-	for _, path := range []string{"/subscriptions", "/providers", inOurs + "/issuers", inOurs + "/commands"} {
+	for _, path := range []string{"/subscriptions", "/providers", inOurs + "/issuers", inOurs + "/dnsAccounts", inOurs + "/commands"} {
 		p := Place{Path: path}
 		if found, ok := places().Find("GET", path); ok {
 			p.describe(found.Value)

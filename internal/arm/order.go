@@ -54,6 +54,7 @@ type Properties struct {
 	Names        []string          `json:"names"`
 	Issuer       string            `json:"issuer,omitempty"`
 	Method       order.Method      `json:"method,omitempty"`
+	DNSAccount   string            `json:"dnsAccount,omitempty"`
 	KeyTypes     []order.KeyType   `json:"keyTypes,omitempty"`
 	Validity     string            `json:"validity,omitempty"`
 	Profile      string            `json:"profile,omitempty"`
@@ -116,7 +117,7 @@ func properties(o *order.Order, now time.Time) Properties {
 	p := Properties{
 		ValidityInYears: o.Spec.Years, KeySize: SizeOf(o.Spec.KeyTypes), External: o.Spec.ExternalKey,
 		AutoRenew: o.Spec.AutoRenew, Status: o.StatusOf(now), ProvisioningState: provisioning(o, now), ProductType: ProductOf(o.Spec.Names), NotRenewable: notRenewable(o, now),
-		OrderKind: o.Kind, Issuer: o.Spec.Issuer, Method: o.Spec.Method, KeyTypes: o.Spec.KeyTypes, Validity: seconds(o.Spec.Validity), Profile: o.Spec.Profile, RenewAt: o.Spec.RenewAt,
+		OrderKind: o.Kind, Issuer: o.Spec.Issuer, Method: o.Spec.Method, DNSAccount: o.Spec.DNSAccount, KeyTypes: o.Spec.KeyTypes, Validity: seconds(o.Spec.Validity), Profile: o.Spec.Profile, RenewAt: o.Spec.RenewAt,
 		Vault: o.Spec.Vault, ContentType: o.Spec.Content, Sites: o.Spec.Sites, Endpoints: o.Spec.Endpoints, ImportedFrom: o.Spec.ImportedFrom,
 		Created: o.Created.UTC(), Changed: o.Updated.UTC(), Ordered: o.Ordered.UTC(), DueAt: utc(o.DueAt), Generation: o.Generation, Revision: o.Revision, Busy: busy(o, now), Path: o.Path(now), Identifiers: o.Identifiers,
 		Versions: o.Versions, Deployments: o.Deployments, Looks: o.Endpoints, Worst: o.Project(now), LastEvent: o.Seq,

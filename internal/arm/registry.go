@@ -40,7 +40,7 @@ const (
 
 // Registry lists every type that there is, by provider.
 func Registry() []Type {
-	return slices.Concat(certificateTypes(), resourceTypes(), insightTypes(), webTypes())
+	return slices.Concat(certificateTypes(), resourceTypes(), insightTypes(), webTypes(), dnsAccountTypes())
 }
 
 // Providers are the names of all providers, in the order in which they are listed.

@@ -36,6 +36,7 @@ type WishProperties struct {
 	Names             *[]string            `json:"names,omitempty"`
 	Issuer            *string              `json:"issuer,omitempty"`
 	Method            *order.Method        `json:"method,omitempty"`
+	DNSAccount        *string              `json:"dnsAccount,omitempty"` // of the method dns-01
 	KeyTypes          *[]order.KeyType     `json:"keyTypes,omitempty"`
 	Validity          *string              `json:"validity,omitempty"` // such as "2160h", "10m"
 	Profile           *string              `json:"profile,omitempty"`
@@ -130,6 +131,7 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 	set(p.AutoRenew, &s.AutoRenew)
 	set(p.Issuer, &s.Issuer)
 	set(p.Method, &s.Method)
+	set(p.DNSAccount, &s.DNSAccount)
 	set(p.KeyTypes, &s.KeyTypes)
 	set(p.Profile, &s.Profile)
 	set(p.RenewAt, &s.RenewAt)

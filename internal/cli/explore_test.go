@@ -22,14 +22,15 @@ func someAPI(t *testing.T) *httptest.Server {
 	www := `{"id":"` + at + `/www","name":"www","type":"` + order.Type + `","properties":{"provisioningState":"Succeeded","status":"Issued","path":[{"stage":"serve","state":"failed"}],
 	 "summary":{"state":"failed","stage":"serve","finding":"tls-expired","findingTitle":"an expired certificate \u001b[2J is served","findingSince":"2026-11-24T11:00:00Z"}}}`
 	answers := map[string]string{
-		"/subscriptions":                   `{"value":[{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}]}`,
-		"/subscriptions/s1":                `{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}`,
-		group:                              `{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}`,
-		"/subscriptions/s1/resourceGroups": `{"value":[{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}]}`,
-		at:                                 `{"value":[` + www + strings.Repeat(","+www, treeShows) + `]}`,
-		at + "/www":                        www,
-		"/providers/Certwright/commands":   `{"value":[]}`,
-		"/providers":                       `{"value":[]}`,
+		"/subscriptions":                    `{"value":[{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}]}`,
+		"/subscriptions/s1":                 `{"id":"/subscriptions/s1","subscriptionId":"s1","displayName":"One","state":"Enabled"}`,
+		group:                               `{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}`,
+		"/subscriptions/s1/resourceGroups":  `{"value":[{"id":"` + group + `","name":"g1","properties":{"provisioningState":"Succeeded"}}]}`,
+		at:                                  `{"value":[` + www + strings.Repeat(","+www, treeShows) + `]}`,
+		at + "/www":                         www,
+		"/providers/Certwright/dnsAccounts": `{"value":[]}`,
+		"/providers/Certwright/commands":    `{"value":[]}`,
+		"/providers":                        `{"value":[]}`,
 	}
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := answers[r.URL.Path]

@@ -39,6 +39,7 @@ func (e *Env) orderCommand() *cobra.Command {
 type wishFlags struct {
 	names, ips, sites, keyTypes, looks           []string
 	issuer, method, profile, vault, secret, form string
+	dnsAccount                                   string
 	validity                                     time.Duration
 	renewAt                                      float64
 	noRenew, duplicate                           bool
@@ -50,7 +51,8 @@ func (f *wishFlags) add(c *cobra.Command) {
 	s.StringArrayVar(&f.names, "dns", nil, "DNS name, the first is the common name (repeat for more)")
 	s.StringArrayVar(&f.ips, "ip", nil, "IP address (repeat for more)")
 	s.StringVar(&f.issuer, "issuer", "", "issuer (default: the built-in authority)")
-	s.StringVar(&f.method, "method", "", "how control of the names is shown: http-01, html or txt (default: the issuer's)")
+	s.StringVar(&f.method, "method", "", "how control of the names is shown: http-01, dns-01, html or txt (default: the issuer's)")
+	s.StringVar(&f.dnsAccount, "dns-account", "", "DNS account that writes the records of dns-01 (default: the one with the longest zone)")
 	s.StringArrayVar(&f.sites, "site", nil, "site to deploy to and look at (repeat for more)")
 	s.StringArrayVar(&f.looks, "endpoint", nil, "HOST:PORT to look at besides the sites' own (repeat for more)")
 	s.StringSliceVar(&f.keyTypes, "key-type", nil, "EC-P256, EC-P384, RSA-2048, RSA-3072 or RSA-4096; several make versions side by side")
@@ -118,6 +120,7 @@ func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
 		}
 	}
 	str("issuer", &f.issuer, &p.Issuer)
+	str("dns-account", &f.dnsAccount, &p.DNSAccount)
 	str("profile", &f.profile, &p.Profile)
 	str("vault", &f.vault, &p.Vault)
 	str("secret", &f.secret, &p.SecretName)

@@ -8,6 +8,9 @@ import (
 // CheckWalk is the Check of the observation that carries a Walk.
 const CheckWalk = "walk"
 
+// CheckServers is the Check of an observation of what one name server says when asked by itself (its Data a Resolved).
+const CheckServers = "servers"
+
 // DNSAsk is a question to the walk through the DNS: about which host, and what is to be issued for it.
 type DNSAsk struct {
 	Host     string   `json:"host"`               // without the "*." of a wildcard name

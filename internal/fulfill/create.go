@@ -295,23 +295,56 @@ func (m *Mover) checkIssuer(ctx context.Context, spec *order.Spec) error {
 	}
 	for _, n := range spec.Names {
 		wild := strings.HasPrefix(n.Value, "*.")
+		if wild && spec.Method == order.MethodNone && !traits.Patient {
+			spec.Method = order.MethodDNS01 // the only one that there is for it
+		}
 		if wild && (!traits.Wildcard || spec.Method == order.MethodHTTP01 || spec.Method == order.MethodHTML) {
-			return refuse("WildcardNeedsDNS", fmt.Sprintf("%s cannot be verified by an HTTP method", n.Value), "Use the built-in issuer with --method txt, or name the hosts one by one")
+			return refuse("WildcardNeedsDNS", fmt.Sprintf("%s cannot be verified by an HTTP method", n.Value), "Use --method dns-01, or name the hosts one by one")
 		}
 		if !traits.Internal && n.Kind == order.DNS && !strings.Contains(n.Value, ".") {
 			return refuse("NameNotPublic", fmt.Sprintf("%s is no public name: issuer %s does not know it", n.Value, spec.Issuer), "Use the built-in issuer for internal names")
 		}
 	}
-	return checkMethod(spec.Method, traits)
+	if err := checkMethod(spec.Method, traits); err != nil {
+		return err
+	}
+	return m.checkDNS(ctx, spec)
+}
+
+// checkDNS checks what is said of dns-01.
+func (m *Mover) checkDNS(ctx context.Context, spec *order.Spec) error {
+	if spec.Method != order.MethodDNS01 {
+		if spec.DNSAccount != "" {
+			return &order.Refusal{Kind: order.BadInput, Code: "DNSAccountNotSuitable", Property: "dnsAccount", Message: "a DNS account is for the method dns-01 alone", Fix: "Add --method dns-01, or leave the account out"}
+		}
+		return nil
+	}
+	for _, n := range spec.Names {
+		if n.Kind == order.IP {
+			return &order.Refusal{Kind: order.Unsuitable, Code: "MethodNotSuitable", Property: "names", Message: fmt.Sprintf("%s is an address, and dns-01 shows control of names only", n.Value), Fix: "Order it apart, by an HTTP method"}
+		}
+	}
+	if spec.DNSAccount == "" {
+		return nil
+	}
+	a, err := m.Store.LoadDNSAccount(ctx, spec.DNSAccount)
+	if errors.Is(err, ErrNotFound) {
+		return &order.Refusal{Kind: order.Unsuitable, Code: "DNSAccountNotFound", Property: "dnsAccount", Message: fmt.Sprintf("there is no DNS account %s", spec.DNSAccount), Fix: "See those that are there with: certwright dns-account list"}
+	}
+	if err != nil {
+		return fmt.Errorf("read DNS account %s: %w", spec.DNSAccount, err)
+	}
+	spec.DNSAccount = a.Name
+	return nil
 }
 
 // methodsOf are the methods that Certwright has for an issuer; the empty one stands for its default, which is the
 // first after it.
 func methodsOf(traits Traits) []order.Method {
 	if traits.Patient {
-		return []order.Method{order.MethodNone, order.MethodHTML, order.MethodTXT}
+		return []order.Method{order.MethodNone, order.MethodHTML, order.MethodTXT, order.MethodDNS01}
 	}
-	return []order.Method{order.MethodNone, order.MethodHTTP01}
+	return []order.Method{order.MethodNone, order.MethodHTTP01, order.MethodDNS01}
 }
 
 func checkMethod(method order.Method, traits Traits) error {

@@ -178,6 +178,10 @@ func (v *proofsFake) Withdraw(_ context.Context, _ []site.Site, p order.Proof) e
 	return nil
 }
 
+func (v *proofsFake) Locate(_ context.Context, _ string, p order.Proof) (order.Proof, error) {
+	return p, nil
+}
+
 func (v *proofsFake) LeavesNothing([]site.Site, order.Proof) bool { return v.memory }
 
 func (v *proofsFake) Preflight(context.Context, order.Proof) []evidence.Observation { return nil }

@@ -149,12 +149,21 @@ func (m *Mover) NextMethod(ctx context.Context, o *order.Order) (order.Method, e
 	}
 	for _, k := range known {
 		spec := o.Clone().Spec
-		spec.Method = k
-		if k != now && m.checkIssuer(ctx, &spec) == nil {
+		spec.Method, spec.DNSAccount = k, ""
+		if k != now && m.checkIssuer(ctx, &spec) == nil && (k != order.MethodDNS01 || m.writable(ctx, &spec)) {
 			return k, nil
 		}
 	}
 	return "", none
+}
+
+// writable says whether DNS accounts can write the records of every name: what went by itself must not come to wait for
+// a person.
+func (m *Mover) writable(ctx context.Context, spec *order.Spec) bool {
+	list, err := m.Store.ListDNSAccounts(ctx)
+	return err == nil && !slices.ContainsFunc(spec.Names, func(n order.Name) bool {
+		return order.ChooseDNSAccount(list, order.ChallengeName(n.Value)) == nil
+	})
 }
 
 // OtherMethod has control of the names shown by another method that the issuer takes.
@@ -170,5 +179,5 @@ func (m *Mover) OtherMethod(ctx context.Context, by order.By, id order.ID) (*ord
 	if err != nil {
 		return nil, err
 	}
-	return m.Update(ctx, by, id, 0, func(w *Wish) { w.Method = next })
+	return m.Update(ctx, by, id, 0, func(w *Wish) { w.Method, w.DNSAccount = next, "" })
 }

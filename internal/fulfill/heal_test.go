@@ -133,6 +133,10 @@ func TestOtherMethod(t *testing.T) {
 	}
 	_, err = l.NextMethod(l.ctx(), wild)
 	refusal(t, err, "NoOtherMethod")
+	l.store.dns = []order.DNSAccount{{Name: "dns", Zones: []string{"example.com"}}}
+	if next, err := l.NextMethod(l.ctx(), wild); err != nil || next != order.MethodDNS01 {
+		t.Errorf("with a DNS account that can write the record: %q, %v", next, err)
+	}
 }
 
 // A retry comes before its time: the vault that failed is asked at once, and not before somebody says so.

@@ -60,6 +60,10 @@ type Store interface {
 	ListIssuers(ctx context.Context) ([]order.Issuer, error)
 	DeleteIssuer(ctx context.Context, i *order.Issuer) error
 
+	ListDNSAccounts(ctx context.Context) ([]order.DNSAccount, error)
+	// LoadDNSAccount reads a DNS account. ErrNotFound.
+	LoadDNSAccount(ctx context.Context, name string) (*order.DNSAccount, error)
+
 	// SubscriptionState is "Enabled", "Warned" or "Disabled". ErrNotFound.
 	SubscriptionState(ctx context.Context, subscription string) (string, error)
 	// GroupExists says whether the resource group is there.
@@ -145,6 +149,9 @@ type Verifier interface {
 	// class Waiting whose Fix tells the owner what to publish by hand (TXT with no way to write the zone).
 	Publish(ctx context.Context, sites []site.Site, p order.Proof) error
 	Withdraw(ctx context.Context, sites []site.Site, p order.Proof) error
+	// Locate fills in where a record of dns-01 is to stand and which DNS account writes it: the named one, or, empty, the
+	// one whose zone fits best; none = its owner. A proof of another method comes back as it is.
+	Locate(ctx context.Context, account string, p order.Proof) (order.Proof, error)
 	// LeavesNothing says whether Publish writes the proof into this process's memory alone, so that a crash
 	// withdraws it.
 	LeavesNothing(sites []site.Site, p order.Proof) bool

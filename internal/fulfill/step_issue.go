@@ -96,6 +96,9 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if !opening.Replaced {
 		a.Replaces = ""
 	}
+	for i := range a.Proofs { // what cannot be found out now is found out before publishing
+		a.Proofs[i], _ = r.Verifier.Locate(ctx, o.Spec.DNSAccount, a.Proofs[i])
+	}
 	if r.leavesNothing(ctx, o, &a) {
 		r.early.allow(a.ID)
 	}
@@ -204,12 +207,21 @@ func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth 
 	if allDone(a.Proofs) {
 		return append(r.unsay(ctx, o, a), order.Proved{ID: a.ID, Proofs: a.Proofs}), a.Proofs, true
 	}
+	a = a.Clone()
+	if moved, err := r.place(ctx, o, a); err != nil {
+		return r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: r.problem(err, "find where the record is to stand")}), nil, false
+	} else if moved {
+		return []order.Result{order.Placed{ID: a.ID, Proofs: a.Proofs}}, nil, false // on record first; then it is published
+	}
 	pub := r.publish(ctx, o, a)
 	if pub.failed != nil {
 		return r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: pub.failed}), nil, false
 	}
+	if p := r.spreading(o, a, pub); p != nil {
+		return []order.Result{order.AttemptWaits{ID: a.ID, Problem: p, Written: true}}, nil, false
+	}
 	if pub.wait != nil && !traits.Patient && !a.Ask && !pub.seen {
-		return []order.Result{order.AttemptWaits{ID: a.ID, Problem: pub.wait, Names: pub.waits}}, nil, false
+		return []order.Result{order.AttemptWaits{ID: a.ID, Problem: pub.wait, Names: pub.waits, Each: pub.each}}, nil, false
 	}
 	proofs, err := auth.Validate(ctx, request(o, a), opening(a))
 	if len(proofs) == 0 {
@@ -225,7 +237,7 @@ func (r *run) prove(ctx context.Context, o *order.Order, a *order.Attempt, auth 
 		if pub.wait != nil {
 			p = pub.wait // our own words say what to publish
 		}
-		return append(results, order.AttemptWaits{ID: a.ID, Problem: p, Names: undone(proofs)}), nil, false
+		return append(results, order.AttemptWaits{ID: a.ID, Problem: p, Names: undone(proofs), Each: pub.each}), nil, false
 	}
 	if p := refused(proofs, r.Now()); p != nil {
 		return append(results, r.over(ctx, o, a, order.AttemptFailed{ID: a.ID, Problem: p})...), nil, false

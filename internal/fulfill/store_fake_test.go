@@ -17,6 +17,7 @@ type memStore struct {
 	orders map[string]*order.Order
 	sites  map[string]site.Site
 	events []order.Event
+	dns    []order.DNSAccount
 	state  string // of the subscription
 	saves  int
 	// before, when set, runs before a save, without the lock: it makes races. It runs once.
@@ -183,6 +184,13 @@ func (s *memStore) DeleteSite(_ context.Context, v *site.Site) error {
 
 func (s *memStore) LoadIssuer(context.Context, string) (*order.Issuer, error) {
 	return nil, ErrNotFound
+}
+func (s *memStore) ListDNSAccounts(context.Context) ([]order.DNSAccount, error) { return s.dns, nil }
+func (s *memStore) LoadDNSAccount(_ context.Context, name string) (*order.DNSAccount, error) {
+	if name != "dns" {
+		return nil, ErrNotFound
+	}
+	return &order.DNSAccount{Name: name}, nil
 }
 func (s *memStore) SaveIssuer(context.Context, *order.Issuer) error     { return nil }
 func (s *memStore) ListIssuers(context.Context) ([]order.Issuer, error) { return nil, nil }

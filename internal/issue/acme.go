@@ -194,15 +194,18 @@ func (a *ACME) unknownProfile(dir acme.Directory, profile string) error {
 // refuseMethod refuses what can be seen to be impossible before the authority is asked.
 func (a *ACME) refuseMethod(method order.Method, names []order.Name) error {
 	p := &order.Problem{Class: order.Final, What: "choose a challenge", Where: a.o.Issuer.Directory, Owner: order.OwnerOwner, At: a.o.Now()}
+	if method == order.MethodDNS01 {
+		return nil
+	}
 	if method != order.MethodHTTP01 {
 		p.ID, p.Detail = "ca-challenge-not-offered", fmt.Sprintf("an ACME authority does not verify by %q", method)
-		p.Cause, p.Fix = "this method belongs to the built-in authority", "set the order's method to http-01, or use the built-in authority"
+		p.Cause, p.Fix = "this method belongs to the built-in authority", "set the order's method to http-01 or dns-01, or use the built-in authority"
 		return p
 	}
 	for _, n := range names {
 		if n.Kind == order.DNS && strings.HasPrefix(n.Value, "*.") {
 			p.ID, p.Detail = "ca-wildcard-needs-dns", n.Value+" is a wildcard, and http-01 cannot show control of one (RFC 8555 section 8.3)"
-			p.Cause, p.Fix = "wildcards are verified over DNS only", "name each host in the order instead of the wildcard, or use the built-in authority with a TXT record"
+			p.Cause, p.Fix = "wildcards are verified over DNS only", "set the order's method to dns-01, or name each host in the order instead of the wildcard"
 			return p
 		}
 	}
@@ -234,6 +237,9 @@ func (a *ACME) proof(z acme.Authorization, method order.Method) (order.Proof, er
 		offered = append(offered, c.Type)
 		if c.Type == string(method) {
 			p.URL, p.Token, p.Value = c.URL, c.Token, c.KeyAuthorization
+			if method == order.MethodDNS01 {
+				p.Value = c.DNS01KeyAuthorization()
+			}
 		}
 	}
 	if a.settle(&p, z) || p.URL != "" {

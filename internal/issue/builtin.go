@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -67,6 +68,7 @@ type Serials interface {
 type Looks interface {
 	LookDNS(ctx context.Context, name, qtype string) evidence.Observation
 	LookCAA(ctx context.Context, name string) evidence.Observation
+	LookServers(ctx context.Context, name, qtype string) []evidence.Observation
 	FetchHTTP(ctx context.Context, url string, pin ...netip.Addr) []evidence.Observation
 }
 
@@ -228,6 +230,8 @@ func (b *Builtin) proven(r fulfill.Request, n order.Name) bool {
 // proofFor is what the owner has to publish for a name.
 //
 //	txt   a TXT record with the token at the registered domain, as App Service Certificates want it
+//	dns-01  as at an ACME authority: a TXT record at _acme-challenge before the name, with the digest of the
+//	      token and, in place of an account's key, the account's URI
 //	html  a page /.well-known/pki-validation/<file>.html that holds the token. The file's name is a
 //	      digest of token and name: it tells nothing of the token, which BR 3.2.2.4.18 forbids to appear in
 //	      the request, or a server that echoes its path would prove control of anything
@@ -242,8 +246,11 @@ func (b *Builtin) proofFor(r fulfill.Request, n order.Name) (order.Proof, *order
 		return p, b.giveUp("new order", n.Value, "", "the order has no verification token for this name", "Create the order again")
 	}
 	switch {
-	case p.Method == order.MethodTXT && n.Kind == order.IP:
+	case (p.Method == order.MethodTXT || p.Method == order.MethodDNS01) && n.Kind == order.IP:
 		return p, b.giveUp("new order", n.Value, "ca-challenge-not-offered", "control of an IP address cannot be shown by a TXT record", "Choose the method html")
+	case p.Method == order.MethodDNS01:
+		sum := sha256.Sum256([]byte(p.Value + "." + b.opt.Account))
+		p.Token, p.Value = p.Value, base64.RawURLEncoding.EncodeToString(sum[:])
 	case p.Method == order.MethodTXT:
 		p.Token = builtinRootDomain(n.Value)
 	case p.Method == order.MethodHTML && builtinWildcard(n):
@@ -253,7 +260,7 @@ func (b *Builtin) proofFor(r fulfill.Request, n order.Name) (order.Proof, *order
 		p.Token = hex.EncodeToString(sum[:16]) + ".html"
 		p.URL = b.pageURL(n, p.Token)
 	default:
-		return p, b.giveUp("new order", n.Value, "ca-challenge-not-offered", fmt.Sprintf("the built-in authority does not verify by %s", p.Method), "Choose html or txt")
+		return p, b.giveUp("new order", n.Value, "ca-challenge-not-offered", fmt.Sprintf("the built-in authority does not verify by %s", p.Method), "Choose html, txt or dns-01")
 	}
 	return p, nil
 }

@@ -97,10 +97,12 @@ func (b *Builtin) lookAtProof(ctx context.Context, p order.Proof) *order.Problem
 	switch p.Method {
 	case order.MethodTXT:
 		return b.lookAtTXT(ctx, p)
+	case order.MethodDNS01:
+		return b.lookAtDNS01(ctx, p)
 	case order.MethodHTML:
 		return b.lookAtPage(ctx, p)
 	}
-	return b.giveUp("validate", p.Name.Value, "ca-challenge-not-offered", fmt.Sprintf("the built-in authority does not verify by %s", p.Method), "Choose html or txt")
+	return b.giveUp("validate", p.Name.Value, "ca-challenge-not-offered", fmt.Sprintf("the built-in authority does not verify by %s", p.Method), "Choose html, txt or dns-01")
 }
 
 // lookAtTXT asks for the TXT records at the registered domain.
@@ -118,6 +120,42 @@ func (b *Builtin) lookAtTXT(ctx context.Context, p order.Proof) *order.Problem {
 		return nil
 	default:
 		b.explainTXT(ctx, p, res, problem)
+	}
+	return problem
+}
+
+// lookAtDNS01 asks every name server of the zone for the record at _acme-challenge, CNAMEs followed, as an ACME
+// authority's resolver would, past what any resolver remembers. Each that answers must have it: any may be asked next.
+func (b *Builtin) lookAtDNS01(ctx context.Context, p order.Proof) *order.Problem {
+	at := order.ChallengeName(p.Name.Value)
+	problem := &order.Problem{Class: order.Waiting, What: "validate " + p.Name.Value, Where: "TXT " + at, Owner: order.OwnerOwner, At: b.opt.Now(),
+		Type: "urn:ietf:params:acme:error:unauthorized", Fix: fmt.Sprintf("Publish this record: %s. TXT %q", at, p.Value)}
+	var silent []evidence.Observation
+	found := false
+	for _, o := range b.opt.Looks.LookServers(ctx, at, "TXT") {
+		res, _ := evidence.Decode[evidence.Resolved](o)
+		switch {
+		case o.Outcome == evidence.Unknown:
+			silent = append(silent, o)
+		case slices.Contains(res.Records, p.Value):
+			found = true
+		case len(res.Records) > 0:
+			problem.Detail = fmt.Sprintf("None of the %d TXT records at %s is the value, as %s has it", len(res.Records), at, res.Server)
+			problem.Cause = "an earlier value, or a mistyped one"
+			return problem
+		default:
+			problem.ID, problem.Detail = "dns-txt-missing", fmt.Sprintf("No TXT record found at %s, as %s has it", at, res.Server)
+			problem.Cause = "the record is not published yet, or has not reached every name server"
+			return problem
+		}
+	}
+	if found {
+		return nil
+	}
+	problem.Class, problem.Type = order.Retry, "urn:ietf:params:acme:error:dns"
+	problem.Detail, problem.Cause = "DNS problem: no name server answers", "the domain's name servers do not answer"
+	if len(silent) > 0 {
+		problem.Detail, problem.Fix = "DNS problem: "+silent[0].Reason, "See what the name servers answer: "+silent[0].Command
 	}
 	return problem
 }
@@ -263,8 +301,8 @@ func builtinTag(n order.Name) string {
 
 // BuiltinCAAMethod is a method's label in validationmethods: an authority's own begin with "ca-" (RFC 8657 section 4).
 func BuiltinCAAMethod(m order.Method) string {
-	if m == order.MethodNone {
-		return ""
+	if m == order.MethodNone || m == order.MethodDNS01 {
+		return string(m)
 	}
 	return "ca-" + string(m)
 }

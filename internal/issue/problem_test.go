@@ -76,7 +76,7 @@ func TestRules(t *testing.T) {
 		{opProof, "incorrectResponse", 403, "Invalid response from http://example.test/.well-known/acme-challenge/x: 404", "http-404-webroot"},
 		{opProof, "incorrectResponse", 403, "The key authorization file from the server did not match this challenge", ""},
 		{opProof, "dns", 400, "DNS problem: NXDOMAIN looking up A for example.test - check that a DNS record exists for this domain", "dns-nxdomain-host"},
-		{opProof, "dns", 400, "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.example.test - check that a DNS record exists for this domain", ""},
+		{opProof, "dns", 400, "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.example.test - check that a DNS record exists for this domain", "dns-txt-missing"},
 		{opProof, "dns", 400, "no valid A records found for example.test; no valid AAAA records found for example.test", "dns-nodata-address"},
 		{opProof, "dns", 400, "No valid IP addresses found for example.test", "dns-nodata-address"},
 		{opProof, "dns", 400, "DNS problem: SERVFAIL looking up A for example.test", ""},

@@ -222,6 +222,11 @@ func (a *Attempt) end(now time.Time, p *Problem) {
 // forget drops proofs that are of no more use, unless they have to be withdrawn yet.
 func (a *Attempt) forget() {
 	if !a.Visible && a.Phase != Begun {
+		for _, p := range a.Proofs {
+			if p.Method == MethodDNS01 && p.Value != "" {
+				a.Former = append(a.Former, p.Value)
+			}
+		}
 		a.Proofs = nil
 	}
 }

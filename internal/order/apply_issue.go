@@ -181,7 +181,9 @@ func (r Withdrawn) apply(o *Order, now time.Time) []Event {
 type AttemptWaits struct {
 	ID      string
 	Problem *Problem
-	Names   []string // the names it waits for; empty = all
+	Names   []string          // the names it waits for; empty = all
+	Each    map[string]string // what the owner has to do for each name, where it differs
+	Written bool              // its records are written, and spread
 }
 
 func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
@@ -190,17 +192,26 @@ func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
 		return nil
 	}
 	table := tryIssuer
-	if r.Problem.Owner == OwnerOwner {
+	switch {
+	case r.Written:
+		table = tryDNS
+	case r.Problem.Owner == OwnerOwner:
 		table = tryOwner
 	}
 	news := a.fail(r.Problem, table, now)
 	a.Waiting, a.Instruct, a.Ask = r.Problem.Owner, r.Problem.Fix, false
+	if t := now; r.Written && a.Written == nil {
+		a.Written = &t
+	}
 	if r.Problem.Owner == OwnerOwner {
 		for i := range o.Identifiers {
 			row := &o.Identifiers[i]
 			row.Instruct = ""
 			if len(r.Names) == 0 || slices.Contains(r.Names, row.Value) {
 				row.Instruct = r.Problem.Fix
+				if fix := r.Each[row.Value]; fix != "" {
+					row.Instruct = fix
+				}
 			}
 		}
 	}

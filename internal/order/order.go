@@ -63,7 +63,8 @@ type Order struct {
 type Spec struct {
 	Names        []Name            `json:"names"` // the first is the common name
 	Issuer       string            `json:"issuer,omitempty"`
-	Method       Method            `json:"method,omitempty"` // how control of the names is shown
+	Method       Method            `json:"method,omitempty"`     // how control of the names is shown
+	DNSAccount   string            `json:"dnsAccount,omitempty"` // that writes the records of dns-01; empty = the one with the longest zone
 	KeyTypes     []KeyType         `json:"keyTypes,omitempty"`
 	Validity     time.Duration     `json:"validity,omitempty"`  // asked of the built-in authority; 0 = the issuer's own
 	Profile      string            `json:"profile,omitempty"`   // ACME profile
@@ -104,7 +105,8 @@ const (
 	MethodHTTP01 Method = "http-01"
 	MethodHTML   Method = "html" // /.well-known/pki-validation/<file>
 	MethodTXT    Method = "txt"  // TXT record at the name's registered domain
-	MethodNone   Method = ""     // the issuer's default
+	MethodDNS01  Method = "dns-01"
+	MethodNone   Method = "" // the issuer's default
 )
 
 // KeyType is an algorithm and size.

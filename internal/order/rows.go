@@ -103,7 +103,9 @@ type Attempt struct {
 	Waiting  string        `json:"waiting,omitempty"`  // for whom it waits: "owner", "issuer", "" = for us
 	Instruct string        `json:"instruct,omitempty"` // what that one has to do
 	Caller   string        `json:"caller,omitempty"`
-	Ask      bool          `json:"ask,omitempty"` // a person said: ask the issuer even if we do not see the proof
+	Ask      bool          `json:"ask,omitempty"`     // a person said: ask the issuer even if we do not see the proof
+	Written  *time.Time    `json:"written,omitempty"` // when the first wait for its DNS records to spread began
+	Former   []string      `json:"former,omitempty"`  // once ended: the values of its DNS records, by which one that stayed behind is known
 }
 
 // Open says whether the attempt is still running.
@@ -121,6 +123,8 @@ type Proof struct {
 	Done      bool       `json:"done,omitempty"`    // the authority is satisfied
 	ValidTill *time.Time `json:"until,omitempty"`   // how long the authority will remember it
 	Problem   *Problem   `json:"problem,omitempty"` // the authority's word on this name
+	Place     string     `json:"place,omitempty"`   // of dns-01: where its record stands, at the end of the CNAMEs
+	Account   string     `json:"account,omitempty"` // of dns-01: the DNS account that writes it; empty = its owner does
 }
 
 // Deployment is the row of one target.

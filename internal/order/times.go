@@ -38,6 +38,8 @@ var (
 	tryIssuer = []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
 	// tryOwner spaces looks for a record that a person has to publish: quick while they may be at it.
 	tryOwner = []time.Duration{5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute}
+	// tryDNS spaces looks whether what was written into a zone has reached its other servers: most do in seconds.
+	tryDNS = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second}
 	// tryFinal spaces looks whether a person has mended what only a person can mend.
 	tryFinal = []time.Duration{24 * time.Hour}
 	// tryLocal spaces what is ours or near: vault, target, endpoint.

@@ -81,7 +81,7 @@ func (i *issuers) Authority(ctx context.Context, name string) (fulfill.Authority
 		return nil, fulfill.Traits{}, err
 	}
 	c, err := i.client(ctx, row)
-	traits := fulfill.Traits{InFlight: row.InFlight}
+	traits := fulfill.Traits{InFlight: row.InFlight, Wildcard: true}
 	if !row.Hold.IsZero() && row.Problem != nil {
 		traits.Hold = row.Problem
 	}

@@ -82,7 +82,7 @@ func walkPath(r api.Route) string {
 		vault = "ghost"
 	}
 	path := strings.NewReplacer("{name}", name, "{subscription}", order.DefaultSubscription, "{group}", order.DefaultGroup, "{child}", name, "{operation}", "1", "{provider}", "Microsoft.Web",
-		"{issuer}", "ghost", "{vault}", vault, "{secret}", name, "{token}", "ghost", "{tenant}", "t", "{file}", "ec.crl").Replace(r.Pattern)
+		"{issuer}", "ghost", "{account}", "ghost", "{vault}", vault, "{secret}", name, "{token}", "ghost", "{tenant}", "t", "{file}", "ec.crl").Replace(r.Pattern)
 	if r.Method == http.MethodPut && strings.HasSuffix(r.Pattern, "/resourceGroups/{group}") || r.Method == http.MethodDelete && strings.HasSuffix(r.Pattern, "/resourceGroups/{group}") {
 		path = strings.Replace(path, "/"+order.DefaultGroup, "/ghost", 1)
 	}

@@ -58,6 +58,7 @@ type Server struct {
 	Work    *work.Work
 	Prober  *probe.Prober
 	Issuers *issuers
+	DNS     dnsAccounts
 	Vaults  *keyvault.Handler
 
 	lock      *lock
@@ -128,8 +129,10 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	s.Auth = auth.New(s.Store, s.Now)
 	s.Issuers = &issuers{s: s, clients: map[string]*client{}, rows: map[string]seenRow{}}
+	s.DNS = dnsAccounts{s}
 	s.responder = verify.NewResponder(s.lookupProof)
-	v := verify.Options{Now: s.Now, Webroots: paths(c.Webroots), Looker: s.Prober, HTTPPort: c.Authority.HTTPPort, Logger: s.Logger}
+	v := verify.Options{Now: s.Now, Webroots: paths(c.Webroots), Looker: s.Prober, HTTPPort: c.Authority.HTTPPort, Logger: s.Logger,
+		Accounts: s.DNS, Dial: s.dialer().DialContext, Wall: time.Now}
 	if c.HTTP01.Listen != "" {
 		v.Responder = s.responder
 	}

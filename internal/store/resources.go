@@ -21,6 +21,8 @@ func siteAt(subscription, group, name string) resource {
 
 func issuerAt(name string) resource { return resource{kind: "issuer", name: lower(name)} }
 
+func dnsAccountAt(name string) resource { return resource{kind: "dns-account", name: lower(name)} }
+
 func (r resource) String() string { return r.kind + " " + r.name }
 
 // loadResource reads a noun; its revision is the column's.
@@ -179,4 +181,42 @@ func (s *Store) ListIssuers(ctx context.Context) ([]order.Issuer, error) {
 // DeleteIssuer removes an issuer under its revision.
 func (s *Store) DeleteIssuer(ctx context.Context, v *order.Issuer) error {
 	return s.deleteResource(ctx, issuerAt(v.Name), v.Revision)
+}
+
+// LoadDNSAccount reads a DNS account. fulfill.ErrNotFound.
+func (s *Store) LoadDNSAccount(ctx context.Context, name string) (*order.DNSAccount, error) {
+	v := new(order.DNSAccount)
+	revision, err := loadResource(ctx, s.reader, dnsAccountAt(name), v)
+	if err != nil {
+		return nil, err
+	}
+	v.Revision = revision
+	return v, nil
+}
+
+// SaveDNSAccount writes a DNS account under its revision (0 = it must be new) and counts it up.
+func (s *Store) SaveDNSAccount(ctx context.Context, v *order.DNSAccount) error {
+	if err := s.saveResource(ctx, dnsAccountAt(v.Name), v.Revision, v); err != nil {
+		return err
+	}
+	v.Revision++
+	return nil
+}
+
+// ListDNSAccounts lists all DNS accounts by name.
+func (s *Store) ListDNSAccounts(ctx context.Context) ([]order.DNSAccount, error) {
+	var out []order.DNSAccount
+	err := s.eachResource(ctx, dnsAccountAt(""), func(doc []byte, revision int64) error {
+		var v order.DNSAccount
+		err := json.Unmarshal(doc, &v)
+		v.Revision = revision
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+// DeleteDNSAccount removes a DNS account under its revision.
+func (s *Store) DeleteDNSAccount(ctx context.Context, v *order.DNSAccount) error {
+	return s.deleteResource(ctx, dnsAccountAt(v.Name), v.Revision)
 }

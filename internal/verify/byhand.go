@@ -43,8 +43,12 @@ func recordOwner(p order.Proof) string {
 	return name
 }
 
-// visible says whether every look from here finds the proof. Nothing to look with: it does not.
+// visible says whether every look from here finds the proof. Nothing to look with: it does not. Name servers that do
+// not answer count for nothing where others have the record: the authority passes them over too.
 func (v *Verifier) visible(ctx context.Context, p order.Proof) bool {
 	seen := v.Preflight(ctx, p)
+	if p.Method == order.MethodDNS01 {
+		seen = slices.DeleteFunc(seen, func(o evidence.Observation) bool { return o.Outcome == evidence.Unknown })
+	}
 	return len(seen) > 0 && !slices.ContainsFunc(seen, func(o evidence.Observation) bool { return o.Outcome != evidence.Pass })
 }

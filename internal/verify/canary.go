@@ -28,13 +28,18 @@ func canaryValue(token string) string {
 	return token + "." + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// newCanary is a token that nobody has had.
+func newCanary() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return canaryPrefix + strings.NewReplacer("-", "x", "_", "y").Replace(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
 // Canary publishes a file as a proof of the method would be published, so that a look tells whether a proof
 // would be found. It gives what to ask for, and done to take the file away again. Where nothing can be
 // published for the method from here (an owner does it by hand), it asks for a name that nobody has.
 func (v *Verifier) Canary(_ context.Context, sites []site.Site, name string, m order.Method) (ask evidence.ChallengeAsk, done func()) {
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails
-	token := canaryPrefix + strings.NewReplacer("-", "x", "_", "y").Replace(base64.RawURLEncoding.EncodeToString(b[:]))
+	token := newCanary()
 	p := order.Proof{Name: order.Name{Value: name}, Method: m, Token: token, Value: canaryValue(token)}
 	ask, done = evidence.ChallengeAsk{Name: name, Method: string(m), Port: v.o.HTTPPort, Kind: evidence.KindAbsent, Token: token}, func() {}
 	at, err := pathOf(p)

@@ -3,9 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,8 +24,11 @@ func (v *Verifier) Preflight(ctx context.Context, p order.Proof) []evidence.Obse
 		return []evidence.Observation{{Probe: evidence.ProbeHTTP, Check: checkProof, Subject: p.Name.Value, Outcome: evidence.Unknown, Expected: p.Value,
 			Reason: "no way to look from here is configured", From: v.o.From, At: v.o.Now()}}
 	}
-	if p.Method == order.MethodTXT {
+	switch p.Method {
+	case order.MethodTXT:
 		return []evidence.Observation{v.lookTXT(ctx, p)}
+	case order.MethodDNS01:
+		return v.lookServers(ctx, p)
 	}
 	if _, err := pathOf(p); err != nil {
 		return []evidence.Observation{{Probe: evidence.ProbeHTTP, Check: checkProof, Subject: p.Name.Value, Outcome: evidence.Unknown, Reason: err.Error(), From: v.o.From, At: v.o.Now()}}
@@ -56,11 +57,7 @@ func compare(o *evidence.Observation, value string) {
 // lookTXT looks for the value among the TXT records.
 func (v *Verifier) lookTXT(ctx context.Context, p order.Proof) evidence.Observation {
 	o := v.o.Looker.LookDNS(ctx, recordOwner(p), "TXT")
-	o.Check, o.Expected = checkProof, p.Value
-	r, ok := evidence.Decode[evidence.Resolved](o)
-	if o.Outcome == evidence.Pass && (!ok || !slices.Contains(r.Records, p.Value)) {
-		o.Outcome, o.Reason = evidence.Fail, fmt.Sprintf("none of the %d TXT records has the value", len(r.Records))
-	}
+	holds(&o, p.Value)
 	return o
 }
 

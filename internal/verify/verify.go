@@ -1,6 +1,6 @@
 // Package verify publishes what shows control of a name where an authority will look, and withdraws
-// it: on the own listener (responder.go), as files under configured webroots (webroot.go), or, where
-// Certwright cannot write, by telling the owner what to publish (byhand.go). Preflight looks at a
+// it: on the own listener (responder.go), as files under configured webroots (webroot.go), as TXT records by way of
+// DNS accounts (dns.go, dnsupdate.go), or, where Certwright cannot write, by telling the owner what to publish (byhand.go). Preflight looks at a
 // proof from here: evidence, never a gate. Whether a proof convinces is the authority's affair.
 package verify
 
@@ -24,6 +24,8 @@ type Looker interface {
 	FetchHTTP(ctx context.Context, rawURL string, pin ...netip.Addr) []evidence.Observation
 	// LookDNS asks for records: one observation with an evidence.Resolved.
 	LookDNS(ctx context.Context, name, qtype string) evidence.Observation
+	// LookServers asks every name server of the zone by itself: one observation each, with an evidence.Resolved.
+	LookServers(ctx context.Context, name, qtype string) []evidence.Observation
 }
 
 // Options say where proofs can be published. Now is needed; all else may be missing.
@@ -32,6 +34,9 @@ type Options struct {
 	Webroots  map[string]string // configured name to directory; a site names one
 	Responder *Responder        // the own listener; nil = none
 	Looker    Looker            // nil = nothing can be seen from here
+	Accounts  Accounts          // DNS accounts; nil = none
+	Dial      Dialer            // to their servers; needed with Accounts
+	Wall      func() time.Time  // the time of their servers' clocks; needed with Accounts
 	HTTPPort  int               // where names answer plain HTTP; 0 = 80, the only port that public authorities ask
 	LookFor   time.Duration     // the longest a look may take; 0 = 5 s
 	From      string            // vantage named in observations of our own; empty = "server"
@@ -69,8 +74,11 @@ func New(o Options) *Verifier {
 // sites. Where neither is there, or the DNS record is not, it returns an *order.Problem of class
 // Waiting whose Fix tells the owner what to publish. It may be repeated.
 func (v *Verifier) Publish(ctx context.Context, sites []site.Site, p order.Proof) error {
-	if p.Method == order.MethodTXT {
+	switch p.Method {
+	case order.MethodTXT:
 		return v.publishTXT(ctx, p)
+	case order.MethodDNS01:
+		return v.publishDNS(ctx, p)
 	}
 	path, err := pathOf(p)
 	if err != nil {
@@ -142,9 +150,12 @@ func webrootsOf(sites []site.Site) []string {
 // Withdraw takes a proof back from the listener and from every configured webroot, whichever sites
 // there are now: a site may have changed since the proof was published, perhaps before a crash. What is
 // not there, or is not ours, is left as it is without an error.
-func (v *Verifier) Withdraw(_ context.Context, sites []site.Site, p order.Proof) error {
-	if p.Method == order.MethodTXT {
+func (v *Verifier) Withdraw(ctx context.Context, sites []site.Site, p order.Proof) error {
+	switch p.Method {
+	case order.MethodTXT:
 		return nil // its owner published it
+	case order.MethodDNS01:
+		return v.withdrawDNS(ctx, p)
 	}
 	path, err := pathOf(p)
 	if err != nil {

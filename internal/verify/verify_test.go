@@ -362,6 +362,10 @@ func (f fakeLooker) LookDNS(_ context.Context, name, qtype string) evidence.Obse
 	return o.With(evidence.Resolved{Name: name, Type: qtype, Records: r})
 }
 
+func (f fakeLooker) LookServers(ctx context.Context, name, qtype string) []evidence.Observation {
+	return []evidence.Observation{f.LookDNS(ctx, name, qtype)}
+}
+
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
