@@ -56,7 +56,8 @@ func (a *API) conditions(q *request, rt Route) error {
 	case err != nil:
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidETag", Property: "If-None-Match", Message: err.Error(), Fix: "Send * to make only what is not there"}
 	case tags == nil:
-		kind, name, _ := strings.Cut(p.what, " ")
+		i := strings.LastIndexByte(p.what, ' ')
+		kind, name := p.what[:i], p.what[i+1:]
 		return &order.Refusal{Kind: order.Stale, Code: "PreconditionFailed", Property: "If-None-Match", Message: fmt.Sprintf("%s %s named %s exists already", article(kind), kind, name), Fix: "Choose another name, or change the one that is there"}
 	case slices.Contains(tags, arm.ETag(p.generation)):
 		return stale(fmt.Sprintf("If-None-Match has %s, and that is the ETag of %s", none, p.what))
@@ -111,6 +112,10 @@ func (a *API) presentOf(q *request, rt Route) (present, error) {
 		if err = failed; err == nil && !inPath(q, v.Subscription, v.Group) {
 			err = secret.ErrNoVault
 		}
+	case kind == "certwright/dnsaccounts" && q.PathValue("account") != "":
+		p.what = "DNS account " + q.PathValue("account")
+		d, failed := a.DNS.Get(q.Context(), q.PathValue("account"))
+		p.generation, err = d.Revision, failed
 	case rt.Action == arm.Resources+"/subscriptions/resourceGroups/Write" || rt.Action == arm.Resources+"/subscriptions/resourceGroups/Delete":
 		p.what = "group " + at.Group
 		_, err = a.group(q)

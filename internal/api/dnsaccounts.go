@@ -13,9 +13,9 @@ import (
 type DNSAccounts interface {
 	List(ctx context.Context) ([]order.DNSAccount, error)
 	Get(ctx context.Context, name string) (order.DNSAccount, error)
-	// Put makes or changes one, at the revision that it names (0 = any); an empty key leaves the one that is kept. With
-	// fresh it must be new.
-	Put(ctx context.Context, a order.DNSAccount, key secret.Bytes, fresh bool) (saved order.DNSAccount, created bool, err error)
+	// Put makes or changes one, at the revision that it names (0 = any); an empty key leaves the one that is kept. The same
+	// again changes nothing.
+	Put(ctx context.Context, a order.DNSAccount, key secret.Bytes) (saved order.DNSAccount, created bool, err error)
 	Test(ctx context.Context, name string) ([]order.ZoneTest, error)
 	Remove(ctx context.Context, name string) error
 }
@@ -80,10 +80,8 @@ func (a *API) dnsAccountResource(w http.ResponseWriter, r *request) error {
 // saveDNSAccount makes or changes an account as the body and the conditions of the request say.
 func (a *API) saveDNSAccount(r *request, b arm.DNSAccountBody) (saved order.DNSAccount, status int, err error) {
 	one := b.Account(r.PathValue("account"))
-	if one.Revision, err = generationOf(r); err != nil {
-		return one, 0, err
-	}
-	saved, created, err := a.DNS.Put(r.Context(), one, secret.Bytes(b.Secret), r.Header.Get("If-None-Match") == "*")
+	one.Revision = r.generation
+	saved, created, err := a.DNS.Put(r.Context(), one, secret.Bytes(b.Secret))
 	if created {
 		return saved, http.StatusCreated, err
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -47,12 +48,11 @@ func (d dnsAccounts) Get(ctx context.Context, name string) (order.DNSAccount, er
 	return *row, nil
 }
 
-// Put records an account, or changes one: an empty secret leaves the one that is kept. With fresh it must be new.
-func (d dnsAccounts) Put(ctx context.Context, row order.DNSAccount, key secret.Bytes, fresh bool) (saved order.DNSAccount, created bool, err error) {
-	if err := checkDNSAccount(&row); err != nil {
+// Put records an account, or changes one: an empty secret leaves the one that is kept. The same again changes nothing.
+func (d dnsAccounts) Put(ctx context.Context, row order.DNSAccount, key secret.Bytes) (saved order.DNSAccount, created bool, err error) {
+	if err := checkDNSAccount(&row, key); err != nil {
 		return row, false, err
 	}
-	exists := &order.Refusal{Kind: order.Conflict, Code: "DNSAccountExists", Property: "name", Message: fmt.Sprintf("a DNS account named %s exists already", row.Name), Fix: "Choose another name, or change that one with --replace"}
 	old, err := d.s.Store.LoadDNSAccount(ctx, row.Name)
 	row.Created, row.Updated = d.s.Now(), d.s.Now()
 	switch {
@@ -62,29 +62,40 @@ func (d dnsAccounts) Put(ctx context.Context, row order.DNSAccount, key secret.B
 		}
 	case err != nil:
 		return row, false, err
-	case fresh:
-		return row, false, exists
 	case row.Revision != 0 && row.Revision != old.Revision:
 		return row, false, stale(row.Name)
 	default:
 		row.Name, row.Revision, row.Created = old.Name, old.Revision, old.Created
+		if same, err := d.same(ctx, *old, row, key); err != nil || same {
+			return *old, false, err
+		}
 	}
 	if len(key) > 0 {
-		if err := checkTSIGSecret(key); err != nil {
-			return row, false, err
-		}
 		if err := d.s.Keys.PutSecret(ctx, dnsKey(row.Name), key); err != nil {
 			return row, false, fmt.Errorf("keep the secret of the DNS account: %w", err)
 		}
 	}
 	err = d.s.Store.SaveDNSAccount(ctx, &row)
-	if errors.Is(err, fulfill.ErrExists) {
-		return row, false, exists
-	}
-	if errors.Is(err, fulfill.ErrConflict) {
+	if errors.Is(err, fulfill.ErrExists) || errors.Is(err, fulfill.ErrConflict) {
 		return row, false, stale(row.Name)
 	}
 	return row, created, err
+}
+
+// same says whether an account that is there says what is asked for already, its secret included.
+func (d dnsAccounts) same(ctx context.Context, old, row order.DNSAccount, key secret.Bytes) (bool, error) {
+	if old.Kind != row.Kind || old.Server != row.Server || !slices.Equal(old.Zones, row.Zones) || old.Key != row.Key || old.Algorithm != row.Algorithm {
+		return false, nil
+	}
+	if len(key) == 0 {
+		return true, nil
+	}
+	kept, err := d.DNSKey(ctx, old.Name)
+	if err != nil {
+		return false, fmt.Errorf("open the secret of DNS account %s: %w", old.Name, err)
+	}
+	defer kept.Wipe()
+	return subtle.ConstantTimeCompare(kept, key) == 1, nil
 }
 
 func stale(account string) error {
@@ -95,8 +106,13 @@ func badAccount(property, message, fix string) error {
 	return &order.Refusal{Kind: order.BadInput, Code: "InvalidDNSAccount", Property: property, Message: message, Fix: fix}
 }
 
-// checkDNSAccount checks what an account says of itself and gives it its usual form.
-func checkDNSAccount(a *order.DNSAccount) error {
+// checkDNSAccount checks what an account says of itself, and its secret where it is given, and gives it its usual form.
+func checkDNSAccount(a *order.DNSAccount, key secret.Bytes) error {
+	if len(key) > 0 {
+		if err := checkTSIGSecret(key); err != nil {
+			return err
+		}
+	}
 	if err := order.ValidName(a.Name); err != nil {
 		return badAccount("name", err.Error(), "")
 	}
