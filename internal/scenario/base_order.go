@@ -52,7 +52,7 @@ func (w *world) serverUp() error {
 	v["API_PORT"] = w.option("api_port", "8444")
 	v["DIRECTORY"] = "https://acme." + v["CAZONE"] + ":14000/dir"
 	v["MORE_CONFIG"], v["RELOAD_ARGV"] = w.spec.Options["config"], w.option("reload", reloads[v["STACK"]])
-	v["VALIDITY"] = w.spec.Options["validity"]
+	v["VALIDITY"], v["AUTHZ_REUSE"] = w.spec.Options["validity"], w.option("authz_reuse", "0")
 	if v["RELOAD_ARGV"] == "" {
 		return fmt.Errorf("the base order knows no reload for the stack %q: options: {reload: '[argv, ...]'}", v["STACK"])
 	}
@@ -141,7 +141,7 @@ func (w *world) pebbleUp(ctx context.Context) error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return err
 	}
-	env := []string{"env", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=" + w.option("authz_reuse", "0")}
+	env := []string{"env", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=" + v["AUTHZ_REUSE"]}
 	if err := w.start("pebble", append(env, "pebble", "-config", file, "-dnsserver", net.JoinHostPort(v["RESOLVER"], "53"))...); err != nil {
 		return err
 	}
