@@ -48,7 +48,7 @@ func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
 	if err != nil {
 		return arm.Resource{}, err
 	}
-	p := arm.WebSite{State: "Running", Enabled: true, HostNames: []string{}, SSLStates: []arm.SSLState{}, Provisioning: "Succeeded", Webroot: s.Webroot, Targets: s.Targets, Endpoints: s.Endpoints}
+	p := arm.WebSite{State: "Running", Enabled: true, HostNames: []string{}, SSLStates: []arm.SSLState{}, Provisioning: "Succeeded", Webroot: s.Webroot, Targets: append([]site.Target{}, s.Targets...), Endpoints: append([]site.Endpoint{}, s.Endpoints...)}
 	for _, h := range s.HostNames {
 		p.HostNames = append(p.HostNames, h)
 		b := binding(s, h, bound)

@@ -10,7 +10,7 @@ import (
 
 // openAPI describes every operation of the registry, as it is served.
 func (a *API) openAPI(w http.ResponseWriter, _ *request) error {
-	write(w, http.StatusOK, arm.OpenAPI(a.Public, a.Version, a.Public+"/"+auth.Tenant+"/oauth2/v2.0/token"))
+	write(w, http.StatusOK, arm.OpenAPI(a.Public, a.Version, a.Public+"/"+auth.Tenant+"/oauth2/v2.0/token", a.described()))
 	return nil
 }
 

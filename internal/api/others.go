@@ -200,8 +200,14 @@ func (a *API) purgeSecret(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) version(w http.ResponseWriter, _ *request) error {
-	write(w, http.StatusOK, map[string]any{"version": a.Version, "commits": a.Commits()})
+	write(w, http.StatusOK, Version{a.Version, a.Commits()})
 	return nil
+}
+
+// Version is which program serves, and how often its database was written to since it began.
+type Version struct {
+	Version string `json:"version"`
+	Commits int64  `json:"commits"`
 }
 
 func (a *API) health(w http.ResponseWriter, _ *request) error {
@@ -209,16 +215,22 @@ func (a *API) health(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
+// Readiness says whether the server can do its work; with why not, also in the words of every other error.
+type Readiness struct {
+	Status  string         `json:"status"`
+	Because string         `json:"because,omitempty"`
+	Error   *arm.ErrorInfo `json:"error,omitempty"`
+	Notes   []string       `json:"notes,omitempty"` // worth knowing; it is ready all the same
+}
+
 // ready fails when Certwright cannot do its work: no database, or a sweep that is late.
 func (a *API) ready(w http.ResponseWriter, r *request) error {
 	if err := a.Ready(r.Context()); err != nil {
-		write(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "because": err.Error()})
+		e := arm.ErrorInfo{Code: "NotReady", Message: err.Error(), Fix: "See the server's log"}
+		write(w, http.StatusServiceUnavailable, Readiness{Status: "not ready", Because: err.Error(), Error: &e})
 		return nil
 	}
-	out := struct {
-		Status string   `json:"status"`
-		Notes  []string `json:"notes,omitempty"` // worth knowing; it is ready all the same
-	}{Status: "ready"}
+	out := Readiness{Status: "ready"}
 	if a.Notes != nil {
 		out.Notes = a.Notes(r.Context())
 	}

@@ -140,8 +140,24 @@ func (a *API) token(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	seconds := int(life / time.Second)
-	write(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": bearer})
+	b := Bearer{Type: "Bearer", In: seconds, Ext: seconds, Token: bearer}
+	if resource := r.PostForm.Get("resource"); resource != "" { // as version 1 answers
+		b.Resource, b.From, b.On = resource, strconv.FormatInt(a.Now().Unix(), 10), strconv.FormatInt(a.Now().Add(life).Unix(), 10)
+	}
+	write(w, http.StatusOK, b)
 	return nil
+}
+
+// Bearer is a bearer token as the token endpoint gives it (RFC 6749 section 5.1).
+type Bearer struct {
+	Type  string `json:"token_type"`
+	In    int    `json:"expires_in"`
+	Ext   int    `json:"ext_expires_in"`
+	Token string `json:"access_token"`
+
+	Resource string `json:"resource,omitempty"`
+	From     string `json:"not_before,omitempty"`
+	On       string `json:"expires_on,omitempty"`
 }
 
 func unform(s string) string {

@@ -3,15 +3,39 @@ package arm
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// OpenAPI describes the registry as OpenAPI 3.1. Schemas are made of the very types that are read and written.
-func OpenAPI(server, version, token string) map[string]any {
-	paths, s := map[string]map[string]any{}, schemas{defs: map[string]any{}}
-	for _, t := range Registry() {
+// OpenAPI describes the registry, and more operations, as OpenAPI 3.1; one without a path says what the registry's of its
+// id reads and answers. Schemas are made of the very types that are read
+// and written.
+func OpenAPI(server, version, token string, more []Operation) map[string]any {
+	all := append(Registry(), Type{Provider: "Short paths and the service itself"})
+	for _, m := range more {
+		if m.Path != "" {
+			all[len(all)-1].Operations = append(all[len(all)-1].Operations, m)
+		}
+		for _, t := range all {
+			for i := range t.Operations {
+				if o := &t.Operations[i]; m.Path == "" && o.ID == m.ID {
+					o.Body, o.Answer = m.Body, m.Answer
+				}
+			}
+		}
+	}
+	read := schemas{defs: map[string]any{}} // what bodies have may be left away, also where an answer has it
+	for _, t := range all {
+		for _, o := range t.Operations {
+			if o.Body != nil {
+				read.value(reflect.ValueOf(o.Body))
+			}
+		}
+	}
+	paths, s := map[string]map[string]any{}, schemas{defs: map[string]any{}, read: read.defs}
+	for _, t := range all {
 		for _, o := range t.Operations {
 			if paths[o.Path] == nil {
 				paths[o.Path] = map[string]any{}
@@ -31,7 +55,10 @@ func OpenAPI(server, version, token string) map[string]any {
 }
 
 // schemas collects the schemas of named types.
-type schemas struct{ defs map[string]any }
+type schemas struct {
+	defs map[string]any
+	read map[string]any // those of bodies; nil while they are collected
+}
 
 func (s schemas) operation(t Type, o Operation) map[string]any {
 	var params []any
@@ -49,6 +76,9 @@ func (s schemas) operation(t Type, o Operation) map[string]any {
 		if o.Answer != nil && code < 204 {
 			r["content"] = jsonOf(s.value(reflect.ValueOf(o.Answer)))
 		}
+		if o.Kind != "" {
+			r["content"] = map[string]any{o.Kind: map[string]any{}}
+		}
 		responses[strconv.Itoa(code)] = r
 	}
 	op := map[string]any{"operationId": o.ID, "summary": o.Text, "tags": []string{t.Provider}, "responses": responses, "x-certwright-action": o.Action}
@@ -59,7 +89,15 @@ func (s schemas) operation(t Type, o Operation) map[string]any {
 		op["x-ms-long-running-operation"] = true
 	}
 	if o.Body != nil {
-		op["requestBody"] = map[string]any{"required": true, "content": jsonOf(s.value(reflect.ValueOf(o.Body)))}
+		content := jsonOf(s.value(reflect.ValueOf(o.Body)))
+		if o.Form {
+			content = map[string]any{"application/x-www-form-urlencoded": content["application/json"]}
+		}
+		op["requestBody"] = map[string]any{"required": o.Method != "POST" || o.Form, "content": content}
+	}
+	if o.Action == "" {
+		op["security"] = []any{}
+		delete(op, "x-certwright-action")
 	}
 	return op
 }
@@ -137,23 +175,39 @@ func (s schemas) structure(t reflect.Type) map[string]any {
 
 func (s schemas) object(t reflect.Type) map[string]any {
 	properties := map[string]any{}
-	s.fields(t, properties)
-	return map[string]any{"type": "object", "properties": properties}
+	always := s.fields(t, properties)
+	o := map[string]any{"type": "object", "properties": properties}
+	if _, sent := s.read[named(t)]; s.read != nil && !sent && len(always) > 0 {
+		slices.Sort(always)
+		o["required"] = always
+	}
+	return o
 }
 
-func (s schemas) fields(t reflect.Type, into map[string]any) {
+// fields describes the fields of a structure, and names those that an answer always has.
+func (s schemas) fields(t reflect.Type, into map[string]any) (always []string) {
 	for f := range fieldsOf(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case name == "-" || !f.IsExported():
-		case f.Anonymous && name == "":
-			s.fields(f.Type, into)
-		case name != "":
-			into[name] = s.of(f.Type)
-		default:
-			into[f.Name] = s.of(f.Type)
+		name, how, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() {
+			continue
+		}
+		if f.Anonymous && name == "" {
+			always = append(always, s.fields(f.Type, into)...)
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		into[name] = s.of(f.Type)
+		if how == "omitempty" || how == "omitzero" {
+			continue
+		}
+		always = append(always, name)
+		if f.Type.Kind() == reflect.Pointer {
+			into[name] = map[string]any{"anyOf": []any{into[name], map[string]any{"type": "null"}}}
 		}
 	}
+	return always
 }
 
 func fieldsOf(t reflect.Type) func(yield func(reflect.StructField) bool) {

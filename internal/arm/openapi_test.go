@@ -13,7 +13,7 @@ import (
 // TestOpenAPI: the description is valid OpenAPI, has every operation of the registry, and every reference leads
 // somewhere.
 func TestOpenAPI(t *testing.T) {
-	text, err := json.Marshal(arm.OpenAPI("https://certs.example.test", "v1", "https://certs.example.test/t/oauth2/v2.0/token"))
+	text, err := json.Marshal(arm.OpenAPI("https://certs.example.test", "v1", "https://certs.example.test/t/oauth2/v2.0/token", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ type Operation struct {
 	Body   any    // a value of the type that it reads; nil = none
 	Answer any    // a value of the type that it answers with; nil = none
 	Codes  []int  // of success
+	Kind   string // media type of an answer that is no JSON
+	Form   bool   // its body is a form
 	LRO    bool   // a long-running operation that ends by its Location
 	Text   string // what it does, in a few words
 	Within bool   // a list that is narrowed to what the caller's scope covers

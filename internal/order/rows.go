@@ -175,7 +175,7 @@ type EndpointRow struct {
 	NotAfter *time.Time             `json:"notAfter,omitempty"` // ... to
 	Seen     []evidence.Observation `json:"seen,omitempty"`     // the latest look
 	Home     []string               `json:"home,omitempty"`     // ip:port of every address at which all was well last
-	Looked   time.Time              `json:"looked"`
+	Looked   time.Time              `json:"looked,omitzero"`
 }
 
 // Key names the row.

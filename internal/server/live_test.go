@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,7 +35,7 @@ func startLive(t *testing.T, w *world, tune func(*Config), shops ...*shop) *live
 	if testing.Verbose() {
 		log = t.Output()
 	}
-	s, err := New(t.Context(), Options{Config: conf, Around: l.wire.around, Now: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) },
+	s, err := New(t.Context(), Options{Config: conf, Around: func(h http.Handler) http.Handler { return l.wire.around(describedAs(t)(h)) }, Now: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) },
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))})
 	if err != nil {
 		t.Fatal(err)

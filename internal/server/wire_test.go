@@ -34,7 +34,7 @@ type hit struct {
 func (x *wire) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := hit{Method: r.Method, Path: r.URL.EscapedPath(), Version: r.URL.Query().Get("api-version"), Agent: r.UserAgent()}
-		e := &ear{ResponseWriter: w, keep: strings.Contains(strings.ToLower(h.Path), strings.ToLower("/providers/"+order.Provider+"/"))}
+		e := &ear{ResponseWriter: w, keep: strings.Contains(strings.ToLower(strings.ReplaceAll(h.Path, "//", "/")), strings.ToLower("/providers/"+order.Provider+"/"))}
 		next.ServeHTTP(e, r)
 		h.Code, h.Body = e.code, e.body.Bytes()
 		x.mu.Lock()
