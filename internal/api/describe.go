@@ -54,6 +54,17 @@ func ofService() map[string]told {
 	}
 }
 
+// ofDNS describe the routes of DNS accounts.
+func ofDNS() map[string]told {
+	return map[string]told{
+		"GET /v1/dns-accounts":                 {text: "List the DNS accounts", answer: list[order.DNSAccount]()},
+		"GET /v1/dns-accounts/{account}":       {text: "Read a DNS account", answer: order.DNSAccount{}},
+		"PUT /v1/dns-accounts/{account}":       {text: "Make or change a DNS account", body: arm.DNSAccountBody{}, answer: order.DNSAccount{}, codes: []int{200, 201}},
+		"DELETE /v1/dns-accounts/{account}":    {text: "Remove a DNS account", codes: []int{204}},
+		"POST /v1/dns-accounts/{account}/test": {text: "Write a record, look for it, and remove it", answer: arm.DNSAccountTest{}},
+	}
+}
+
 // tellings describe the routes of openRoutes and shortRoutes, by method and pattern.
 func tellings() map[string]told {
 	one, lone := arm.Resource{Properties: arm.Properties{}}, arm.Resource{Properties: site.Site{}}
@@ -88,6 +99,7 @@ func tellings() map[string]told {
 		"DELETE /v1/vaults/{vault}/deletedsecrets/{secret}":       {text: "Purge a secret", codes: []int{204}},
 	}
 	maps.Copy(all, ofService())
+	maps.Copy(all, ofDNS())
 	for word, text := range map[string]string{"verify": "Look for the proofs of control now", "renew": "Ask for a new version", "rekey": "Ask for a new version with a new key", "sync": "Make every target hold the current version, and look",
 		"retry": "Try now whatever failed", "store": "Store the certificate again", "recover": "Recover its deleted secret", "enable": "Enable its disabled secret", "resume": "Deploy again to targets that were switched off",
 		"revoke": "Withdraw all versions", "cancel": "Stop an order that has no version yet", "again": "Order once more with the same settings"} {
@@ -111,7 +123,16 @@ func bodies() []arm.Operation {
 func (a *API) described() []arm.Operation {
 	all := bodies()
 	tellings := tellings()
-	for _, r := range append(a.openRoutes(), a.shortRoutes()...) {
+	theirs := map[string]bool{}
+	for _, t := range arm.Registry() {
+		for _, o := range t.Operations {
+			theirs[o.Method+" "+o.Path] = true
+		}
+	}
+	for _, r := range a.Routes() {
+		if theirs[r.Method+" "+r.Pattern] {
+			continue
+		}
 		t, ok := tellings[r.Method+" "+r.Pattern]
 		if !ok {
 			panic("api: nothing is said of " + r.Method + " " + r.Pattern)
