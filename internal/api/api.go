@@ -32,8 +32,7 @@ type Service interface {
 	Check(ctx context.Context, id order.ID, w fulfill.Wish) error
 	Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(*fulfill.Wish)) (*order.Order, error)
 	Verify(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
-	Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
-	Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error)
+	NewVersion(ctx context.Context, by order.By, id order.ID, c order.Command, a fulfill.Asked) (*order.Order, error)
 	Sync(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Retry(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	StoreAgain(ctx context.Context, by order.By, id order.ID) (*order.Order, error)

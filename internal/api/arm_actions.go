@@ -53,49 +53,6 @@ func (a *API) validate(w http.ResponseWriter, r *request) error {
 	return nothing(w, http.StatusNoContent)
 }
 
-// asked is reissue and renew: a body of the same form, and no answer.
-func (a *API) asked(do func(r *request, b arm.AskedProperties) error) handler {
-	return func(w http.ResponseWriter, r *request) error {
-		var body arm.Asked
-		if err := read(r, &body); err != nil {
-			return err
-		}
-		p := body.Properties
-		o, err := a.load(r)
-		if err != nil {
-			return err
-		}
-		if err := external(p.CSR, p.External); err != nil {
-			return err
-		}
-		if p.KeySize != nil && *p.KeySize != arm.SizeOf(o.Spec.KeyTypes) {
-			return &order.Refusal{Kind: order.Conflict, Code: "PropertyChangeNotAllowed", Property: "properties.keySize", Message: fmt.Sprintf("the order's keys are %v, none has %d bits", o.Spec.KeyTypes, *p.KeySize),
-				Fix: "Leave keySize away, or change properties.keyTypes of the order first"}
-		}
-		if err := do(r, p); err != nil {
-			return err
-		}
-		return nothing(w, http.StatusNoContent)
-	}
-}
-
-func (a *API) reissue(r *request, p arm.AskedProperties) error {
-	delay := time.Duration(-1)
-	if p.Delay != nil {
-		if *p.Delay < 0 || *p.Delay > 24*366 {
-			return &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.delayExistingRevokeInHours", Message: fmt.Sprintf("%d is not between 0 and a year", *p.Delay), Fix: "Give hours from 0 to 8784"}
-		}
-		delay = time.Duration(*p.Delay) * time.Hour
-	}
-	_, err := a.Service.Rekey(r.Context(), r.by, r.scope, delay)
-	return err
-}
-
-func (a *API) renewAsked(r *request, _ arm.AskedProperties) error {
-	_, err := a.Service.Renew(r.Context(), r.by, r.scope)
-	return err
-}
-
 func (a *API) verifyNow(w http.ResponseWriter, r *request) error {
 	if _, err := a.Service.Verify(r.Context(), r.by, r.scope); err != nil {
 		return err

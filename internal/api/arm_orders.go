@@ -28,8 +28,8 @@ func (a *API) certificateHandlers() map[string]handler {
 		orders + "CreateOrUpdate":                        a.putOrder,
 		orders + "Update":                                a.patchOrder,
 		orders + "Delete":                                a.removeOrder,
-		orders + "Reissue":                               a.asked(a.reissue),
-		orders + "Renew":                                 a.asked(a.renewAsked),
+		orders + "Reissue":                               a.asked(order.CmdRekey),
+		orders + "Renew":                                 a.asked(order.CmdRenew),
 		orders + "VerifyDomainOwnership":                 a.verifyNow,
 		orders + "ResendEmail":                           a.resendEmail,
 		orders + "ResendRequestEmails":                   a.resendRequestEmails,
@@ -104,20 +104,11 @@ func (a *API) readOrder(r *request, whole bool) (arm.Wish, error) {
 	case p.ProductType != arm.ProductStandard && p.ProductType != arm.ProductWildcard:
 		return body, &order.Refusal{Kind: order.BadInput, Code: "UnknownProductType", Property: "properties.productType", Message: fmt.Sprintf("%q is no product", p.ProductType), Fix: "Give " + arm.ProductStandard + " or " + arm.ProductWildcard}
 	}
-	return body, external(p.CSR, nil)
+	return body, nil
 }
 
 func required(property, fix string) error {
 	return &order.Refusal{Kind: order.BadInput, Code: "PropertyMissing", Property: property, Message: "it is required", Fix: fix}
-}
-
-// external refuses a key that lies elsewhere: every key of an order is made here.
-func external(csr *string, outside *bool) error {
-	if (outside != nil && *outside) || (outside == nil && csr != nil && *csr != "") {
-		return &order.Refusal{Kind: order.Unsuitable, Code: "ExternalPrivateKeyNotSupported", Property: "properties.csr", Message: "Certwright makes the key of an order itself: a certificate request of your own cannot be used",
-			Fix: "Leave csr away; or obtain the certificate elsewhere, and import it with: certwright order import"}
-	}
-	return nil
 }
 
 // putOrder creates an order, or changes its wish.
@@ -161,8 +152,8 @@ func (a *API) newWish(r *request, body arm.Wish) (fulfill.Wish, error) {
 	if p.Years == nil {
 		p.Years = &years
 	}
-	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}, Duplicate: p.AllowDuplicate}
-	if p.KeySize == nil && p.KeyTypes == nil {
+	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}, Duplicate: p.AllowDuplicate, CSR: csrOf(body)}
+	if p.KeySize == nil && p.KeyTypes == nil && w.CSR == "" {
 		w.KeyTypes = []order.KeyType{order.RSA2048}
 	}
 	if err := body.Apply(&w.Spec, &w.Words); err != nil {
@@ -175,10 +166,24 @@ func (a *API) newWish(r *request, body arm.Wish) (fulfill.Wish, error) {
 	if len(w.Links) > 0 && w.Vault == "" && w.Secret == "" {
 		w.Vault, w.Secret = w.Links[0].Vault, w.Links[0].Secret
 	}
-	if err := product(p.ProductType, w.Words); err != nil {
+	words := w.Words
+	if len(words) == 0 && w.CSR != "" {
+		if req, err := order.ReadRequest(w.CSR); err == nil { // what is wrong with it is said where it is used
+			words = req.Words
+		}
+	}
+	if err := product(p.ProductType, words); err != nil {
 		return w, err
 	}
 	return w, inProperties(a.mayReach(r, nil, w.Spec))
+}
+
+// csrOf is the certificate request that a body brings; empty = none.
+func csrOf(body arm.Wish) string {
+	if body.Properties.CSR == nil {
+		return ""
+	}
+	return *body.Properties.CSR
 }
 
 // badBody is an error of a body, as a refusal.

@@ -40,7 +40,7 @@ func (a *API) resourceHandlers() map[string]handler {
 		"Subscriptions_List": a.listSubscriptions, "Subscriptions_Get": a.getSubscription, "Certwright_SaveSubscription": a.putSubscription,
 		"ResourceGroups_List": a.listGroups, "ResourceGroups_Get": a.getGroup, "ResourceGroups_CheckExistence": a.headGroup,
 		"ResourceGroups_CreateOrUpdate": a.putGroup, "ResourceGroups_Delete": a.deleteGroup,
-		"Certwright_sync": a.command(a.sync), "Certwright_revoke": a.command(a.revoke), "Certwright_cancel": a.command(a.cancel), "Certwright_again": a.command(a.again),
+		"Certwright_sync": a.command(a.sync), "Certwright_revoke": a.command(a.revoke), "Certwright_cancel": a.command(a.cancel), "Certwright_again": a.command(a.again), "Certwright_chain": a.chain,
 		"Certwright_retry":  a.command(a.plain(func(s Service) plain { return s.Retry })),
 		"Certwright_import": a.importOrder, "Certwright_watch": a.watchOrder, "Certwright_diagnose": a.diagnose, "Certwright_fix": a.fix,
 		"Certwright_timeline": a.orderEvents, "Certwright_follow": a.follow,

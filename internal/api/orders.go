@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/auth"
@@ -121,7 +120,7 @@ func (a *API) createOrder(w http.ResponseWriter, r *request) error {
 
 // wishOf is a body as the wish of a new order.
 func wishOf(body arm.Wish) (fulfill.Wish, error) {
-	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}, Duplicate: body.Properties.AllowDuplicate}
+	w := fulfill.Wish{Spec: order.Spec{AutoRenew: true}, Duplicate: body.Properties.AllowDuplicate, CSR: csrOf(body)}
 	return w, badBody(body.Apply(&w.Spec, &w.Words))
 }
 
@@ -139,6 +138,15 @@ func (a *API) updateOrder(w http.ResponseWriter, r *request) error {
 func (a *API) update(w http.ResponseWriter, r *request, body arm.Wish) error {
 	if err := a.mayReachBy(r, body); err != nil {
 		return err
+	}
+	if csrOf(body) != "" {
+		old, err := a.load(r)
+		if err != nil {
+			return err
+		}
+		if err := body.FixedCSR(old); err != nil {
+			return err
+		}
 	}
 	o, err := a.Service.Update(r.Context(), r.by, r.scope, r.generation, func(wish *fulfill.Wish) {
 		_ = body.Apply(&wish.Spec, &wish.Words) // it applied to an empty wish already: it cannot fail
@@ -213,6 +221,16 @@ func (a *API) watchOrder(w http.ResponseWriter, r *request) error {
 type CommandBody struct {
 	DelayExistingRevokeInHours *float64 `json:"delayExistingRevokeInHours,omitempty"` // rekey: absent = the old version is not revoked
 	Reason                     int      `json:"reason,omitempty"`                     // revoke: RFC 5280 section 5.3.1
+
+	CSR      *string          `json:"csr,omitempty"`                  // rekey, renew: a certificate request of whoever keeps the key
+	External *bool            `json:"isPrivateKeyExternal,omitempty"` // rekey, renew: whether the key is theirs from now on
+	KeySize  *int             `json:"keySize,omitempty"`              // rekey, renew: bits of an RSA key
+	KeyTypes *[]order.KeyType `json:"keyTypes,omitempty"`             // rekey, renew: the keys made here from now on
+	ReuseCSR *bool            `json:"reuseCsr,omitempty"`             // rekey, renew: whether later renewals may use csr again
+}
+
+func (b CommandBody) asked() arm.AskedProperties {
+	return arm.AskedProperties{CSR: b.CSR, External: b.External, KeySize: b.KeySize, KeyTypes: b.KeyTypes, ReuseCSR: b.ReuseCSR}
 }
 
 // command gives one command to an order.
@@ -234,19 +252,12 @@ func (a *API) verify(r *request, _ CommandBody) (*order.Order, error) {
 	return a.Service.Verify(r.Context(), r.by, r.scope)
 }
 
-func (a *API) renew(r *request, _ CommandBody) (*order.Order, error) {
-	return a.Service.Renew(r.Context(), r.by, r.scope)
+func (a *API) renew(r *request, b CommandBody) (*order.Order, error) {
+	return a.newVersion(r, order.CmdRenew, b.asked(), b.DelayExistingRevokeInHours, "")
 }
 
 func (a *API) rekey(r *request, b CommandBody) (*order.Order, error) {
-	delay := time.Duration(-1)
-	if h := b.DelayExistingRevokeInHours; h != nil {
-		if *h < 0 || *h > 24*366 {
-			return nil, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "delayExistingRevokeInHours", Message: "it must be between 0 and a year", Fix: "Give hours from 0 to 8784, or leave it away: then the old version is not revoked"}
-		}
-		delay = time.Duration(*h * float64(time.Hour))
-	}
-	return a.Service.Rekey(r.Context(), r.by, r.scope, delay)
+	return a.newVersion(r, order.CmdRekey, b.asked(), b.DelayExistingRevokeInHours, "")
 }
 
 func (a *API) sync(r *request, _ CommandBody) (*order.Order, error) {

@@ -77,6 +77,7 @@ func (a *API) shortRoutes() []Route {
 		{Method: "POST", Pattern: "/v1/orders/{name}/cancel", Action: cert + "/cancel/Action", handle: a.command(a.cancel)},
 		{Method: "POST", Pattern: "/v1/orders/{name}/again", Action: cert + "/Write", handle: a.command(a.again)},
 		{Method: "POST", Pattern: "/v1/orders/{name}/export", Action: cert + "/export/Action", handle: a.export},
+		{Method: "GET", Pattern: "/v1/orders/{name}/chain", Action: cert + "/Read", handle: a.chain},
 		{Method: "GET", Pattern: "/v1/orders/{name}/diagnose", Action: cert + "/detectors/Read", handle: a.diagnose},
 		{Method: "POST", Pattern: "/v1/orders/{name}/fix", Action: cert + "/detectors/Read", handle: a.fix},
 		{Method: "GET", Pattern: "/v1/orders/{name}/bundle", Action: cert + "/detectors/Read", handle: a.bundle},

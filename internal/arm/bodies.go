@@ -3,6 +3,8 @@ package arm
 import (
 	"encoding/json"
 	"time"
+
+	"certwright/internal/order"
 )
 
 // Described is an action as a provider lists it (CsmOperationDescription).
@@ -30,8 +32,11 @@ type Asked struct {
 type AskedProperties struct {
 	KeySize  *int    `json:"keySize,omitempty"`
 	Delay    *int    `json:"delayExistingRevokeInHours,omitempty"` // reissue; absent = the old version is not revoked
-	CSR      *string `json:"csr,omitempty"`
-	External *bool   `json:"isPrivateKeyExternal,omitempty"`
+	CSR      *string `json:"csr,omitempty"`                        // of a key that its owner keeps
+	External *bool   `json:"isPrivateKeyExternal,omitempty"`       // whether the key is theirs from now on
+
+	KeyTypes *[]order.KeyType `json:"keyTypes,omitempty"` // Certwright's own: says more than keySize
+	ReuseCSR *bool            `json:"reuseCsr,omitempty"` // Certwright's own: whether renewals may use csr again
 }
 
 // Named is the body of resendRequestEmails.

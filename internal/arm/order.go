@@ -43,6 +43,7 @@ type Properties struct {
 	SignedCertificate       *Details        `json:"signedCertificate,omitempty"`
 	Intermediate            *Details        `json:"intermediate,omitempty"`
 	External                bool            `json:"isPrivateKeyExternal"`
+	CSR                     []byte          `json:"csr,omitempty"` // of an order whose owner keeps the key: DER in base64
 	ValidityInYears         int             `json:"validityInYears,omitempty"`
 	SerialNumber            string          `json:"serialNumber,omitempty"`
 	LastIssuance            *time.Time      `json:"lastCertificateIssuanceTime,omitempty"`
@@ -59,6 +60,7 @@ type Properties struct {
 	Validity     string            `json:"validity,omitempty"`
 	Profile      string            `json:"profile,omitempty"`
 	RenewAt      float64           `json:"renewAt,omitempty"`
+	ReuseCSR     bool              `json:"reuseCsr,omitempty"`
 	Vault        string            `json:"vault,omitempty"`
 	VaultStatus  order.VaultStatus `json:"vaultStatus,omitempty"`
 	OutOfSync    bool              `json:"keyVaultOutOfSync,omitempty"`
@@ -115,7 +117,7 @@ func Order(o *order.Order, now time.Time) Resource {
 
 func properties(o *order.Order, now time.Time) Properties {
 	p := Properties{
-		ValidityInYears: o.Spec.Years, KeySize: SizeOf(o.Spec.KeyTypes), External: o.Spec.ExternalKey,
+		ValidityInYears: o.Spec.Years, KeySize: SizeOf(o.Spec.KeyTypes), External: o.Spec.ExternalKey, CSR: o.Spec.CSR, ReuseCSR: o.Spec.ReuseCSR,
 		AutoRenew: o.Spec.AutoRenew, Status: o.StatusOf(now), ProvisioningState: provisioning(o, now), ProductType: ProductOf(o.Spec.Names), NotRenewable: notRenewable(o, now),
 		OrderKind: o.Kind, Issuer: o.Spec.Issuer, Method: o.Spec.Method, DNSAccount: o.Spec.DNSAccount, KeyTypes: o.Spec.KeyTypes, Validity: seconds(o.Spec.Validity), Profile: o.Spec.Profile, RenewAt: o.Spec.RenewAt,
 		Vault: o.Spec.Vault, ContentType: o.Spec.Content, Sites: o.Spec.Sites, Endpoints: o.Spec.Endpoints, ImportedFrom: o.Spec.ImportedFrom,
@@ -150,7 +152,7 @@ func properties(o *order.Order, now time.Time) Properties {
 // notRenewable says in Azure's words why the order cannot be renewed.
 func notRenewable(o *order.Order, now time.Time) []string {
 	list := []string{}
-	if r, ok := order.AsRefusal(o.Allowed(order.CmdRenew, now)); ok && r.Code != "AttemptRunning" && r.Code != "OrderPending" {
+	if r, ok := order.AsRefusal(o.Allowed(order.CmdRenew, now)); ok && r.Code != "AttemptRunning" && r.Code != "OrderPending" && r.Code != order.CsrMissing {
 		list = append(list, "RegistrationStatusNotSupportedForRenewal")
 	}
 	for i := range o.Needs {

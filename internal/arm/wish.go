@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"slices"
@@ -26,10 +27,11 @@ type Wish struct {
 // WishProperties are the writable properties of an order.
 type WishProperties struct {
 	ReadOnly
-	Certificates      map[string]*LinkBody `json:"certificates,omitempty"`    // a link that is null is taken away
-	Years             *int                 `json:"validityInYears,omitempty"` // kept for Azure's clients; the issuer decides
-	KeySize           *int                 `json:"keySize,omitempty"`         // of an RSA key; keyTypes says more
-	CSR               *string              `json:"csr,omitempty"`
+	Certificates      map[string]*LinkBody `json:"certificates,omitempty"`      // a link that is null is taken away
+	Years             *int                 `json:"validityInYears,omitempty"`   // kept for Azure's clients; the issuer decides
+	KeySize           *int                 `json:"keySize,omitempty"`           // of an RSA key; keyTypes says more
+	CSR               *string              `json:"csr,omitempty"`               // of a new order: its owner keeps the key
+	ReuseCSR          *bool                `json:"reuseCsr,omitempty"`          // renewals may use it again
 	DistinguishedName string               `json:"distinguishedName,omitempty"` // "CN=name": used where Names is empty
 	ProductType       string               `json:"productType,omitempty"`       // accepted from Azure's clients; the names decide
 	AutoRenew         *bool                `json:"autoRenew,omitempty"`         // default true
@@ -99,7 +101,7 @@ func (w Wish) Fixed(o *order.Order) error {
 		return refuse("distinguishedName", "CN="+o.Spec.Names[0].Value, p.DistinguishedName, "Give the new names in properties.names, or create another order")
 	}
 	if p.KeySize != nil && p.KeyTypes == nil && *p.KeySize != SizeOf(o.Spec.KeyTypes) {
-		return refuse("keySize", SizeOf(o.Spec.KeyTypes), *p.KeySize, "Give the new key types in properties.keyTypes")
+		return refuse("keySize", SizeOf(o.Spec.KeyTypes), *p.KeySize, "Give the new key types in properties.keyTypes, or keySize to reissue or renew")
 	}
 	if p.Years != nil && o.Spec.Years != 0 && *p.Years != o.Spec.Years {
 		return refuse("validityInYears", o.Spec.Years, *p.Years, "Create another order")
@@ -107,7 +109,21 @@ func (w Wish) Fixed(o *order.Order) error {
 	if p.ProductType != "" && p.Names == nil && p.ProductType != ProductOf(o.Spec.Names) && o.Kind == order.Ordered {
 		return refuse("productType", ProductOf(o.Spec.Names), p.ProductType, "Create another order")
 	}
-	return nil
+	return w.FixedCSR(o)
+}
+
+// FixedCSR refuses a certificate request that the order does not have: one belongs to the version that is asked for with
+// it. One that it has, or whose key a version of it has, is what a client sends back that has ordered with it.
+func (w Wish) FixedCSR(o *order.Order) error {
+	if w.Properties.CSR == nil || *w.Properties.CSR == "" {
+		return nil
+	}
+	r, err := order.ReadRequest(*w.Properties.CSR)
+	if err == nil && (o.Spec.ExternalKey && bytes.Equal(r.DER, o.Spec.CSR) || o.HasKey(r.KeyHash) != nil) {
+		return nil
+	}
+	return &order.Refusal{Kind: order.Conflict, Code: "PropertyChangeNotAllowed", Property: "properties.csr", Message: "it is set when an order is created, and by a renewal or a rekey",
+		Fix: fmt.Sprintf("Give it to the next version: certwright order renew %s --csr FILE, or rekey for a new key", o.ID.Name)}
 }
 
 // ProductOf is Azure's product for names.
@@ -135,6 +151,7 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 	set(p.KeyTypes, &s.KeyTypes)
 	set(p.Profile, &s.Profile)
 	set(p.RenewAt, &s.RenewAt)
+	set(p.ReuseCSR, &s.ReuseCSR)
 	set(p.Vault, &s.Vault)
 	set(p.SecretName, &s.Secret)
 	set(p.ContentType, &s.Content)

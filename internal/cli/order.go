@@ -20,7 +20,7 @@ func (e *Env) orderCommand() *cobra.Command {
 	c.AddCommand(e.orderCreate(), e.orderUpdate(), e.orderImport(), e.orderWatch(), e.orderList(), e.orderShow(), e.orderExport(), e.orderDelete())
 	c.AddCommand(
 		e.orderPlain("verify", "Look for the proofs of domain control now, and ask the issuer", ""),
-		e.orderPlain("renew", "Get a new version now", "The former version keeps serving until the new one is deployed and seen on the wire."),
+		e.orderRenew(),
 		e.orderRekey(),
 		e.orderSync(),
 		e.orderPlain("retry", "Try now whatever failed and waits for its next time", "What an authority asked to wait for is still waited for."),
@@ -89,11 +89,7 @@ func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
 		p.Endpoints = endpoints(filled(f.looks))
 	}
 	if given("key-type") {
-		var types []order.KeyType
-		for _, k := range f.keyTypes {
-			types = append(types, order.KeyType(strings.ToUpper(k)))
-		}
-		p.KeyTypes = &types
+		p.KeyTypes = keyTypes(f.keyTypes)
 	}
 	if given("method") {
 		m := order.Method(f.method)
@@ -150,31 +146,42 @@ func endpoints(words []string) *[]site.Endpoint {
 
 func (e *Env) orderCreate() *cobra.Command {
 	var f wishFlags
+	var csr csrFlags
 	var wait waitFlags
 	c := &cobra.Command{
 		Use: "create NAME --dns NAME ...", Short: "Order a certificate", Args: oneArg("the order's name"),
 		Long: `Order a certificate: verify the names, have it issued, store it in the vault, deploy it to the sites, look on
 the wire at what is served, and renew it in time. Without --wait the command returns once the order is recorded.
 
+With --csr the key stays where the certificate request was made. The names may be left away: the request has them. The
+vault keeps nothing then; 'order export NAME --chain' gives the certificate to whoever holds the key.
+
 Exit status: 0 well, 1 refused or failed, 2 wrong usage, 3 recorded, but --wait saw it blocked or failing.`,
 		Example: `  certwright order create www --dns example.com --dns www.example.com --issuer le --site shop --wait
   certwright order create intern --dns intern.example.com                 (by the built-in authority)
-  certwright order create both --dns example.com --key-type EC-P256,RSA-2048`,
+  certwright order create both --dns example.com --key-type EC-P256,RSA-2048
+  certwright order create hsm --csr request.pem --issuer le --wait`,
 	}
 	f.add(c)
+	csr.add(c)
 	wait.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if len(f.names)+len(f.ips) == 0 {
+		if len(f.names)+len(f.ips) == 0 && csr.file == "" {
 			return usage("an order needs a name to certify\n  → certwright order create %s --dns NAME", args[0])
 		}
 		if err := f.check(); err != nil {
+			return err
+		}
+		w := f.wish(c)
+		var err error
+		if w.Properties.CSR, w.Properties.ReuseCSR, err = csr.read(c); err != nil {
 			return err
 		}
 		cl, err := e.client()
 		if err != nil {
 			return err
 		}
-		o, err := cl.CreateOrder(c.Context(), args[0], f.wish(c))
+		o, err := cl.CreateOrder(c.Context(), args[0], w)
 		return e.after(c.Context(), cl, o, err, wait, "Ordered")
 	}
 	return c
@@ -188,6 +195,8 @@ func (e *Env) orderUpdate() *cobra.Command {
 		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --site ''                (deploy it nowhere any more)\n  certwright order update www --no-auto-renew",
 	}
 	f.add(c)
+	var csr csrFlags
+	csr.addReuse(c)
 	var auto bool
 	c.Flags().BoolVar(&auto, "auto-renew", false, "renew by itself")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -204,6 +213,9 @@ func (e *Env) orderUpdate() *cobra.Command {
 		}
 		if c.Flags().Changed("auto-renew") {
 			w.Properties.AutoRenew = &auto
+		}
+		if _, w.Properties.ReuseCSR, err = csr.read(c); err != nil {
+			return err
 		}
 		o, err := cl.UpdateOrder(c.Context(), args[0], w)
 		return e.after(c.Context(), cl, o, err, waitFlags{}, "Changed")
@@ -269,25 +281,6 @@ func (e *Env) command(c *cobra.Command, name, command string, body api.CommandBo
 	}
 	o, err := cl.Command(c.Context(), name, command, body)
 	return e.after(c.Context(), cl, o, err, wait, "Asked to "+command)
-}
-
-func (e *Env) orderRekey() *cobra.Command {
-	var wait waitFlags
-	var hours float64
-	c := &cobra.Command{
-		Use: "rekey NAME", Short: "Get a new version with a new key now", Args: oneArg("the order's name"),
-		Example: "  certwright order rekey www --wait\n  certwright order rekey www --revoke-after 24        (the old version is withdrawn a day later)",
-	}
-	c.Flags().Float64Var(&hours, "revoke-after", 0, "revoke the old version this many hours after the new one is stored, once no target holds it (default: do not revoke)")
-	wait.add(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		var body api.CommandBody
-		if c.Flags().Changed("revoke-after") {
-			body.DelayExistingRevokeInHours = &hours
-		}
-		return e.command(c, args[0], "rekey", body, wait)
-	}
-	return c
 }
 
 var revokeReasons = map[string]int{"unspecified": 0, "key-compromise": 1, "affiliation-changed": 3, "superseded": 4, "cessation-of-operation": 5}

@@ -136,17 +136,23 @@ Exit status: 0 well, 1 the command failed, 2 wrong usage, 3 the order is not wel
 func (e *Env) orderExport() *cobra.Command {
 	var b api.ExportBody
 	var keyType, file, password string
+	var chain bool
 	c := &cobra.Command{
 		Use: "export NAME", Short: "Write the current version with its key to a file", Args: oneArg("the order's name"),
-		Long:    "Write the current version with its key to a file. It is a copy, which Certwright does not renew; who made it is in the timeline.",
-		Example: "  certwright order export www --out www.pem\n  certwright order export www --format pfx --out www.pfx --password-file pw",
+		Long: "Write the current version with its key to a file. It is a copy, which Certwright does not renew; who made it is in the timeline.\n" +
+			"With --chain the certificate and its intermediates alone are written: for whoever keeps the key elsewhere.",
+		Example: "  certwright order export www --out www.pem\n  certwright order export www --format pfx --out www.pfx --password-file pw\n  certwright order export www --chain >chain.pem",
 	}
 	f := c.Flags()
 	f.StringVar(&b.Format, "format", "pem", "pem or pfx")
 	f.StringVar(&keyType, "key-type", "", "which key type (default: the order's first)")
 	f.StringVar(&file, "out", "", "file to write, readable by you alone (default: standard output)")
 	f.StringVar(&password, "password-file", "", "file whose first line is the password of the PFX (default: none, as App Service Certificates export it)")
+	f.BoolVar(&chain, "chain", false, "the certificate and its intermediates as PEM, without the key")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if chain {
+			return e.exportChain(c, args[0], keyType, file)
+		}
 		if b.Format != "pem" && b.Format != "pfx" {
 			return usage("--format %s is not known: use pem or pfx", b.Format)
 		}
@@ -180,4 +186,30 @@ func (e *Env) orderExport() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// exportChain writes the certificate and its intermediates, which anybody may read.
+func (e *Env) exportChain(c *cobra.Command, name, keyType, file string) error {
+	for _, other := range []string{"format", "password-file"} {
+		if c.Flags().Changed(other) {
+			return usage("--%s is for an export with the key, and --chain is without", other)
+		}
+	}
+	cl, err := e.client()
+	if err != nil {
+		return err
+	}
+	data, err := cl.Chain(c.Context(), name, order.KeyType(strings.ToUpper(keyType)))
+	if err != nil {
+		return err
+	}
+	if file == "" {
+		_, err = e.Stdout.Write(data)
+		return err
+	}
+	if err := writePrivate(file, data); err != nil {
+		return err
+	}
+	e.printf("Written to %s. It is a copy: Certwright does not renew it.\n", file)
+	return nil
 }

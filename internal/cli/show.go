@@ -94,7 +94,7 @@ func settings(o *client.Order) []string {
 	}
 	switch {
 	case p.VaultStatus == order.VaultExternalKey:
-		s = append(s, "without its key: looked at, never stored or deployed")
+		s = append(s, "its key is kept elsewhere: the vault holds nothing of it")
 	case p.SecretName != "":
 		s = append(s, "secret "+p.SecretName+" in vault "+p.Vault)
 	}

@@ -108,6 +108,16 @@ func (c *Client) Export(ctx context.Context, name string, b api.ExportBody) (dat
 	return data, err
 }
 
+// Chain reads the current certificate of a key type (empty = the first) with its intermediates, as PEM.
+func (c *Client) Chain(ctx context.Context, name string, k order.KeyType) (data []byte, err error) {
+	q := url.Values{}
+	if k != "" {
+		q.Set("keyType", string(k))
+	}
+	err = c.Call(ctx, "GET", path(name, "chain"), q, nil, &data)
+	return data, err
+}
+
 // Follow waits until an order has events after a number, or for a while. Order is nil in the answer once
 // the order is deleted.
 func (c *Client) Follow(ctx context.Context, name string, after int64) (f Followed, err error) {

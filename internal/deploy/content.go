@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
@@ -34,14 +35,15 @@ type parsed struct {
 // pfx: as in the vault, one iteration of key derivation. The password is empty, so iterations would protect nothing.
 var pfx = pkcs12.Modern2023.WithIterations(1)
 
-// render makes the content of every named file. A key that is not the leaf's is refused: nothing
-// that cannot work is ever written.
+// render makes the content of every named file. A key that is not the leaf's is refused, and none where a file is to
+// hold it: nothing that cannot work is ever written.
 func render(w *work, c fulfill.Certificate) ([]file, string, error) {
 	chain, err := parseChain(c.Chain)
 	if err != nil {
 		return nil, "", err
 	}
-	if c.Key == nil || !samePublic(c.Key.Public(), chain[0].PublicKey) {
+	secret := slices.ContainsFunc(w.names, func(n named) bool { return secretKind(n.kind) })
+	if c.Key == nil && secret || c.Key != nil && !samePublic(c.Key.Public(), chain[0].PublicKey) {
 		return nil, "", errors.New("the private key is not the one of the certificate: nothing was written")
 	}
 	var out []file

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"certwright/internal/order"
 	"certwright/internal/site"
@@ -62,17 +62,6 @@ func (m *Mover) command(ctx context.Context, id order.ID, c order.Commanded) (*o
 // Verify looks for the proofs now, and asks the issuer even if we do not see them.
 func (m *Mover) Verify(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
 	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdVerify})
-}
-
-// Renew asks for a new version now.
-func (m *Mover) Renew(ctx context.Context, by order.By, id order.ID) (*order.Order, error) {
-	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdRenew, Delay: -1})
-}
-
-// Rekey asks for a new version with a new key now. The old one is revoked delay after the new one is
-// stored and once no target holds it; never, if delay is negative.
-func (m *Mover) Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error) {
-	return m.command(ctx, id, order.Commanded{By: by, Command: order.CmdRekey, Delay: delay})
 }
 
 // Sync makes every target hold the current version, looks at the vault and at every endpoint, now.
@@ -131,7 +120,7 @@ func (m *Mover) Export(ctx context.Context, by order.By, id order.ID, k order.Ke
 	if err != nil {
 		return Certificate{}, err
 	}
-	return m.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
+	return m.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(v.KeyType), v.SecretID)
 }
 
 // Noticed records a mail that a person asked for.
@@ -173,6 +162,9 @@ func (m *Mover) rewish(ctx context.Context, by order.By, o *order.Order, w Wish)
 		}
 	} else {
 		spec.Issuer, spec.KeyTypes = "", o.Spec.KeyTypes
+	}
+	if o.Spec.ExternalKey && !slices.Equal(spec.KeyTypes, o.Spec.KeyTypes) {
+		return nil, badAsked("CsrKeyMismatch", propTypes, "the key lies elsewhere, and what kind it is its certificate request says", fmt.Sprintf("Give a request with such a key: certwright order rekey %s --csr FILE", o.ID.Name))
 	}
 	if o.Kind == order.Watched {
 		spec.Vault, spec.Content = "", ""

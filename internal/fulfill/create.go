@@ -17,6 +17,7 @@ import (
 type Wish struct {
 	order.Spec
 	Words     []string // the names; Spec.Names is made of them
+	CSR       string   // certificate request of whoever holds the key, as text; empty = the key is made here
 	Duplicate bool     // allow another order for exactly these names at the same issuer
 }
 
@@ -51,10 +52,19 @@ func (m *Mover) Check(ctx context.Context, id order.ID, w Wish) error {
 }
 
 func (m *Mover) checkNew(ctx context.Context, id order.ID, w Wish) (order.Spec, []site.Site, error) {
+	req, err := w.requested(m.Now())
+	if err != nil {
+		return w.Spec, nil, err
+	}
 	spec := w.Spec
 	sites, err := m.checkWish(ctx, id, &spec, w.Words)
 	if err != nil {
 		return spec, nil, err
+	}
+	if req != nil {
+		if err := sameNamesAs(req, spec.Names, "Give the names that the request names, or none: then they are taken from it"); err != nil {
+			return spec, nil, err
+		}
 	}
 	if spec.Issuer == "" {
 		spec.Issuer = order.BuiltinIssuer
@@ -96,12 +106,9 @@ func (m *Mover) checkWish(ctx context.Context, id order.ID, spec *order.Spec, wo
 	if len(spec.KeyTypes) == 0 {
 		spec.KeyTypes = []order.KeyType{order.P256}
 	}
-	for i, k := range spec.KeyTypes {
-		if !slices.Contains(order.KeyTypes, k) {
-			return nil, &order.Refusal{Kind: order.BadInput, Code: "UnknownKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %q is not known", k), Fix: "Use one of " + keyTypeList()}
-		}
-		if slices.Contains(spec.KeyTypes[:i], k) {
-			return nil, &order.Refusal{Kind: order.BadInput, Code: "DuplicateKeyType", Property: "keyTypes", Message: fmt.Sprintf("key type %s is given twice", k), Fix: "Give each key type once"}
+	for _, err := range []error{checkKeyTypes(spec), checkReuse(spec)} {
+		if err != nil {
+			return nil, err
 		}
 	}
 	if err := checkNumbers(spec); err != nil {

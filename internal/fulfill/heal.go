@@ -63,10 +63,10 @@ func (m *Mover) mend(ctx context.Context, by order.By, id order.ID, c order.Comm
 	done := 0
 	for _, k := range o.Spec.KeyTypes {
 		v := o.Current(k)
-		if v == nil {
+		if v == nil || o.Keyless(v) {
 			continue
 		}
-		switch err := do(o, o.SecretFor(k), v.SecretID); {
+		switch err := do(o, o.SecretFor(v.KeyType), v.SecretID); {
 		case err == nil:
 			done++
 		case !errors.Is(err, secret.ErrNotFound) && !errors.Is(err, secret.ErrDeleted):

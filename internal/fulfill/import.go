@@ -161,7 +161,7 @@ func parseKey(der []byte) (crypto.Signer, error) {
 func LeafFirst(chain [][]byte, key crypto.Signer) [][]byte {
 	for i, der := range chain {
 		c, err := x509.ParseCertificate(der)
-		if err != nil || (key != nil && !samePublic(c.PublicKey, key)) || (key == nil && c.IsCA) {
+		if err != nil || (key != nil && !samePublic(c.PublicKey, key.Public())) || (key == nil && c.IsCA) {
 			continue
 		}
 		ordered := [][]byte{der}
@@ -178,7 +178,7 @@ func Fits(chain [][]byte, key crypto.Signer) error {
 		if err != nil {
 			return fmt.Errorf("certificate %d cannot be read: %w", i+1, err)
 		}
-		if i == 0 && !samePublic(c.PublicKey, key) {
+		if i == 0 && !samePublic(c.PublicKey, key.Public()) {
 			return errors.New("no certificate in it belongs to the private key")
 		}
 	}
@@ -193,7 +193,7 @@ func (m *Mover) checkImport(key crypto.Signer, chain [][]byte) (order.Version, o
 		return v, "", badImport("UnreadableCertificate", err.Error(), "")
 	}
 	leaf, _ := x509.ParseCertificate(chain[0])
-	if key != nil && !samePublic(leaf.PublicKey, key) {
+	if key != nil && !samePublic(leaf.PublicKey, key.Public()) {
 		return v, "", badImport("KeyMismatch", "the private key does not belong to any certificate in it", "Give the key that the certificate was requested with")
 	}
 	k, err := keyTypeOf(leaf.PublicKey)

@@ -35,13 +35,40 @@ func NewUUID() string {
 // sealPlace binds a sealed key to its attempt.
 func sealPlace(attempt string) string { return "attempt/" + attempt }
 
-// newKey makes a private key and seals it.
-func (m *Mover) newKey(k order.KeyType, attempt string) ([]byte, error) {
-	key, err := order.GenerateKey(k)
-	if err != nil {
-		return nil, err
+// keyFor gives an attempt what it asks with: its owner's request where they hold the key, else a key made and sealed here
+// and the request for it.
+func (m *Mover) keyFor(o *order.Order, a *order.Attempt) error {
+	if o.Spec.ExternalKey {
+		a.External, a.CSR = true, o.Spec.CSR
+		return nil
 	}
-	return m.sealKey(key, attempt)
+	key, err := order.GenerateKey(a.KeyType)
+	if err != nil {
+		return err
+	}
+	if a.CSR, err = makeCSR(key, o.Spec.Names); err != nil {
+		return fmt.Errorf("make the certificate request: %w", err)
+	}
+	a.Sealed, err = m.sealKey(key, a.ID)
+	return err
+}
+
+// requestOf is what an attempt asks with: its key (nil where its owner holds it), the request, the public key in it.
+func (m *Mover) requestOf(o *order.Order, a *order.Attempt) (key crypto.Signer, csr []byte, public any, err error) {
+	if a.External {
+		req, err := order.ParseRequest(a.CSR)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("the certificate request: %w", err)
+		}
+		return nil, a.CSR, req.Public, nil
+	}
+	if key, err = m.openKey(a); err != nil {
+		return nil, nil, nil, err
+	}
+	if csr = a.CSR; csr == nil { // begun before requests were kept
+		csr, err = makeCSR(key, o.Spec.Names)
+	}
+	return key, csr, key.Public(), err
 }
 
 func (m *Mover) sealKey(key crypto.Signer, attempt string) ([]byte, error) {
@@ -101,9 +128,9 @@ func makeCSR(key crypto.Signer, names []order.Name) ([]byte, error) {
 	return x509.CreateCertificateRequest(rand.Reader, t, key)
 }
 
-// checkIssued reads what an authority issued and refuses anything but what was asked for: our key, all
+// checkIssued reads what an authority issued and refuses anything but what was asked for: the request's key, all
 // our names. A certificate that lost a name would silently break the site behind it.
-func checkIssued(chain [][]byte, key crypto.Signer, names []order.Name) (order.Version, error) {
+func checkIssued(chain [][]byte, public any, names []order.Name) (order.Version, error) {
 	v, err := order.ParseChain(chain)
 	if err != nil {
 		return v, err
@@ -112,7 +139,7 @@ func checkIssued(chain [][]byte, key crypto.Signer, names []order.Name) (order.V
 	if err != nil {
 		return v, err
 	}
-	if !samePublic(leaf.PublicKey, key) {
+	if !samePublic(leaf.PublicKey, public) {
 		return v, fmt.Errorf("the certificate holds another public key than the request")
 	}
 	have := map[string]bool{}
@@ -127,8 +154,8 @@ func checkIssued(chain [][]byte, key crypto.Signer, names []order.Name) (order.V
 	return v, nil
 }
 
-func samePublic(a any, key crypto.Signer) bool {
+func samePublic(a, b any) bool {
 	x, err1 := x509.MarshalPKIXPublicKey(a)
-	y, err2 := x509.MarshalPKIXPublicKey(key.Public())
+	y, err2 := x509.MarshalPKIXPublicKey(b)
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }

@@ -15,12 +15,12 @@ func (r *run) copyTo(ctx context.Context, o *order.Order, link string) []order.R
 	out := order.Copied{Link: *l}
 	for _, k := range o.Spec.KeyTypes {
 		v := o.Current(k)
-		if v == nil {
+		if v == nil || o.Keyless(v) {
 			continue
 		}
-		c, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID)
+		c, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(v.KeyType), v.SecretID)
 		if err == nil {
-			c.Vault, c.Name, c.ID, c.Content = l.Vault, o.SecretOf(l, k), v.SecretID, o.Spec.Content
+			c.Vault, c.Name, c.ID, c.Content = l.Vault, o.SecretOf(l, v.KeyType), v.SecretID, o.Spec.Content
 			c.Author, c.Tags = order.OwnerUs, map[string]string{"CertificateId": o.ID.String()}
 			err = r.Vault.Put(ctx, c)
 		}
@@ -43,10 +43,10 @@ func (r *run) checkCopies(ctx context.Context, o *order.Order) []order.Result {
 		}
 		for _, k := range o.Spec.KeyTypes {
 			v := o.Current(k)
-			if v == nil {
+			if v == nil || o.Keyless(v) {
 				continue
 			}
-			if _, err := r.Vault.Get(ctx, l.Vault, o.SecretOf(l, k), v.SecretID); err != nil {
+			if _, err := r.Vault.Get(ctx, l.Vault, o.SecretOf(l, v.KeyType), v.SecretID); err != nil {
 				results = append(results, order.Copied{Link: *l, Problem: r.problem(err, "read the copy of "+v.Label()+" at link "+l.Name)})
 				break
 			}

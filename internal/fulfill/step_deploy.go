@@ -21,9 +21,12 @@ func (r *run) keep(c Certificate) {
 	r.fresh[c.Name+"/"+c.ID] = c
 }
 
-// current reads the version that a target should hold, with its key.
+// current reads the version that a target should hold, with its key; without where its owner holds it.
 func (r *run) current(ctx context.Context, o *order.Order, v *order.Version) (Certificate, error) {
 	name := o.SecretFor(v.KeyType)
+	if o.Keyless(v) {
+		return Certificate{Vault: o.Spec.Vault, Name: name, ID: v.SecretID, Chain: order.DecodeChain(v.Chain), Content: o.Spec.Content}, nil
+	}
 	r.mu.Lock()
 	c, ok := r.fresh[name+"/"+v.SecretID]
 	r.mu.Unlock()
@@ -53,6 +56,9 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 		p := r.problem(err, "read the version from the vault")
 		return append(fail(p), order.VaultSeen{Problem: p})
 	}
+	if c.Key == nil && t.NeedsKey() {
+		return r.putByHand(ctx, o, d, *s, t, c)
+	}
 	receipt, err := r.Deployer.Put(ctx, *s, t, c)
 	if err != nil {
 		// A reload that failed was taken back by Put itself: each try disturbs what serves, so they are kept apart.
@@ -78,6 +84,22 @@ func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) [
 		}
 	}
 	return append([]order.Result{order.Deployed{Key: d.Key(), Receipt: receipt, Seen: receipt.Seen}}, looks...)
+}
+
+// putByHand looks whether whoever holds the key of the current version has put it to a target that takes one: Certwright
+// cannot. Until then the target waits for them.
+func (r *run) putByHand(ctx context.Context, o *order.Order, d *order.Deployment, s site.Site, t site.Target, c Certificate) []order.Result {
+	v := o.Current(d.KeyType)
+	seen := r.Deployer.Observe(ctx, t, c)
+	looks := r.lookAfter(ctx, o, v, endpointsOf(o, s, t), false)
+	for _, x := range seen {
+		if x.Check == "serial" && x.Outcome == evidence.Pass {
+			receipt := order.Receipt{Version: v.Number, Serial: v.Serial, At: r.Now(), Detail: "Whoever holds its key has put it there."}
+			return append([]order.Result{order.Deployed{Key: d.Key(), Receipt: receipt, Seen: seen}}, looks...)
+		}
+	}
+	p := o.ByHand(v, "deploy to "+d.Key(), "", r.Now())
+	return append([]order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: p, Seen: seen}}, looks...)
 }
 
 // allServe says whether every endpoint was seen to serve what it should; false where nothing was looked at.

@@ -63,6 +63,11 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if p := r.suspended(ctx, o); p != nil {
 		return fail(p)
 	}
+	if o.Spec.ExternalKey {
+		if _, p := o.NextCSR(r.Now()); p != nil {
+			return fail(p)
+		}
+	}
 	auth, traits, err := r.Authorities.Authority(ctx, o.Spec.Issuer)
 	if err != nil {
 		return fail(r.problem(err, "use issuer "+o.Spec.Issuer))
@@ -74,7 +79,7 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 		return fail(p)
 	}
 	a := order.Attempt{ID: NewID(), KeyType: k, Reason: need.Reason, Issuer: o.Spec.Issuer, Caller: need.Caller, Delay: need.Delay}
-	if a.Sealed, err = r.newKey(k, a.ID); err != nil {
+	if err := r.keyFor(o, &a); err != nil {
 		return fail(r.problem(err, "make a key"))
 	}
 	if v := o.Newest(k); v != nil && v.State != order.VersionRevoked {
@@ -292,14 +297,10 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 	fail := func(p *order.Problem) []order.Result {
 		return []order.Result{order.AttemptFailed{ID: a.ID, Problem: p}}
 	}
-	key, err := r.openKey(a)
+	key, csr, public, err := r.requestOf(o, a)
 	if err != nil {
 		return fail(&order.Problem{Class: order.GiveUp, What: "open the attempt's key", Detail: err.Error(), ID: "vault-dek-missing", Owner: order.OwnerAdmin, At: r.Now(),
 			Cause: "the key-encryption key is not the one it was sealed with", Fix: "A new key is made with the next attempt"})
-	}
-	csr, err := makeCSR(key, o.Spec.Names)
-	if err != nil {
-		return fail(r.problem(err, "make the certificate request"))
 	}
 	op := opening(a)
 	op.Proofs = proofs
@@ -313,15 +314,18 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 		}
 		return fail(p)
 	}
-	v, err := checkIssued(chain, key, o.Spec.Names)
+	v, err := checkIssued(chain, public, o.Spec.Names)
 	if err != nil {
 		return fail(&order.Problem{Class: order.GiveUp, What: "check the issued certificate", Where: a.URL, Detail: err.Error(), Owner: order.OwnerIssuer, At: r.Now(),
 			Cause: "the authority issued something else than was asked for", Fix: "The current version stays; a new attempt follows"})
 	}
 	ask := r.Now().Add(v.NotAfter.Sub(v.NotBefore) / 100) // for its renewal information: soon, not in this run
 	v.WindowAt = &ask
-	cert := r.certificate(o, a.KeyType, a.ID, key, chain)
 	results := []order.Result{order.SignedBy{ID: a.ID, Version: v}}
+	if a.External {
+		return results // there is no key to store
+	}
+	cert := r.certificate(o, a.KeyType, a.ID, key, chain)
 	if err := r.Vault.Put(ctx, cert); err != nil {
 		return append(results, order.StoreFailed{ID: a.ID, Problem: r.problem(err, "store")})
 	}

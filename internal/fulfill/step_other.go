@@ -17,10 +17,10 @@ func (r *run) checkVault(ctx context.Context, o *order.Order) []order.Result {
 	}
 	for _, k := range o.Spec.KeyTypes {
 		v := o.Current(k)
-		if v == nil {
+		if v == nil || o.Keyless(v) {
 			continue
 		}
-		if _, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(k), v.SecretID); err != nil {
+		if _, err := r.Vault.Get(ctx, o.Spec.Vault, o.SecretFor(v.KeyType), v.SecretID); err != nil {
 			p := r.problem(err, "read "+v.Label()+" from the vault")
 			if p.Fix == "" && errors.Is(err, secret.ErrNotFound) {
 				p.Fix = "Recover the secret, or rekey the order"
@@ -97,9 +97,9 @@ func (r *run) window(ctx context.Context, o *order.Order, v *order.Version) []or
 // remove ends an order: its secrets are soft-deleted, its row goes, its events stay for their retention.
 // What targets hold is left to them.
 func (r *run) remove(ctx context.Context, o *order.Order) ([]order.Result, bool) {
-	if o.Spec.Vault != "" && !o.Spec.ExternalKey {
+	if o.Spec.Vault != "" {
 		for _, k := range o.Spec.KeyTypes {
-			if o.Newest(k) == nil {
+			if !o.Kept(k) {
 				continue
 			}
 			if err := r.Vault.Delete(ctx, o.Spec.Vault, o.SecretFor(k)); err != nil && !errors.Is(err, secret.ErrNotFound) {

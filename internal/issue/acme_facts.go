@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/mholt/acmez/v3/acme"
+
+	"certwright/internal/order"
 )
 
 // nonces are those that the authority gave lately. Each is good once (RFC 8555 section 6.5), so that one
@@ -84,7 +86,7 @@ func csrFault(csr []byte, account crypto.PublicKey, ids []acme.Identifier) strin
 	if k, ok := req.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && k.Equal(account) {
 		return "ca-csr-account-key-reuse"
 	}
-	if id, _ := builtinBadKey(req.PublicKey); id != "" {
+	if id, _ := order.BadKey(req.PublicKey); id != "" {
 		return id
 	}
 	if len(req.EmailAddresses)+len(req.URIs) > 0 || len(req.Subject.CommonName) > 64 {
@@ -95,7 +97,7 @@ func csrFault(csr []byte, account crypto.PublicKey, ids []acme.Identifier) strin
 		want = append(want, strings.ToLower(id.Value))
 	}
 	slices.Sort(want)
-	if len(want) > 0 && !slices.Equal(slices.Compact(want), builtinCSRNames(req)) {
+	if len(want) > 0 && !slices.Equal(slices.Compact(want), slices.Sorted(slices.Values(order.NamesOf(req)))) {
 		return "ca-csr-names-mismatch"
 	}
 	return ""

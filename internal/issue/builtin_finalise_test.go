@@ -456,7 +456,7 @@ func TestBuiltinWeakRSA(t *testing.T) {
 		{"8192 bits", new(big.Int).Lsh(big.NewInt(1), 8191), 65537, "not accepted"},
 	}
 	for _, tt := range tests {
-		got := builtinWeakRSA(&rsa.PublicKey{N: tt.n, E: tt.e})
+		_, got := order.BadKey(&rsa.PublicKey{N: tt.n, E: tt.e})
 		if tt.says == "" && got != "" || !strings.Contains(got, tt.says) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.says)
 		}
@@ -476,8 +476,8 @@ func FuzzBuiltinCSR(f *testing.F) {
 	b := &Builtin{opt: BuiltinOptions{Now: time.Now}}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		req, p := b.checkCSR(builtinRequest("a", "www.example.test"), der)
-		if p == nil && strings.Join(builtinCSRNames(req), " ") != "www.example.test" {
-			t.Errorf("accepted %v", builtinCSRNames(req))
+		if p == nil && strings.Join(order.NamesOf(req), " ") != "www.example.test" {
+			t.Errorf("accepted %v", order.NamesOf(req))
 		}
 	})
 }

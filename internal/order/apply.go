@@ -214,7 +214,7 @@ func (o *Order) stopped(now time.Time, a *Attempt, why string) *Problem {
 // end closes an attempt and destroys its key.
 func (a *Attempt) end(now time.Time, p *Problem) {
 	t := now
-	a.Phase, a.Finished, a.Problem, a.Sealed = Ended, &t, p, nil
+	a.Phase, a.Finished, a.Problem, a.Sealed, a.CSR = Ended, &t, p, nil, nil
 	a.Waiting, a.Instruct, a.Ask, a.DueAt = "", "", false, time.Time{}
 	a.forget()
 }

@@ -63,7 +63,11 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 		return nil
 	}
 	fresh := d.Tries == 0 // the first try of a version, or of a person
-	news := d.fail(r.Problem, tryLocal, now) || fresh
+	table := tryLocal
+	if r.Problem.Class == Waiting && r.Problem.Owner == OwnerOwner {
+		table = tryOwner
+	}
+	news := d.fail(r.Problem, table, now) || fresh
 	d.Seen, d.Forced = r.Seen, false
 	if r.TakenBack {
 		d.Bad, d.Tried = r.Version, r.Reload
@@ -75,6 +79,11 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 		return nil
 	}
 	name, text := "deploy-failed", "Version %d could not be put to %s: %s"
+	if r.Problem.Class == Waiting {
+		e := o.event(now, StageDeploy, "deploy-waiting", "Version %d is to be put to %s by somebody else: %s", r.Version, d.Key(), r.Problem.Error()).failed(r.Problem, Warning)
+		e.Status = Started
+		return []Event{e.with("target", d.Key())}
+	}
 	if r.TakenBack {
 		name, text = "taken-back", "Version %d was taken back from %s, what was there before serves on: %s"
 	}

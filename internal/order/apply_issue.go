@@ -17,7 +17,7 @@ func (r Began) apply(o *Order, now time.Time) []Event {
 	}
 	a.Phase, a.Started = Begun, now
 	a.Progress = Progress{Since: now}
-	if !o.alive() || o.Running(a.KeyType) != nil { // meanwhile its owner thought better of it
+	if !o.alive() || o.Running(a.KeyType) != nil || o.outdated(&a) { // meanwhile its owner thought better of it
 		a.end(now, &Problem{Class: GiveUp, What: "attempt", Detail: "it is wanted no more", At: now})
 		o.Attempts = append(o.Attempts, a)
 		return nil
@@ -59,7 +59,7 @@ type BeginFailed struct {
 }
 
 func (r BeginFailed) apply(o *Order, now time.Time) []Event {
-	if !o.alive() || o.Running(r.Need.KeyType) != nil {
+	if !o.alive() || o.Running(r.Need.KeyType) != nil || !o.orders(r.Need.KeyType) {
 		return nil
 	}
 	n := o.need(r.Need.KeyType)
@@ -72,7 +72,11 @@ func (r BeginFailed) apply(o *Order, now time.Time) []Event {
 
 // needFailed spaces the next try by what the problem is: the table of attempts counts what the issuer counts.
 func (o *Order) needFailed(n *Need, p *Problem, now time.Time) []Event {
-	news := n.fail(p, tryIssuer, now)
+	table := tryIssuer
+	if p.ID == idAwaitsCSR {
+		table = tryFinal
+	}
+	news := n.fail(p, table, now)
 	if p.Class == GiveUp {
 		n.Failed++
 		n.DueAt = after(tryAttempt, n.Failed, now, p.Until)
@@ -80,7 +84,10 @@ func (o *Order) needFailed(n *Need, p *Problem, now time.Time) []Event {
 	if !news {
 		return nil
 	}
-	if p.Class == Waiting {
+	switch {
+	case p.ID == idAwaitsCSR:
+		return []Event{o.awaitEvent(now, n, p)}
+	case p.Class == Waiting:
 		return []Event{o.waitEvent(now, p)}
 	}
 	return []Event{o.event(now, StageIssue, "attempt-failed", "Could not be issued%s: %s", o.as(n.KeyType), p.Error()).failed(p, Error).with("keyType", string(n.KeyType))}
@@ -284,9 +291,38 @@ func (r SignedBy) apply(o *Order, now time.Time) []Event {
 	a.Phase, a.Version, a.Waiting, a.Instruct = Signed, v.Number, "", ""
 	a.Progress = Progress{Since: now}
 	a.forget()
+	v.External = a.External
 	o.Versions = append(o.Versions, v)
-	return []Event{o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, moment(v.NotAfter)).
-		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID, "keyType", string(v.KeyType), "reason", string(v.Reason))}
+	e := o.event(now, StageIssue, "issued", "Issued: %s by %s, valid until %s.", v.Label(), v.IssuedBy, moment(v.NotAfter)).
+		with("serial", v.Serial, "thumbprint", v.Thumbprint, "notAfter", v.NotAfter.UTC().Format(time.RFC3339), "attempt", a.ID, "keyType", string(v.KeyType), "reason", string(v.Reason))
+	if v.External { // there is nothing to store: from now on it is the current one
+		e.Text += fmt.Sprintf(" Its key is with whoever made the request; 'certwright order export %s --chain' gives them the certificate.", o.ID.Name)
+		o.arrived(a, o.Version(v.Number), now)
+	}
+	return []Event{e}
+}
+
+// arrived makes a version the current one of its key type: its attempt ends, targets follow, and the one that it
+// replaces is to be revoked if that was asked for.
+func (o *Order) arrived(a *Attempt, v *Version, now time.Time) {
+	a.end(now, nil)
+	a.Progress = Progress{Since: now}
+	o.switched(v.KeyType)
+	if o.First() == v {
+		o.Expired = false
+	}
+	for i := range o.Deployments {
+		if d := &o.Deployments[i]; d.KeyType == v.KeyType { // what ails it is shown until the new version is there
+			d.hurry()
+			d.Bad, d.Tried = 0, nil
+		}
+	}
+	if a.Revokes > 0 && a.Delay >= 0 {
+		if ov := o.Version(a.Revokes); ov != nil {
+			t := now.Add(a.Delay)
+			ov.RevokeAt, ov.RevokeFor = &t, 4 // superseded, RFC 5280 section 5.3.1
+		}
+	}
 }
 
 // signedLate keeps a version whose attempt was given up while the authority signed: its key is gone, so it
@@ -322,38 +358,24 @@ func (r Stored) apply(o *Order, now time.Time) []Event {
 	}
 	v.State = VersionStored
 	old := o.before(v)
-	a.end(now, nil)
-	a.Progress = Progress{Since: now}
-	if o.First() == v {
-		o.Expired = false
-	}
+	secret := o.SecretFor(v.KeyType)
+	o.arrived(a, v, now)
 	o.Vault.well(now)
 	o.Vault.Fault, o.Vault.Since, o.Vault.DueAt = "", now, time.Time{}
 	o.Vault.Checked, o.Vault.CheckAt = now, now.Add(CheckEvery)
-	for i := range o.Deployments {
-		if d := &o.Deployments[i]; d.KeyType == v.KeyType { // what ails it is shown until the new version is there
-			d.hurry()
-			d.Bad, d.Tried = 0, nil
-		}
-	}
-	if a.Revokes > 0 && a.Delay >= 0 {
-		if ov := o.Version(a.Revokes); ov != nil {
-			t := now.Add(a.Delay)
-			ov.RevokeAt, ov.RevokeFor = &t, 4 // superseded, RFC 5280 section 5.3.1
-		}
-	}
-	e := o.event(now, StageStore, "stored", "Stored: %s in vault %s as secret %s.", v.Label(), o.Spec.Vault, o.SecretFor(v.KeyType)).with("secretVersion", v.SecretID)
+	e := o.event(now, StageStore, "stored", "Stored: %s in vault %s as secret %s.", v.Label(), o.Spec.Vault, secret).with("secretVersion", v.SecretID)
 	if old != nil {
 		e.Text += fmt.Sprintf(" It follows version %d.", old.Number)
 	}
 	return []Event{e}
 }
 
-// before is the version that v follows, of the same key type and stored.
+// before is the version that v follows, of the key type that served until now, and stored.
 func (o *Order) before(v *Version) *Version {
 	var old *Version
+	k := o.serving(v.KeyType)
 	for i := range o.Versions {
-		if w := &o.Versions[i]; w.KeyType == v.KeyType && w.Number < v.Number && w.State == VersionStored {
+		if w := &o.Versions[i]; w.KeyType == k && w.Number < v.Number && w.State == VersionStored {
 			old = w
 		}
 	}

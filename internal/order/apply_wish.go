@@ -46,6 +46,7 @@ type Brought struct {
 func (r Brought) apply(o *Order, now time.Time) []Event {
 	a, v := r.Attempt, r.Version
 	v.Number, v.State, v.KeyType, v.Issued, v.Attempt, v.SecretID = o.lastNumber()+1, VersionIssued, a.KeyType, now, a.ID, a.ID
+	v.External = a.Sealed == nil
 	a.Phase, a.Version, a.Started, a.Progress = Signed, v.Number, now, Progress{Since: now}
 	o.Expired = false
 	o.Versions = append(o.Versions, v)
@@ -69,6 +70,9 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 	names := !sameNames(o.Spec.Names, r.Spec.Names)
 	types := fmt.Sprint(o.Spec.KeyTypes) != fmt.Sprint(r.Spec.KeyTypes)
 	was := o.Spec
+	if types {
+		o.switchTypes(r.Spec.KeyTypes)
+	}
 	o.Spec = r.Spec
 	o.Generation++
 	switch {
@@ -79,6 +83,10 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 	}
 	if types || !o.Spec.AutoRenew {
 		o.dropForeignNeeds()
+	}
+	if types {
+		o.dropForeignAttempts(now)
+		o.wantSwitched(r.Caller, now)
 	}
 	events := Bound{Sites: r.Sites}.apply(o, now)
 	e := r.event(o, now, StageOrder, "updated", "Changed by %s: %s.", r.Caller, orWord(strings.Join(changed, ", "), "nothing"))
@@ -190,5 +198,8 @@ func differences(a, b Spec) []string {
 	add("contentType", a.Content, b.Content)
 	add("sites", a.Sites, b.Sites)
 	add("endpoints", a.Endpoints, b.Endpoints)
+	add("isPrivateKeyExternal", a.ExternalKey, b.ExternalKey)
+	add("csr", requestWord(a), requestWord(b))
+	add("reuseCsr", a.ReuseCSR, b.ReuseCSR)
 	return list
 }

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -35,7 +36,10 @@ var Commands = []Command{CmdVerify, CmdRenew, CmdRekey, CmdSync, CmdRevoke, CmdD
 
 // Allowed says whether a command can be given to the order as it stands: nil, or a *Refusal that says why
 // not and what to do instead.
-func (o *Order) Allowed(c Command, now time.Time) error {
+func (o *Order) Allowed(c Command, now time.Time) error { return o.AllowedWith(c, now, o.Spec) }
+
+// AllowedWith says the same of a renewal or a rekey that changes the wish with it: next is what it becomes.
+func (o *Order) AllowedWith(c Command, now time.Time, next Spec) error {
 	if o.Deleting && c != CmdDelete {
 		return o.refuse(c, "OrderDeleting", "the order is being deleted", "Create a new order")
 	}
@@ -44,6 +48,9 @@ func (o *Order) Allowed(c Command, now time.Time) error {
 	}
 	if err := o.allowedEnded(c, now); err != nil {
 		return err
+	}
+	if c == CmdRenew || c == CmdRekey {
+		return o.allowedNext(c, now, next)
 	}
 	return o.allowedLive(c, now)
 }
@@ -59,8 +66,12 @@ func (o *Order) allowedKind(c Command) error {
 		return o.refuse(c, "NoIssuer", "its certificate was imported, no issuer stands behind it", "Import the next certificate under the same name, or create an order with an issuer")
 	case o.Kind == Watched && !in(c, CmdSync, CmdDelete, CmdUpdate, CmdRetry):
 		return o.refuse(c, "OnlyWatched", "it is only watched: Certwright holds no key and no certificate of it", "Create an order for these names, or import the certificate")
-	case o.Spec.ExternalKey && in(c, CmdExport, CmdStore, CmdRecover, CmdEnable):
-		return o.refuse(c, "ExternalPrivateKey", "its private key is not in the vault", "Import the certificate together with its key")
+	case o.KeyElsewhere() && in(c, CmdExport, CmdStore, CmdRecover, CmdEnable):
+		fix := "The certificate alone: certwright order export " + o.ID.Name + " --chain"
+		if c != CmdExport {
+			fix = "The key is with whoever made the certificate's request"
+		}
+		return o.refuse(c, "ExternalPrivateKey", "its private key is not in the vault", fix)
 	}
 	return nil
 }
@@ -94,15 +105,6 @@ func (o *Order) allowedLive(c Command, now time.Time) error {
 		if !o.pending() {
 			return o.refuse(c, "NothingToVerify", "nothing waits for verification", "Use renew for a new version now")
 		}
-	case CmdRenew, CmdRekey:
-		if !has && o.pending() {
-			return o.refuse(c, "OrderPending", "its first version is not issued yet", "Use verify, or see 'order show' for what it waits for")
-		}
-		for i := range o.Attempts {
-			if a := &o.Attempts[i]; a.Open() && (c == CmdRenew || a.Reason == Rekey) {
-				return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", moment(a.Started)), "See 'order show' for what it waits for, or use verify")
-			}
-		}
 	case CmdExport, CmdRecover, CmdEnable:
 		if !has {
 			return o.refuse(c, "NothingStored", "the vault holds no version of it yet", "See 'order show' for what it waits for")
@@ -120,6 +122,33 @@ func (o *Order) allowedLive(c Command, now time.Time) error {
 	}
 	return nil
 }
+
+// allowedNext: when a new version can be asked for. A certificate request that is given, or a key that is to be made here
+// from now on, may replace what is under way: that may wait for nothing else.
+func (o *Order) allowedNext(c Command, now time.Time, next Spec) error {
+	given := next.ExternalKey != o.Spec.ExternalKey || next.ExternalKey && (!next.CSRGiven.Equal(o.Spec.CSRGiven) || !bytes.Equal(next.CSR, o.Spec.CSR))
+	if o.First() == nil && o.pending() && !given {
+		return o.refuse(c, "OrderPending", "its first version is not issued yet", "Use verify, or see 'order show' for what it waits for")
+	}
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Open() && (c == CmdRenew || a.Reason == Rekey) && (a.Phase == Signed || !given) {
+			return o.refuse(c, "AttemptRunning", fmt.Sprintf("a new version is under way since %s", moment(a.Started)), "See 'order show' for what it waits for, or use verify")
+		}
+	}
+	if !next.ExternalKey || given {
+		return nil
+	}
+	p := &Problem{Detail: "a new key needs a new one", Fix: fmt.Sprintf("Make one with the new key, and give it: certwright order rekey %s --csr FILE; or have the key made here: --managed", o.ID.Name)}
+	if c == CmdRenew {
+		if _, p = o.NextCSR(now); p == nil {
+			return nil
+		}
+	}
+	return &Refusal{Kind: BadInput, Code: CsrMissing, Property: "csr", Message: fmt.Sprintf("%s of order %s needs a certificate request, for its private key is not here: %s", c, o.ID.Name, p.Detail), Fix: p.Fix}
+}
+
+// CsrMissing is the code of a refusal for want of a certificate request.
+const CsrMissing = "CsrMissing"
 
 func (o *Order) allowedRevoke(now time.Time) error {
 	if len(o.Versions) == 0 {
@@ -243,12 +272,18 @@ func (r Commanded) renew(o *Order, now time.Time) []Event {
 	}
 	for _, k := range o.Spec.KeyTypes {
 		n := Need{KeyType: k, Reason: reason, Asked: now, Delay: r.Delay, Caller: r.Caller}
+		if v := o.Newest(k); v == nil || o.history(v) {
+			n.Reason, n.Delay = First, 0
+		}
 		if old := o.need(k); old != nil { // what the issuer said to it still holds
 			n.Progress, n.Failed = old.Progress, old.Failed
+			if p := n.Problem; p != nil && p.ID == idAwaitsCSR { // it is given, or needed no more
+				n.Progress = Progress{}
+			}
 		}
 		if a := o.Running(k); a != nil && a.Phase == Begun { // what is signed already is stored first
 			n.Problem, n.At, n.Since, n.Failed = a.Problem, a.At, a.Since, a.Failed
-			a.end(now, o.stopped(now, a, "a rekey was asked for instead"))
+			a.end(now, o.stopped(now, a, "another version was asked for instead"))
 		}
 		n.hurry()
 		o.dropNeed(k)
@@ -309,7 +344,7 @@ func (r Commanded) revoke(o *Order, now time.Time) []Event {
 func (o *Order) again(now time.Time) {
 	o.endAttempts(now, "it was ordered again")
 	o.Ordered = now
-	o.DeniedAt, o.Canceled, o.Revoking, o.RevokedAt, o.Expired = nil, nil, nil, nil, false
+	o.DeniedAt, o.Canceled, o.Revoking, o.RevokedAt, o.Expired, o.Switches = nil, nil, nil, nil, false, nil
 	if o.AskAfter.After(now) {
 		for _, k := range o.Spec.KeyTypes {
 			o.Needs = append(o.Needs, Need{KeyType: k, Reason: First, Asked: now, Progress: Progress{DueAt: o.AskAfter}})

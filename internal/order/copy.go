@@ -54,10 +54,10 @@ func (o *Order) copyRow(name string) *CopyRow {
 
 func (l *Link) place() string { return strings.ToLower(l.Vault + "/" + l.Secret) }
 
-// newest is the number of the newest version that the vault holds, of whatever key type.
+// newest is the number of the newest current version that the vault holds, of whatever key type; 0 = none.
 func (o *Order) newest() (n int) {
 	for _, k := range o.Spec.KeyTypes {
-		if v := o.Current(k); v != nil {
+		if v := o.Current(k); v != nil && !o.Keyless(v) {
 			n = max(n, v.Number)
 		}
 	}
@@ -67,7 +67,7 @@ func (o *Order) newest() (n int) {
 // copyAgenda: links that do not hold the newest version yet.
 func (o *Order) copyAgenda(add adder) {
 	n := o.newest()
-	if n == 0 || o.Spec.ExternalKey {
+	if n == 0 {
 		return
 	}
 	for i := range o.Spec.Links {

@@ -9,12 +9,13 @@ import (
 // Current is the newest version of a key type that the vault holds and nobody has withdrawn: what
 // should be served. An order whose key lies elsewhere counts its newest version.
 func (o *Order) Current(k KeyType) *Version {
+	k = o.serving(k)
 	for i := len(o.Versions) - 1; i >= 0; i-- {
 		v := &o.Versions[i]
 		if v.KeyType != k || v.State == VersionRevoked || o.history(v) {
 			continue
 		}
-		if v.State == VersionStored || o.Spec.ExternalKey {
+		if v.State == VersionStored || o.Keyless(v) {
 			return v
 		}
 	}
@@ -38,8 +39,9 @@ func (o *Order) First() *Version {
 // Newest is the newest version of a key type, whatever its state; nil if there is none. One that was
 // signed after its attempt had been given up does not count: its key is gone.
 func (o *Order) Newest(k KeyType) *Version {
+	k = o.serving(k)
 	for i := len(o.Versions) - 1; i >= 0; i-- {
-		if v := &o.Versions[i]; v.KeyType == k && (v.State != VersionIssued || v.RevokeAt == nil) {
+		if v := &o.Versions[i]; v.KeyType == k && (v.State != VersionIssued || v.External || v.RevokeAt == nil) {
 			return v
 		}
 	}

@@ -125,7 +125,7 @@ func (o *Order) Wanted() []Need {
 		switch {
 		case v == nil || v.Issued.Before(o.Ordered) || v.State == VersionRevoked:
 			needs = append(needs, Need{KeyType: k, Reason: First, Asked: o.Ordered})
-		case o.Spec.AutoRenew && v.State != VersionIssued:
+		case o.Spec.AutoRenew && (v.State != VersionIssued || v.External):
 			at := o.RenewTime(v)
 			needs = append(needs, Need{KeyType: k, Reason: Renewal, Asked: at, Progress: Progress{DueAt: at}})
 		}
@@ -184,7 +184,7 @@ func (a *Attempt) withdrawable() bool { return a.Visible && a.Withdraw.Tries < u
 
 // storeAgenda: the daily look at the vault, and writing again what it lost.
 func (o *Order) storeAgenda(add adder) {
-	if o.Spec.Vault == "" || o.Spec.ExternalKey || o.First() == nil {
+	if o.Spec.Vault == "" || o.newest() == 0 {
 		return
 	}
 	at := o.Vault.CheckAt
@@ -195,9 +195,6 @@ func (o *Order) storeAgenda(add adder) {
 }
 
 func (o *Order) deployAgenda(add adder) {
-	if o.Spec.ExternalKey {
-		return
-	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
 		v := o.Current(d.KeyType)
@@ -228,7 +225,7 @@ func (o *Order) lookAgenda(add adder) {
 
 // pushing says whether a push to the endpoint's site is due or was never done: the push looks itself.
 func (o *Order) pushing(e *EndpointRow) bool {
-	if e.Site == "" || !o.alive() || o.Spec.ExternalKey {
+	if e.Site == "" || !o.alive() {
 		return false
 	}
 	for i := range o.Deployments {

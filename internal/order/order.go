@@ -48,8 +48,9 @@ type Order struct {
 
 	Health Health `json:"health"` // what examinations have said, see watch in docs/monitoring.md
 
-	Needs    []Need    `json:"needs,omitempty"` // versions asked for and not yet begun (renew, rekey)
-	AskAfter time.Time `json:"askAfter"`        // not before then is the issuer asked again: its Retry-After outlives a cancelled attempt
+	Needs    []Need    `json:"needs,omitempty"`    // versions asked for and not yet begun (renew, rekey)
+	Switches []Switch  `json:"switches,omitempty"` // key types that are to be others (switch.go)
+	AskAfter time.Time `json:"askAfter"`           // not before then is the issuer asked again: its Retry-After outlives a cancelled attempt
 
 	Seq  int64  `json:"seq"`            // number of the last event
 	Hash []byte `json:"hash,omitempty"` // hash of the last event: the head of the chain
@@ -78,7 +79,10 @@ type Spec struct {
 	Sites        []string          `json:"sites,omitempty"`     // deployed to and looked at there
 	Endpoints    []site.Endpoint   `json:"endpoints,omitempty"` // looked at besides the sites' own
 	Tags         map[string]string `json:"tags,omitempty"`
-	ExternalKey  bool              `json:"externalKey,omitempty"`  // imported without its key: nothing to store or deploy
+	ExternalKey  bool              `json:"externalKey,omitempty"`  // its owner holds the key: it was imported without, or is asked for with CSR
+	CSR          []byte            `json:"csr,omitempty"`          // certificate request (DER) of whoever holds the key
+	CSRGiven     time.Time         `json:"csrGiven,omitzero"`      // when it was given: it is good for one version after that ...
+	ReuseCSR     bool              `json:"reuseCsr,omitempty"`     // ... or, if its owner allows it, for every one
 	ImportedFrom string            `json:"importedFrom,omitempty"` // where an imported certificate came from
 }
 
@@ -168,6 +172,7 @@ type Progress struct {
 func (o *Order) Clone() *Order {
 	c := *o
 	c.Needs = slices.Clone(o.Needs)
+	c.Switches = slices.Clone(o.Switches)
 	c.Identifiers = slices.Clone(o.Identifiers)
 	c.Versions = slices.Clone(o.Versions)
 	c.Attempts = slices.Clone(o.Attempts)
@@ -191,7 +196,7 @@ func (o *Order) SecretName() string {
 // SecretFor is the secret of one key type: the order's own for the first, with the type as suffix
 // for the others (a vault holds one certificate a secret).
 func (o *Order) SecretFor(k KeyType) string {
-	if len(o.Spec.KeyTypes) == 0 || k == o.Spec.KeyTypes[0] || k == "" {
+	if len(o.Spec.KeyTypes) == 0 || k == "" || k == o.Spec.KeyTypes[0] || k == o.serving(o.Spec.KeyTypes[0]) {
 		return o.SecretName()
 	}
 	return o.SecretName() + "-" + lower(string(k))

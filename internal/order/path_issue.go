@@ -201,10 +201,13 @@ func deref(t *time.Time) time.Time {
 
 func (o *Order) storeStage(now time.Time) Stage {
 	s := Stage{Stage: StageStore, State: Absent}
-	if o.Kind == Watched || o.Spec.ExternalKey {
+	if o.Kind == Watched {
 		return s
 	}
 	for _, k := range o.Spec.KeyTypes {
+		if v := o.Current(k); v != nil && o.Keyless(v) || v == nil && o.Spec.ExternalKey {
+			continue
+		}
 		r := Row{Name: o.Spec.Vault + "/" + o.SecretFor(k), State: StateWait, Text: o.yet("nothing to store")}
 		if v := o.Current(k); v != nil {
 			r.State, r.Version, r.Serial, r.Since = Done, v.Number, v.Serial, when(o.Vault.Since)

@@ -8,7 +8,7 @@ import (
 
 func (o *Order) deployStage(now time.Time) Stage {
 	s := Stage{Stage: StageDeploy, State: Absent}
-	if o.Kind == Watched || o.Spec.ExternalKey {
+	if o.Kind == Watched {
 		return s
 	}
 	for i := range o.Deployments {
@@ -47,6 +47,9 @@ func (o *Order) deploymentRow(d *Deployment, now time.Time) Row {
 		r.State, r.Text = Disabled, o.takesOther(d.KeyType)
 	case d.Problem != nil:
 		r.State, r.Problem, r.NextAt, r.Text = StateFail, d.Problem, when(d.DueAt), d.Problem.Error()
+		if d.Problem.Class == Waiting && d.Problem.Owner == OwnerOwner {
+			r.State = StateWait
+		}
 	case v == nil:
 		if d.Version > 0 {
 			r.Text = "still holds " + o.named(d.Version)
@@ -122,10 +125,9 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 	if e.ServerName != "" {
 		r.Name += " (" + e.ServerName + ")"
 	}
-	for i := range o.Versions {
-		if o.Versions[i].Serial == e.Served && e.Served != "" {
-			r.Version = o.Versions[i].Number
-		}
+	served := o.servedVersion(e)
+	if served != nil {
+		r.Version = served.Number
 	}
 	if k := KeyType(e.KeyType); k != "" && o.Kind != Watched && !slices.Contains(o.Spec.KeyTypes, k) {
 		r.State, r.NextAt, r.Text = Disabled, nil, o.takesOther(k)
@@ -142,6 +144,9 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 		r.Text = "serves serial " + e.Served + ", seen " + moment(e.Looked)
 	}
 	switch late := e.DueAt.Add(syncLate); {
+	case e.State == StateFail && served != nil && now.Before(served.NotAfter) && o.byHand(e):
+		r.State, r.Problem = StateWait, o.byHandProblem(e, served)
+		r.Text = r.Problem.Error()
 	case e.State != Done:
 	case !e.DueAt.IsZero() && !now.Before(late):
 		r.overdue("look on the wire", e.Address, e.Looked, late)
@@ -155,8 +160,8 @@ func (o *Order) endpointRow(e *EndpointRow, now time.Time) Row {
 		}
 	case r.Version > 0:
 		r.Text = fmt.Sprintf("serves serial %s (%s), seen %s", e.Served, o.named(r.Version), moment(e.Looked))
-		if v := o.Version(r.Version); !v.NotAfter.After(now) {
-			r.Text += ", expired " + moment(v.NotAfter)
+		if !served.NotAfter.After(now) {
+			r.Text += ", expired " + moment(served.NotAfter)
 		}
 	}
 	return r

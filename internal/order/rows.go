@@ -49,6 +49,7 @@ type Version struct {
 	Issuer      string       `json:"issuer,omitempty"`  // name of the issuer, empty when imported
 	Account     string       `json:"account,omitempty"` // account that it was issued to
 	Reason      Reason       `json:"reason,omitempty"`
+	External    bool         `json:"external,omitempty"` // its owner holds the key: the vault keeps nothing of it
 
 	CertID   string     `json:"certId,omitempty"`   // RFC 9773 section 4.1
 	Window   *Window    `json:"window,omitempty"`   // suggested renewal window of the issuer
@@ -95,7 +96,9 @@ type Attempt struct {
 	Proofs   []Proof       `json:"proofs,omitempty"`   // what has to be published; kept until it is withdrawn
 	Visible  bool          `json:"visible,omitempty"`  // the proofs may be published still: they are to be withdrawn
 	Withdraw Progress      `json:"withdraw,omitzero"`  // of taking them back
-	Sealed   []byte        `json:"sealed,omitempty"`   // the private key, sealed; nil once stored or given up
+	Sealed   []byte        `json:"sealed,omitempty"`   // the private key, sealed; nil once stored or given up, or where its owner holds it
+	CSR      []byte        `json:"csr,omitempty"`      // the certificate request (DER), until it ends
+	External bool          `json:"external,omitempty"` // the request is its owner's: no key is sealed here
 	Delay    time.Duration `json:"delay,omitempty"`    // see Need.Delay
 	Revokes  int           `json:"revokes,omitempty"`  // number of the version to revoke after it, 0 = none
 	Version  int           `json:"version,omitempty"`  // number of the version it made

@@ -21,7 +21,7 @@ func (o *Order) StatusOf(now time.Time) Status {
 		return StatusExpired // of the version that is served, whatever is under way to replace it
 	case o.rekeying():
 		return PendingRekey
-	case v == nil || o.waitsForOwner():
+	case v == nil || o.waitsForOwner() || o.waitsForCSR():
 		return Pendingissuance // as in the service we equal, also a renewal whose names must be verified again
 	}
 	return Issued
@@ -71,7 +71,7 @@ func (o *Order) VaultStatusOf(now time.Time) VaultStatus {
 	switch s := o.StatusOf(now); {
 	case o.Kind == Watched:
 		return VaultUnknown
-	case o.Spec.ExternalKey:
+	case o.KeyElsewhere():
 		return VaultExternalKey
 	case o.Vault.Fault != "":
 		return o.Vault.Fault
@@ -154,6 +154,9 @@ func (o *Order) changes(now time.Time) time.Time {
 		if o.Kind == Watched && e.NotAfter != nil {
 			future(*e.NotAfter)
 			future(e.soon())
+		}
+		if v := o.servedVersion(e); v != nil && o.byHand(e) {
+			future(v.NotAfter)
 		}
 	}
 	return t

@@ -74,8 +74,8 @@ func (x *examination) sources(ctx context.Context, o *order.Order, roots trusted
 	s.addIssuer(ctx, o, add)
 	s.addPeers(ctx, o, add)
 	for _, k := range o.Spec.KeyTypes {
-		if v := o.Current(k); v != nil && o.Spec.Vault != "" && !o.Spec.ExternalKey {
-			name := o.SecretFor(k)
+		if v := o.Current(k); v != nil && o.Spec.Vault != "" && !o.Keyless(v) {
+			name := o.SecretFor(v.KeyType)
 			add(evidence.ProbeVault, "secret "+o.Spec.Vault+"/"+name, func(ctx context.Context) []evidence.Observation {
 				return s.Vault.ObserveSecret(ctx, o.Spec.Vault, name, v.Serial)
 			})

@@ -30,6 +30,11 @@ type Target struct {
 	Files    *Files `json:"files,omitempty"`    // settings of a files target
 }
 
+// NeedsKey says whether the private key is put there: a version whose key lies elsewhere cannot be.
+func (t Target) NeedsKey() bool {
+	return t.Files != nil && (t.Files.Key != "" || t.Files.PFX != "" || t.Files.Combined != "")
+}
+
 // Files are the settings of a files target. Every file name is relative to the root; an empty name
 // means that file is not written. At least one must be named.
 type Files struct {

@@ -44,6 +44,8 @@ var kinds = map[string]kind{
 	"attempt-begun":     {title: "Issuance", rank: 6, begins: true},
 	"attempt-failed":    {title: "Issuance", rank: 5},
 	"attempt-retry":     {title: "Issuance", rank: 5},
+	"csr-waiting":       {title: "Certificate request awaited", rank: 6, waits: true},
+	"deploy-waiting":    {title: "Deployment by hand", rank: 2, waits: true},
 	"attempt-waiting":   {title: "Issuance", rank: 5, waits: true},
 	"issued":            {title: "Issuance", rank: 6},
 	"issued-late":       {title: "Issuance", rank: 5},

@@ -89,6 +89,9 @@ func tileOf(o *order.Order, pr order.Projection, stages []order.Stage, now time.
 func pendingTile(t tile, o *order.Order, stages []order.Stage) tile {
 	owner := false
 	for _, s := range stages {
+		if s.Problem != nil && s.Problem.ID == "renew-external-csr" && s.State == order.StateWait {
+			return tile{"Certificate request awaited", sentence(s.Problem.Cause), sentence(s.Problem.Fix), toneWait, order.StateWait}
+		}
 		if s.State == order.StateFail {
 			text := "There is no certificate yet, because " + stageTrouble[s.Stage] + "."
 			if o.Kind == order.Watched {
@@ -118,7 +121,7 @@ func issuedTile(t tile, o *order.Order, pr order.Projection, stages []order.Stag
 	case order.Imported:
 		t.Title, t.Text = "Imported", "The certificate was brought, not issued here. It is stored, deployed and looked at like any other."
 		if o.Spec.ExternalKey {
-			t.Text = "The certificate was brought without its private key: it is looked at, never stored or deployed."
+			t.Text = "The certificate was brought without its private key: it is looked at, and put where no key is needed."
 		}
 	}
 	for _, s := range stages {
