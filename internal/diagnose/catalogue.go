@@ -67,6 +67,8 @@ var additions = []Known{
 	{"dns-answer-too-big", LegDNS},
 	{"dnssec-rrsig-invalid", LegDNS},
 	{"dns-txt-partly", LegDNS},
+	// The version was made from a request of whoever keeps the key, and its target takes key and certificate.
+	{"sync-key-external", LegDeploy},
 	// The authority's or the system's own words of a cause that is in no list.
 	{Unnamed, ""},
 }

@@ -16,8 +16,8 @@ const (
 	nUnread      sign = "the-renewal-information-cannot-be-read"
 	nDirectory   sign = "the-authority's-directory-can-be-read"
 	nNoDirectory sign = "the-authority's-directory-cannot-be-read"
-	nExternal    sign = "the-key-lies-elsewhere"
-	nEndsSoon    sign = "the-certificate-ends-soon"
+	nExternal    sign = "the-next-version-needs-whoever-holds-the-key"
+	nByHand      sign = "a-version-is-to-be-put-by-whoever-holds-its-key"
 	nAdded       sign = "a-name-was-added-since-the-last-version"
 	nAddedOnly   sign = "only-the-added-name-is-not-verified"
 	nSigned      sign = "a-version-is-signed-and-not-in-the-vault"
@@ -42,10 +42,8 @@ func (j *judge) renewSigns(s *scope) {
 	v := j.newestVersion(o)
 	if v != nil {
 		s.vars["serial"], s.vars["end"] = v.Serial, day(v.NotAfter)+" UTC"
-		soon := v.NotAfter.Sub(j.now) < Late(v.NotBefore, v.NotAfter)
-		s.set(nEndsSoon, soon, ref("newest version", "ends "+day(v.NotAfter)))
-		s.set(nExternal, o.Spec.ExternalKey, ref("key", "not here"))
 	}
+	j.externalSigns(s, o, v, ref)
 	if o.Kind != order.Ordered {
 		return
 	}
@@ -58,6 +56,28 @@ func (j *judge) renewSigns(s *scope) {
 	}
 	j.signedSigns(s, o, ref)
 	j.loopSigns(s, o, ref)
+}
+
+// externalSigns find a next version that cannot come without whoever holds the key. v is the newest one; nil = none.
+func (j *judge) externalSigns(s *scope, o *order.Order, v *order.Version, ref func(string, string) EvidenceRef) {
+	s.set(nExternal, false)
+	switch {
+	case !o.Spec.ExternalKey:
+	case o.Kind == order.Ordered:
+		for _, n := range o.Needs {
+			if p := n.Problem; p != nil && p.ID == "renew-external-csr" {
+				s.set(nExternal, true, ref("certificate request", p.Detail))
+				s.vars["extcause"], s.vars["extfix"] = strings.TrimSpace(sentence(p.Detail)), p.Fix
+				if v != nil {
+					s.vars["extcause"] += " The present certificate ends at " + s.vars["end"] + "."
+				}
+			}
+		}
+	case v != nil && v.NotAfter.Sub(j.now) < Late(v.NotBefore, v.NotAfter):
+		s.set(nExternal, true, ref("newest version", "ends "+day(v.NotAfter)), ref("key", "not here"))
+		s.vars["extcause"] = "The present certificate ends at " + s.vars["end"] + ". It was imported without its private key."
+		s.vars["extfix"] = "Have the next one issued where the key is and import it under the same name; or order it here with a request: certwright order create NAME --csr FILE"
+	}
 }
 
 // newestVersion is the version that ends last of those that were issued and not withdrawn.
@@ -76,7 +96,7 @@ func (j *judge) newestVersion(o *order.Order) *order.Version {
 func (j *judge) recordedSigns(s *scope) {
 	for _, st := range j.path {
 		for _, r := range problemRows(st) {
-			name, ok := map[string]sign{"sub-disabled": nSubOff, "renew-hook-failed": nHook}[r.Problem.ID]
+			name, ok := map[string]sign{"sub-disabled": nSubOff, "renew-hook-failed": nHook, "sync-key-external": nByHand}[r.Problem.ID]
 			if !ok && st.Stage == order.StageDeploy && j.serverAgrees(r) {
 				name, ok = nHook, true
 			}
@@ -85,6 +105,9 @@ func (j *judge) recordedSigns(s *scope) {
 			}
 			s.set(name, true, j.problemRef(st.Stage, r))
 			s.vars["what"] = strings.TrimRight(r.Problem.Error(), ".")
+			if name == nByHand {
+				s.vars["byhand"] = s.vars["what"]
+			}
 		}
 	}
 }

@@ -47,6 +47,7 @@ func TestRenewals(t *testing.T) {
 		x.Serial, x.Offered = "B0", true
 		return []evidence.Observation{gaze(evidence.ProbeCA, evidence.CheckRenewal, "renewal information of serial B0", out, x)}
 	}
+	awaited := order.Problem{Class: order.Waiting, What: "certificate request", Detail: "a new one is needed: the one given was used already, and may not be used again", ID: "renew-external-csr", Owner: order.OwnerOwner, Fix: "certwright order renew www --csr FILE"}
 	start, end := noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 1)
 	for _, c := range []struct {
 		title, want, note string
@@ -63,6 +64,13 @@ func TestRenewals(t *testing.T) {
 			obs: append(info(evidence.RenewalInfo{Error: "connection refused"}, evidence.Fail), directory(evidence.Authority{ErrorClass: "refused", Error: "connection refused"}))},
 		{title: "key elsewhere", want: "renew-external-csr", order: with(lives(85, 5), func(o *order.Order) { o.Kind, o.Spec.ExternalKey = order.Imported, true })},
 		{title: "key elsewhere, long to go", order: with(lives(10, 80), func(o *order.Order) { o.Kind, o.Spec.ExternalKey = order.Imported, true })},
+		{title: "a request is awaited", want: "renew-external-csr", order: with(lives(70, 20), func(o *order.Order) {
+			o.Spec.ExternalKey = true
+			o.Needs = []order.Need{{KeyType: order.P256, Reason: order.Renewal, Progress: order.Progress{Problem: &awaited}}}
+		}), path: waits(2, awaited)},
+		{title: "a request is there", note: "renew-not-due", order: with(lives(10, 80), func(o *order.Order) { o.Spec.ExternalKey = true })},
+		{title: "to be put by hand", want: "sync-key-external", order: with(lives(10, 80), func(o *order.Order) { o.Spec.ExternalKey = true }),
+			path: waits(4, order.Problem{Class: order.Waiting, What: "deploy to shop/files", Detail: "version 2 is to be put there together with its private key, which is not here", ID: "sync-key-external", Owner: order.OwnerOwner})},
 		{title: "a name was added", want: "renew-san-added", order: with(lives(10, 80), func(o *order.Order) {
 			o.Spec.Names = []order.Name{{Kind: order.DNS, Value: "a.test"}, {Kind: order.DNS, Value: "b.test"}}
 			o.Versions[0].Names = []string{"a.test"}

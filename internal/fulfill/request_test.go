@@ -224,7 +224,7 @@ func TestPutByHand(t *testing.T) {
 	id := l.ordered("hsm", key.request(t, "hsm.example.com"), func(w *Wish) { w.Sites = []string{"hsm"} })
 	o := l.advance(id)
 	d := o.Path(l.clock.now())[4]
-	if l.target.pushes != 0 || d.State != order.StateWait || d.Owner != order.OwnerOwner || d.Problem == nil || d.Problem.ID != "deploy-key-external" || !strings.Contains(d.Problem.Fix, "--chain") {
+	if l.target.pushes != 0 || d.State != order.StateWait || d.Owner != order.OwnerOwner || d.Problem == nil || d.Problem.ID != "sync-key-external" || !strings.Contains(d.Problem.Fix, "--chain") {
 		t.Fatalf("%d pushes, %+v", l.target.pushes, d)
 	}
 	l.target.mu.Lock()

@@ -65,7 +65,7 @@ func (o *Order) requestUsed(r *Request) bool {
 }
 
 // idByHand is the finding of a version that only whoever holds its key can put where it serves.
-const idByHand = "deploy-key-external"
+const idByHand = "sync-key-external"
 
 // ByHand is the problem of a version that whoever holds its key has to put somewhere: it waits for them.
 func (o *Order) ByHand(v *Version, what, where string, now time.Time) *Problem {
