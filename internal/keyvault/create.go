@@ -83,6 +83,10 @@ func (p *policy) clear(body json.RawMessage) error {
 // standing gives the object of a name that something is to be created under: nil parts where nothing is there yet.
 func (h *Handler) standing(q *request) (*object, error) {
 	o, err := h.object(q, q.name(), "")
+	var away elsewhere
+	if errors.As(err, &away) {
+		return nil, away.conflict()
+	}
 	if errors.Is(err, secret.ErrNotFound) {
 		o = &object{name: q.name()}
 		if o.record, err = h.load(q, q.name()); err != nil {
@@ -173,6 +177,11 @@ func (o *object) ordered() error {
 	return &failure{http.StatusConflict, "Conflict", "CertificateOfOrder", fmt.Sprintf("Certificate %s is written by order %s: %s.", o.name, o.order.ID.Name, fix)}
 }
 
+// conflict refuses what would make a key here for an order whose owner keeps it.
+func (e elsewhere) conflict() error {
+	return &failure{http.StatusConflict, "Conflict", "ExternalPrivateKey", fmt.Sprintf("Order %s was made with a certificate request of somebody who keeps its private key. Have its key made here first, with 'certwright order rekey %s --managed', or choose another name.", e.order, e.order)}
+}
+
 // createSelf signs at once.
 func (h *Handler) createSelf(q *request, o *object) error {
 	if err := o.ordered(); err != nil {
@@ -249,6 +258,9 @@ func (h *Handler) createOrder(q *request, o *object) error {
 	}
 	if o.order.Kind != order.Ordered {
 		return o.ordered()
+	}
+	if o.order.Spec.ExternalKey {
+		return elsewhere{o.order.ID.Name}.conflict()
 	}
 	id := o.order.ID
 	if o.order.Ended() {

@@ -76,6 +76,7 @@ func (h *Handler) challenge(w http.ResponseWriter, q *request) {
 func (h *Handler) failureOf(q *request, err error) *failure {
 	var f *failure
 	var tooLarge *http.MaxBytesError
+	var away elsewhere
 	refusal, refused := order.AsRefusal(err)
 	isCert := strings.Contains(q.URL.Path, "certificates")
 	kind, code := "secret", "SecretNotFound"
@@ -97,6 +98,8 @@ func (h *Handler) failureOf(q *request, err error) *failure {
 		}
 		return &failure{http.StatusConflict, "Conflict", "ObjectIsDeletedButRecoverable",
 			fmt.Sprintf("A %s named %s is deleted but recoverable, and its name cannot be used again: recover it, or purge it first.", kind, q.name())}
+	case errors.As(err, &away):
+		return &failure{http.StatusNotFound, code, "ExternalPrivateKey", notHere(kind, q.name()) + " " + sentence(away)}
 	case errors.Is(err, secret.ErrNotFound), errors.Is(err, fulfill.ErrNotFound):
 		return &failure{http.StatusNotFound, code, "", notHere(kind, q.name())}
 	case errors.Is(err, secret.ErrDisabled):
@@ -137,6 +140,16 @@ func sentence(err error) string {
 	}
 	return s
 }
+
+// elsewhere is the error of an order whose key its owner keeps: nothing of it is in the vault.
+type elsewhere struct{ order string }
+
+func (e elsewhere) Error() string {
+	return fmt.Sprintf("Order %s was made with a certificate request of somebody who keeps its private key, so the vault holds nothing of it. 'certwright order export %s --chain' gives the certificate.", e.order, e.order)
+}
+
+// Is has it count as not found.
+func (elsewhere) Is(target error) bool { return target == secret.ErrNotFound }
 
 // gone is for what acts on a live object: one that is deleted is not there.
 func gone(err error) error {

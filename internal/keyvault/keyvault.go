@@ -38,6 +38,8 @@ type Vault interface {
 	Certificate(ctx context.Context, vault, name, id string) (secret.Info, error)
 	SetCertificate(ctx context.Context, c fulfill.Certificate, disabled bool) (secret.Info, error)
 	ListCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	// PreviousCertificate is the id of the version before a version of a certificate; empty = it is the first.
+	PreviousCertificate(ctx context.Context, vault, name, id string) (string, error)
 	CertificateVersions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error)
 	ListDeletedCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
 	// PendingKey makes a private key, seals it and gives it out for one signature; OpenPending opens it again for the same id.

@@ -31,6 +31,9 @@ func (h *Handler) pendingObject(q *request) (*object, error) {
 	if err == nil && (o.order != nil && o.order.Kind == order.Ordered || o.record.Pending != nil) {
 		return o, nil
 	}
+	if errors.As(err, new(elsewhere)) {
+		return nil, err
+	}
 	if err == nil || errors.Is(gone(err), secret.ErrNotFound) {
 		return nil, &failure{http.StatusNotFound, "PendingCertificateNotFound", "", fmt.Sprintf("Pending certificate not found: %s.", q.name())}
 	}
@@ -62,6 +65,9 @@ func (h *Handler) operationOf(q *request, o *object) operation {
 func (h *Handler) orderStands(o *object, out *operation) {
 	x, now := o.order, h.Now()
 	out.Cancel = false
+	if a := x.Running(o.key); a != nil && a.CSR != nil {
+		out.CSR = base64.StdEncoding.EncodeToString(a.CSR)
+	}
 	if out.Issuer.Name == "" {
 		out.Issuer.Name = x.Spec.Issuer
 	}

@@ -94,7 +94,7 @@ type object struct {
 }
 
 // object gathers a certificate object; id empty = its current version. secret.ErrNotFound when there is neither
-// a version nor anything that makes one, secret.ErrDeleted.
+// a version nor anything that makes one, elsewhere when an order of that name keeps its key out of here, secret.ErrDeleted.
 func (h *Handler) object(q *request, name, id string) (*object, error) {
 	o := &object{name: name}
 	i, err := h.Vault.Certificate(q.Context(), q.vault.Name, name, id)
@@ -109,6 +109,9 @@ func (h *Handler) object(q *request, name, id string) (*object, error) {
 	}
 	if o.order, o.key, err = h.orderOf(q, name, o.version); err != nil {
 		return nil, err
+	}
+	if o.version == nil && o.order != nil && o.order.KeyElsewhere() {
+		return nil, elsewhere{o.order.ID.Name}
 	}
 	if o.version == nil && (id == "" && o.order == nil && o.record.Pending == nil || id != "" && id != o.pendingID()) {
 		return nil, secret.ErrNotFound

@@ -3,6 +3,7 @@ package keyvault
 import (
 	"net/http"
 	"regexp"
+	"strings"
 
 	"certwright/internal/fulfill"
 	"certwright/internal/secret"
@@ -105,6 +106,11 @@ func (h *Handler) getSecret(w http.ResponseWriter, q *request) error {
 	b := q.bundle(i, v.ID)
 	text := string(value.Reveal())
 	b.Value = &text
+	if v.Certificate != nil && q.since("2025-07-01") {
+		if b.Previous, err = h.Vault.PreviousCertificate(q.Context(), v.Vault, v.Name, v.ID); err != nil {
+			return err
+		}
+	}
 	return write(w, http.StatusOK, b)
 }
 
@@ -274,4 +280,10 @@ func (h *Handler) restored(kind string, q *request) (secret.Info, []byte, error)
 		h.changed("restored", q, i)
 	}
 	return i, extra, err
+}
+
+// since says whether the request names a dated API version, and none before this one.
+func (q *request) since(version string) bool {
+	given := q.URL.Query().Get("api-version")
+	return strings.HasPrefix(given, "20") && given >= version
 }

@@ -82,6 +82,7 @@ type secretBundle struct {
 	ContentType string            `json:"contentType,omitempty"`
 	Attributes  *attributes       `json:"attributes"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	Previous    string            `json:"previousVersion,omitempty"`
 	deletion
 }
 

@@ -108,7 +108,8 @@ func TestNpmClientOfOrders(t *testing.T) {
 	type resource struct {
 		ID, Name, Type, Location, Status, ProvisioningState, DistinguishedName, ProductType, DomainVerificationToken, SerialNumber, KeyVaultID, KeyVaultSecretName string
 		KeySize, ValidityInYears                                                                                                                                   int
-		AutoRenew                                                                                                                                                  bool
+		AutoRenew, IsPrivateKeyExternal                                                                                                                            bool
+		CSR                                                                                                                                                        string
 		Tags                                                                                                                                                       map[string]string
 		Certificates                                                                                                                                               map[string]struct{ KeyVaultID, KeyVaultSecretName, ProvisioningState string }
 		SignedCertificate                                                                                                                                          *struct{ Thumbprint, SerialNumber string }
@@ -128,6 +129,7 @@ func TestNpmClientOfOrders(t *testing.T) {
 		Operations, Listed, InGroup, Links, Actions, Detectors     []string
 		Spanned                                                    string
 		Created, Again, Got, Updated, Linked, Link, Relinked, Shop resource
+		Own, External, Managed                                     resource
 		Mails                                                      []struct{ EmailID string }
 		Seal                                                       struct{ HTML string }
 		Detector, Waiting                                          found
@@ -165,12 +167,22 @@ func TestNpmClientOfOrders(t *testing.T) {
 	for what, want := range map[string]refusal{
 		"validate": {Status: 400, Code: "InvalidName"}, "change": {Status: 409, Code: "PropertyChangeNotAllowed"}, "unknown": {Status: 404, Code: "OrderNotFound"},
 		"group": {Status: 404, Code: "ResourceGroupNotFound"}, "vault": {Status: 400, Code: "InvalidKeyVaultId"}, "link": {Status: 404, Code: "LinkNotFound"},
-		"name": {Status: 400, Code: "NameNotInOrder"}, "seal": {Status: 409, Code: "NothingIssued"}, "csr": {Status: 422, Code: "ExternalPrivateKeyNotSupported"},
+		"name": {Status: 400, Code: "NameNotInOrder"}, "seal": {Status: 409, Code: "NothingIssued"}, "csr": {Status: 400, Code: "InvalidCsr"},
+		"noCsr": {Status: 400, Code: order.CsrMissing}, "keySize": {Status: 400, Code: "UnknownKeySize"}, "both": {Status: 400, Code: "ConflictingProperties"}, "other": {Status: 409, Code: "PropertyChangeNotAllowed"}, "again": {Status: 400, Code: order.CsrMissing},
 		"verify": {Status: 409, Code: "NothingToVerify"}, "gone": {Status: 404, Code: "OrderNotFound"}, "bound": {Status: 409, Code: "OrderBound"},
 	} {
 		if r := got.Refused[what]; r.Name != "RestError" || r.Status != want.Status || r.Code != want.Code || r.Message == "" {
 			t.Errorf("%s is refused with %+v, want %d %s", what, r, want.Status, want.Code)
 		}
+	}
+	if o := got.Own; !o.IsPrivateKeyExternal || o.CSR == "" || o.KeySize != 3072 || o.DistinguishedName != "CN=own.example.com" || o.Certificates["own"].ProvisioningState != "ExternalPrivateKey" {
+		t.Errorf("ordered with a request: %+v", o)
+	}
+	if o := got.External; !o.IsPrivateKeyExternal || o.KeySize != 3072 || o.Certificates["copy"].ProvisioningState != "ExternalPrivateKey" {
+		t.Errorf("reissued with a request: %+v", o)
+	}
+	if o := got.Managed; o.IsPrivateKeyExternal || o.KeySize != 4096 || o.CSR != "" {
+		t.Errorf("renewed with a key made here: %+v", o)
 	}
 	c.checkMails(box, got.Mails)
 	c.checkShop(got.First, got.Renewed, got.Shop.SerialNumber, got.Shop.SignedCertificate.Thumbprint)
@@ -213,11 +225,11 @@ func (c *clients) checkMails(box *letterbox, history []struct{ EmailID string })
 func (c *clients) checkShop(first, renewed, last, thumbprint string) {
 	c.t.Helper()
 	o := c.load(c.id)
-	v := o.First()
+	v := o.Version(3)
 	if first != c.o.First().Serial || renewed == first || last == renewed || v.Serial != last || v.Thumbprint != thumbprint {
 		c.t.Errorf("the serials seen are %s, %s, %s; the order has %+v", first, renewed, last, v)
 	}
-	copied, err := c.Vault.GetSecret(c.t.Context(), "default", "shop-copy", "")
+	copied, err := c.Vault.GetSecret(c.t.Context(), "default", "shop-copy", v.SecretID)
 	if err != nil || copied.ID != v.SecretID {
 		c.t.Errorf("the copy holds %v, %v; want version %s", copied.ID, err, v.SecretID)
 	}

@@ -41,6 +41,17 @@ func (s *Store) ListCertificateVersions(ctx context.Context, vault, name, after 
 		ORDER BY v.id LIMIT $4`, lower(vault), lower(name), lower(after), bounded(limit))
 }
 
+// PreviousCertificate is the id of the certificate version created last before a version; empty = there is none.
+func (s *Store) PreviousCertificate(ctx context.Context, vault, name, id string) (previous string, err error) {
+	err = s.reader.one(ctx, `SELECT v.id FROM secret_versions v JOIN secret_versions w ON w.vault = v.vault AND w.name = v.name AND w.id = $3
+		WHERE v.vault = $1 AND v.name = $2`+certified+`AND (v.created < w.created OR v.created = w.created AND v.n < w.n)
+		ORDER BY v.created DESC, v.n DESC LIMIT 1`, lower(vault), lower(name), lower(id)).Scan(&previous)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return previous, fail("read the version before "+id+" of secret "+name, err)
+}
+
 // RestoreSecret writes all versions of a secret that is not there, oldest first, in one transaction. secret.ErrConflict if
 // it is there, secret.ErrDeleted while it is soft-deleted, secret.ErrNoVault.
 func (s *Store) RestoreSecret(ctx context.Context, versions []secret.Sealed) error {

@@ -36,6 +36,12 @@ func TestCertificateLists(t *testing.T) {
 		if l := get[[]secret.Info](t)(s.ListCertificateVersions(t.Context(), "default", "OVER", "", 10)); len(l) != 1 || l[0].ID != "c1" {
 			t.Errorf("versions: %+v", l)
 		}
+		for id, want := range map[string]string{"a2": "a1", "A1": "", "c2": "c1", "c1": "", "zz": ""} {
+			name := map[byte]string{'a': "WWW", 'A': "www", 'c': "over", 'z': "www"}[id[0]]
+			if got := get[string](t)(s.PreviousCertificate(t.Context(), "Default", name, id)); got != want {
+				t.Errorf("the certificate before %s is %q, want %q", id, got, want)
+			}
+		}
 		d := secret.Deleted{At: t0, Purge: t0.Add(time.Hour)}
 		_, err := s.DeletedSecret(t.Context(), "default", "www")
 		wantErr(t, err, secret.ErrNotFound)

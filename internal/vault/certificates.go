@@ -82,6 +82,12 @@ func (b *Builtin) CertificateVersions(ctx context.Context, vault, name, after st
 	return l, b.problem("list versions", place(vault, name, ""), err)
 }
 
+// PreviousCertificate is the id of the version before a version of a certificate; empty = it is the first.
+func (b *Builtin) PreviousCertificate(ctx context.Context, vault, name, id string) (string, error) {
+	previous, err := b.rows.PreviousCertificate(ctx, vault, name, id)
+	return previous, b.problem("read the version before", place(vault, name, id), err)
+}
+
 // ListDeletedCertificates gives a page of the soft-deleted certificates by name.
 func (b *Builtin) ListDeletedCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error) {
 	l, err := b.rows.ListDeletedCertificates(ctx, vault, after, limit)

@@ -130,6 +130,20 @@ func (m *memory) ListCertificateVersions(ctx context.Context, vault, name, after
 	return certified(m.ListSecretVersions(ctx, vault, name, after, limit))
 }
 
+func (m *memory) PreviousCertificate(_ context.Context, vault, name, id string) (string, error) {
+	previous := ""
+	for _, s := range m.secrets {
+		switch {
+		case s.Vault != vault || s.Name != name || s.Certificate == nil:
+		case s.ID == id:
+			return previous, nil
+		default:
+			previous = s.ID
+		}
+	}
+	return "", nil
+}
+
 func (m *memory) PutSecret(_ context.Context, s secret.Sealed) error {
 	if m.full != nil {
 		return m.full

@@ -42,5 +42,7 @@ type Rows interface {
 	// The lists again, of those secrets that are certificates.
 	ListCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
 	ListDeletedCertificates(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
+	// PreviousCertificate is the id of the certificate version created last before a version; empty = there is none.
+	PreviousCertificate(ctx context.Context, vault, name, id string) (string, error)
 	ListCertificateVersions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error)
 }

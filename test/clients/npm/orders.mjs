@@ -1,4 +1,5 @@
 // Every operation of @azure/arm-certificateregistration, and what came of each, as JSON.
+import { execFileSync } from "node:child_process";
 import { CertificateRegistrationManagementClient } from "@azure/arm-certificateregistration";
 import { all, credential, endpoint, group, refused, same, subscription, until } from "./common.mjs";
 
@@ -9,6 +10,8 @@ const wish = { location: "Global", distinguishedName: "CN=npm.example.com", prod
 const out = { refused: {} };
 const path = (name) => `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.CertificateRegistration/certificateOrders/${name}`;
 const version = "2024-11-01";
+// A request of somebody who keeps the key: PEM, as openssl writes it.
+const request = (name) => execFileSync("openssl", ["req", "-new", "-newkey", "rsa:3072", "-nodes", "-keyout", "/dev/null", "-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`], { stdio: ["ignore", "pipe", "ignore"] }).toString();
 
 out.operations = (await all(client.certificateRegistrationProvider.listOperations())).map((o) => o.name);
 
@@ -48,13 +51,16 @@ await until(() => orders.getCertificate(group, "shop", "copy"), (l) => l.provisi
 const serial = async () => (await orders.get(group, "shop")).serialNumber;
 const settled = () => orders.get(group, "shop");
 out.first = await serial();
-await orders.renew(group, "shop", {});
+await orders.renew(group, "shop", { keySize: 2048 });
 await until(settled, (o) => o.serialNumber !== out.first && o.status === "Issued");
 out.renewed = await serial();
 await orders.reissue(group, "shop", { delayExistingRevokeInHours: 2 });
 await until(settled, (o) => o.serialNumber !== out.renewed && o.status === "Issued");
 out.shop = await same(() => orders.get(group, "shop"), path("shop"), version, "signedCertificate", "intermediate", "serialNumber", "expirationTime", "lastCertificateIssuanceTime", "certificates");
 out.refused.csr = await refused(() => orders.reissue(group, "shop", { csr: "x", isPrivateKeyExternal: true }));
+out.refused.noCsr = await refused(() => orders.reissue(group, "shop", { isPrivateKeyExternal: true }));
+out.refused.keySize = await refused(() => orders.renew(group, "shop", { keySize: 1024 }));
+out.refused.both = await refused(() => orders.reissue(group, "shop", { csr: request("shop.example.com"), isPrivateKeyExternal: false }));
 out.refused.verify = await refused(() => orders.verifyDomainOwnership(group, "shop"));
 out.actions = (await orders.retrieveCertificateActions(group, "shop")).map((a) => a.actionType);
 out.seal = await orders.retrieveSiteSeal(group, "shop", { lightTheme: true, locale: "en-us" });
@@ -66,6 +72,19 @@ await same(() => ({ id, name, type, metadata }), path(`shop/detectors/${name}`),
 const span = { startTime: new Date(Date.now() - 3600e3), endTime: new Date(), timeGrain: "PT10M" };
 out.spanned = (await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus", span)).name;
 out.waiting = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "npm", "Diagnosis");
+
+// Keys that their owner keeps: of a new order, of one that had its key here, and back.
+const own = { location: "Global", csr: request("own.example.com"), productType: wish.productType };
+await orders.validatePurchaseInformation(own);
+out.own = await orders.createOrUpdate(group, "own", own).pollUntilDone();
+await orders.createOrUpdate(group, "own", own).pollUntilDone();
+out.refused.other = await refused(() => orders.createOrUpdate(group, "own", { ...own, csr: request("own.example.com") }).pollUntilDone());
+await orders.delete(group, "own");
+await orders.reissue(group, "shop", { csr: request("shop.example.com"), isPrivateKeyExternal: true, delayExistingRevokeInHours: 4 });
+out.external = await until(settled, (o) => o.serialNumber !== out.shop.serialNumber && o.status === "Issued");
+out.refused.again = await refused(() => orders.renew(group, "shop", {}));
+await orders.renew(group, "shop", { isPrivateKeyExternal: false, keySize: 4096 });
+out.managed = await until(settled, (o) => o.serialNumber !== out.external.serialNumber && o.status === "Issued");
 
 await orders.delete(group, "npm");
 await orders.delete(group, "npm");
