@@ -157,6 +157,7 @@ func nginx(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		program = "/usr/sbin/nginx" // StartNginx found it there
 	}
+	ts.Setenv("NGINX_PID", n.Dir+"/nginx.pid")
 	ts.Setenv("NGINX_RELOAD", fmt.Sprintf("[%s, -p, %s, -c, %s/nginx.conf, -e, %s/error.log, -s, reload]", program, n.Dir, n.Dir, n.Dir))
 }
 

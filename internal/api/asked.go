@@ -39,12 +39,18 @@ func (a *API) asked(c order.Command) handler {
 		if err := read(r, &body); err != nil {
 			return err
 		}
+		p := body.Properties
+		if p.External != nil && !*p.External && p.CSR != nil {
+			if _, err := order.ReadRequest(*p.CSR); err != nil { // Azure's own examples send such words beside a key made here
+				p.CSR = nil
+			}
+		}
 		var delay *float64
-		if d := body.Properties.Delay; d != nil {
-			hours := float64(*d)
+		if p.Delay != nil {
+			hours := float64(*p.Delay)
 			delay = &hours
 		}
-		if _, err := a.newVersion(r, c, body.Properties, delay, "properties."); err != nil {
+		if _, err := a.newVersion(r, c, p, delay, "properties."); err != nil {
 			return err
 		}
 		return nothing(w, http.StatusNoContent)

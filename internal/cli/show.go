@@ -112,7 +112,7 @@ func (e *Env) printTrouble(o *client.Order, c paint) string {
 		return ""
 	}
 	p, where := worst.Problem, worst.Stage
-	if where == order.StageIssue && worst.State == order.StateWait && p.Owner == order.OwnerOwner {
+	if where == order.StageIssue && worst.State == order.StateWait && p.Owner == order.OwnerOwner && p.ID != "renew-external-csr" {
 		where = order.StageVerify // the issuer is waited for because the names' owner is
 	}
 	e.printf("\n%s", c.as(stateCode[worst.State], e.wrap("  "+stateMark[worst.State]+" ", string(where)+": "+p.Error())))

@@ -2,6 +2,7 @@ package order
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +53,16 @@ func (o *Order) NextCSR(now time.Time) ([]byte, *Problem) {
 	return nil, &Problem{Class: Waiting, What: "certificate request", Detail: "a new one is needed: " + why, ID: idAwaitsCSR, Owner: OwnerOwner, At: now,
 		Cause: "the private key of the order is not here, so only whoever holds it can make the request for the next version",
 		Fix:   fmt.Sprintf("Make one where the key is, for the same names, and give it: certwright order renew %s --csr FILE", o.ID.Name)}
+}
+
+// requestSpent says whether the next version needs a new request, as far as that can be said without checking the one
+// there is.
+func (o *Order) requestSpent() bool {
+	if !o.Spec.ExternalKey || o.Spec.ReuseCSR {
+		return false
+	}
+	c, err := x509.ParseCertificateRequest(o.Spec.CSR)
+	return err != nil || o.requestUsed(&Request{KeyHash: keyHash(c.RawSubjectPublicKeyInfo)})
 }
 
 // requestUsed says whether a version has the request's key since the request was given.

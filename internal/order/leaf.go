@@ -22,13 +22,12 @@ func ParseLeaf(der []byte) (Version, error) {
 
 func leafOf(c *x509.Certificate) Version {
 	sum := sha256.Sum256(c.Raw)
-	key := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	names := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
 	return Version{
-		Serial: SerialOf(c), Thumbprint: ThumbprintOf(c.Raw), Fingerprint: upperHex(sum[:]), KeyHash: upperHex(key[:]),
+		Serial: SerialOf(c), Thumbprint: ThumbprintOf(c.Raw), Fingerprint: upperHex(sum[:]), KeyHash: keyHash(c.RawSubjectPublicKeyInfo),
 		Subject: c.Subject.String(), IssuedBy: c.Issuer.String(), Names: names, NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 	}
 }

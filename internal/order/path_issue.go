@@ -183,6 +183,9 @@ func (o *Order) renewRow(r Row, k KeyType, now time.Time) Row {
 	}
 	r.NextAt = when(at)
 	r.Text += ", renewal " + moment(at)
+	if o.requestSpent() {
+		r.Text += " with a new certificate request"
+	}
 	if late := o.lateTime(v); !now.Before(late) {
 		r.State, r.Since = StateFail, when(at)
 		r.Problem = &Problem{Class: Retry, What: "renewal", Detail: "overdue since " + moment(at) + " and not begun", ID: "renew-scheduler-stopped", Owner: OwnerAdmin, At: late,

@@ -72,12 +72,17 @@ func ParseRequest(der []byte) (*Request, error) {
 	if _, why := BadKey(c.PublicKey); why != "" {
 		return nil, errors.New(why)
 	}
-	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	r := &Request{DER: der, Public: c.PublicKey, KeyHash: upperHex(sum[:]), KeyType: typeOf(c.PublicKey), Words: NamesOf(c)}
+	r := &Request{DER: der, Public: c.PublicKey, KeyHash: keyHash(c.RawSubjectPublicKeyInfo), KeyType: typeOf(c.PublicKey), Words: NamesOf(c)}
 	if !slices.Contains(KeyTypes, r.KeyType) {
 		return nil, fmt.Errorf("its key is of type %s: use one of %v", r.KeyType, KeyTypes)
 	}
 	return r, nil
+}
+
+// keyHash is the hash of a SubjectPublicKeyInfo (DER), as Version.KeyHash.
+func keyHash(spki []byte) string {
+	sum := sha256.Sum256(spki)
+	return upperHex(sum[:])
 }
 
 // typeOf is the key type of a public key that BadKey has let through.

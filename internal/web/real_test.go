@@ -31,7 +31,7 @@ func TestPagesOfRealPaths(t *testing.T) {
 		"fresh":   {fresh, now, []string{"Pending issuance", "Order done", "2 names", "2 key types", "1 target", "shop/nginx", "192.0.2.10:443", "Issuer builtin", "Vault status Initialized"}},
 		"denied":  {fresh, now.Add(16 * dayLong), []string{"Certificate denied", "certwright order again www"}},
 		"dead":    {dead, now, []string{"Serve failed", "Nothing is issued here, but the endpoint could not be looked at."}},
-		"keyless": {keyless, now, []string{"Imported", "without its private key: it is looked at, never stored or deployed", "replaced to be revoked in 24 h"}},
+		"keyless": {keyless, now, []string{"Imported", "without its private key: it is looked at, and put where no key is needed", "replaced to be revoked in 24 h"}},
 		"watched": {watched, now, []string{"far.example.test", "Not looked at yet", "Verify not part of this order", "Serve", "far.example.test:443"}},
 	} {
 		t.Run(name, func(t *testing.T) {
