@@ -1,6 +1,7 @@
 package fulfill
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -357,11 +358,21 @@ func TestFirstRequestReplaced(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	id := l.ordered("shop", newOwnKey(t).request(t, "shop.example.com"), nil)
-	l.issuer.begin = func() error {
-		return &order.Problem{Class: order.GiveUp, What: "new order", Detail: "badCSR"}
+	l.issuer.finalise = func(context.Context) error {
+		return &order.Problem{Class: order.GiveUp, What: "finalise", Detail: "key is on a list", ID: "ca-csr-weak-key", Owner: order.OwnerUs}
 	}
-	l.advance(id)
-	l.issuer.begin = nil
+	o := l.advance(id)
+	if p := o.Needs[0].Problem; p.Owner != order.OwnerOwner || p.Class != order.Final || !strings.Contains(p.Fix, "--csr") {
+		t.Errorf("%+v", p)
+	}
+	for range 3 {
+		l.clock.move(7 * time.Hour)
+		l.advance(id)
+	}
+	if n := l.issuer.n("finalise"); n != 1 {
+		t.Errorf("the authority was given the request that it refused %d times", n)
+	}
+	l.issuer.finalise = nil
 	if err := l.next(id, order.CmdRenew, Asked{Delay: -1}); code(err) != "OrderPending" {
 		t.Errorf("a renewal of an order without any version: %v", err)
 	}
@@ -370,7 +381,7 @@ func TestFirstRequestReplaced(t *testing.T) {
 	if err := l.next(id, order.CmdRekey, Asked{Delay: -1, CSR: better.request(t, "shop.example.com")}); err != nil {
 		t.Fatal(err)
 	}
-	o := l.until(id, 3, func(o *order.Order) bool { return o.First() != nil })
+	o = l.until(id, 3, func(o *order.Order) bool { return o.First() != nil })
 	if !better.has(t, o.First()) || o.First().Reason != order.First {
 		t.Errorf("%+v", o.First())
 	}

@@ -312,6 +312,9 @@ func (r *run) sign(ctx context.Context, o *order.Order, a *order.Attempt, auth A
 		if p.Class == order.Waiting {
 			return []order.Result{order.AttemptWaits{ID: a.ID, Problem: p}}
 		}
+		if a.External {
+			o.BlameRequest(p)
+		}
 		return fail(p)
 	}
 	v, err := checkIssued(chain, public, o.Spec.Names)

@@ -114,6 +114,15 @@ func (o *Order) servedVersion(e *EndpointRow) *Version {
 	return nil
 }
 
+// BlameRequest has a refusal of a certificate request that its owner gave wait for them: to ask with the same one again
+// would be refused again, and counts against the issuer's limits.
+func (o *Order) BlameRequest(p *Problem) {
+	if p.Class == GiveUp && strings.HasPrefix(p.ID, "ca-csr-") {
+		p.Class, p.Owner = Final, OwnerOwner
+		p.Fix = fmt.Sprintf("Make another request, with what the authority takes, and give it: certwright order rekey %s --csr FILE", o.ID.Name)
+	}
+}
+
 // HasKey is the newest version with a public key, by its hash; nil if there is none.
 func (o *Order) HasKey(hash string) *Version {
 	for i := len(o.Versions) - 1; i >= 0; i-- {
