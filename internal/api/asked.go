@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"certwright/internal/arm"
@@ -74,15 +73,14 @@ func (a *API) newVersion(r *request, c order.Command, p arm.AskedProperties, del
 		case c == order.CmdRenew:
 			return nil, bad("a renewal revokes nothing", "Leave it away, or rekey: the version before is then revoked that long after the new one is there")
 		case *delay < 0 || *delay > longestDelay:
-			return nil, bad(fmt.Sprintf("%g is not between 0 and a year", *delay), "")
+			return nil, bad(fmt.Sprintf("%g is not between 0 and a year", *delay), "Give hours from 0 to 8784, or leave it away: then the old version is not revoked")
 		}
 		asked.Delay = time.Duration(*delay * float64(time.Hour))
 	}
+	asked.Generation = r.generation
 	o, err := a.Service.NewVersion(r.Context(), r.by, r.scope, c, asked)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Property != "" && !strings.HasPrefix(refusal.Property, in) {
-		named := *refusal
-		named.Property = in + refusal.Property
-		return nil, &named
+	if in != "" {
+		err = inProperties(err)
 	}
 	return o, err
 }

@@ -129,11 +129,19 @@ func (m *Mover) Noticed(ctx context.Context, id order.ID, n order.Noticed) error
 	return err
 }
 
+// atGeneration refuses a change of an order that was changed since it was read; 0 = whichever it is of.
+func atGeneration(o *order.Order, generation int64) error {
+	if generation == 0 || generation == o.Generation {
+		return nil
+	}
+	return &order.Refusal{Kind: order.Stale, Code: "PreconditionFailed", Message: fmt.Sprintf("order %s was changed meanwhile: its generation is %d, not %d", o.ID.Name, o.Generation, generation), Fix: "Read it again and repeat the change"}
+}
+
 // Update changes the wish: edit changes a copy of it. A generation other than 0 must be the present one.
 func (m *Mover) Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(w *Wish)) (*order.Order, error) {
 	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
-		if generation != 0 && generation != o.Generation {
-			return nil, &order.Refusal{Kind: order.Stale, Code: "PreconditionFailed", Message: fmt.Sprintf("order %s was changed meanwhile: its generation is %d, not %d", id.Name, o.Generation, generation), Fix: "Read it again and repeat the change"}
+		if err := atGeneration(o, generation); err != nil {
+			return nil, err
 		}
 		if err := o.Allowed(order.CmdUpdate, m.Now()); err != nil {
 			return nil, err

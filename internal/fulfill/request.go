@@ -13,12 +13,13 @@ import (
 
 // Asked is what a renewal or a rekey says of the version that it asks for. The zero value changes nothing of the wish.
 type Asked struct {
-	Delay    time.Duration   // rekey: the old version is revoked this long after the new one is there; <0 = it is not
-	CSR      string          // a certificate request of whoever holds the key, as text
-	External *bool           // whether the key is theirs (true) or made here (false); nil = CSR says it, else as it was
-	RSA      order.KeyType   // this RSA key in place of the order's; empty = as it was
-	KeyTypes []order.KeyType // these keys in place of all of the order's; nil = as they were
-	ReuseCSR *bool           // whether later versions may be asked for with the same request; nil = as it was
+	Delay      time.Duration   // rekey: the old version is revoked this long after the new one is there; <0 = it is not
+	CSR        string          // a certificate request of whoever holds the key, as text
+	External   *bool           // whether the key is theirs (true) or made here (false); nil = CSR says it, else as it was
+	RSA        order.KeyType   // this RSA key in place of the order's; empty = as it was
+	KeyTypes   []order.KeyType // these keys in place of all of the order's; nil = as they were
+	Generation int64           // other than 0: the order must be of this one
+	ReuseCSR   *bool           // whether later versions may be asked for with the same request; nil = as it was
 }
 
 // Renew asks for a new version now.
@@ -39,6 +40,9 @@ func (m *Mover) NewVersion(ctx context.Context, by order.By, id order.ID, c orde
 	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
 		if o.Kind != order.Ordered { // before what is said is looked at: there is no issuer to say it to
 			return nil, o.Allowed(c, m.Now())
+		}
+		if err := atGeneration(o, a.Generation); err != nil {
+			return nil, err
 		}
 		spec, again, err := a.onto(o, c, m.Now())
 		if err != nil || again {
@@ -208,7 +212,7 @@ func checkKeyTypes(spec *order.Spec) error {
 			return badAsked("UnknownKeyType", propTypes, fmt.Sprintf("key type %q is not known", k), "Use one of "+keyTypeList())
 		}
 		if slices.Contains(spec.KeyTypes[:i], k) {
-			return badAsked("DuplicateKeyType", propTypes, fmt.Sprintf("key type %s is given twice", k), "")
+			return badAsked("DuplicateKeyType", propTypes, fmt.Sprintf("key type %s is given twice", k), "Give each key type once")
 		}
 	}
 	if len(spec.KeyTypes) == 0 {
