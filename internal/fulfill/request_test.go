@@ -109,7 +109,7 @@ func TestOrderWithRequest(t *testing.T) {
 	}
 	for range 3 {
 		l.clock.move(24 * time.Hour)
-		o = l.advance(id)
+		l.advance(id)
 	}
 	if n := l.eventsNamed("csr-waiting"); n != 1 || l.issuer.n("begin") != 1 {
 		t.Errorf("told %d times, the issuer asked %d times", n, l.issuer.n("begin"))
