@@ -271,6 +271,21 @@ func stands(s shape) (string, order.StageState) {
 	return word, order.StateFail
 }
 
+// Standing says how a word in a resource's JSON stands, where its name tells that it is about that. False: it is not.
+func Standing(name, word string) (order.StageState, bool) {
+	switch name {
+	case "provisioningState":
+		var s shape
+		s.Properties.Provisioning = word
+		_, state := stands(s)
+		return state, state != ""
+	case "state":
+		state := order.StageState(word)
+		return state, slices.Contains([]order.StageState{order.Done, order.StateWait, order.Blocked, order.StateFail, order.Disabled, order.StateUnkno}, state)
+	}
+	return "", false
+}
+
 // stateOf is the state of an order: where something was found, its path alone does not tell.
 func stateOf(p order.Projection) order.StageState {
 	if p.Finding != "" && p.State == order.Done {

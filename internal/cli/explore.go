@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -378,18 +377,4 @@ func (x explorer) printThing(p arm.Place, data []byte) {
 			x.printf("    %s%s\n", pad(strings.TrimPrefix(b.Path, p.Path+"/"), wide), b.Text)
 		}
 	}
-}
-
-// standing says how a word of JSON stands, where its name tells that it is about that.
-func standing(name, word string) (order.StageState, bool) {
-	switch name {
-	case "provisioningState":
-		t := arm.ThingOf("/", []byte(`{"properties":{"provisioningState":`+strconv.Quote(word)+`}}`))
-		return t.State, t.State != ""
-	case "state":
-		s := order.StageState(word)
-		_, known := stateCode[s]
-		return s, known
-	}
-	return "", false
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/clipperhouse/displaywidth"
 	"github.com/gdamore/tcell/v3"
 	"github.com/gdamore/tcell/v3/color"
+
+	"certwright/internal/arm"
 )
 
 // The browser shows the very text that the command prints, colours included: its escape codes become the screen's
@@ -164,7 +166,7 @@ func (x explorer) printJSON(v any) {
 		name, value := p[2], p[4]
 		var word string
 		if json.Unmarshal([]byte(strings.TrimSuffix(value, ",")), &word) == nil {
-			switch state, isState := standing(strings.Trim(name, `"`), word); {
+			switch state, isState := arm.Standing(strings.Trim(name, `"`), word); {
 			case isState:
 				value = c.as(stateCode[state], value+" "+strings.TrimSpace(stateMark[state]))
 			default:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"certwright/internal/arm"
+	"certwright/internal/faq"
 	"certwright/internal/order"
 )
 
@@ -29,7 +30,8 @@ type leafNode struct {
 	Path    string
 	State   order.StageState
 	Word    string
-	Open    bool // what is below it is shown
+	Short   string // the word where there is little room
+	Open    bool   // what is below it is shown
 	Current bool
 	More    bool // its list has others
 	Kids    []leafNode
@@ -74,9 +76,9 @@ func (p *pages) explore(w http.ResponseWriter, r *http.Request, v visit) {
 	case view.Query != "":
 		view.Tree = x.search(view.Query)
 	case view.Status != 0: // what is not there has no place in the tree
-		view.Tree = x.tree(arm.Above(at))
+		view.Tree = x.tree(arm.Above(at), arm.Thing{})
 	default:
-		view.Tree = x.tree(at)
+		view.Tree = x.tree(at, view.Thing)
 	}
 	code := http.StatusOK
 	if view.Status != 0 {
@@ -171,7 +173,7 @@ func (x explorer) list(path string) (things []arm.Thing, more bool) {
 }
 
 // tree is the way from the top to a place with everything beside it; from the top itself, to the default group.
-func (x explorer) tree(at string) []leafNode {
+func (x explorer) tree(at string, here arm.Thing) []leafNode {
 	to := at
 	if at == "/" {
 		to, _ = arm.PathOf("groups/" + order.DefaultGroup)
@@ -185,15 +187,17 @@ func (x explorer) tree(at string) []leafNode {
 	for _, p := range arm.Root().Below {
 		nodes = append(nodes, leafNode{Name: p.Path[strings.LastIndexByte(p.Path, '/')+1:], Path: p.Path})
 	}
-	x.grow(nodes, way, at)
+	x.grow(nodes, way, at, here)
 	return nodes
 }
 
-// grow opens the nodes that lie on the way.
-func (x explorer) grow(nodes []leafNode, way []string, at string) {
+// grow opens the nodes that lie on the way; here is the thing that it leads to, where that is known.
+func (x explorer) grow(nodes []leafNode, way []string, at string, here arm.Thing) {
 	for i := range nodes {
 		n := &nodes[i]
-		n.Current = strings.EqualFold(n.Path, at)
+		if n.Current = strings.EqualFold(n.Path, at); n.Current && n.State == "" && here.State != "" {
+			n.State, n.Word, n.Short = here.State, thingWord(here), shortWord(here) // it is on no page of the list that was read
+		}
 		if len(way) == 0 || !strings.EqualFold(n.Path, way[0]) {
 			continue
 		}
@@ -204,7 +208,7 @@ func (x explorer) grow(nodes []leafNode, way []string, at string) {
 		} else {
 			n.Kids = listsOf(p)
 		}
-		x.grow(n.Kids, way[1:], at)
+		x.grow(n.Kids, way[1:], at, here)
 	}
 }
 
@@ -227,7 +231,15 @@ func (x explorer) kids(path string, way []string) (kids []leafNode, more bool) {
 }
 
 func nodeOf(t arm.Thing) leafNode {
-	return leafNode{Name: firstOf(t.Name, "(no name)"), Path: t.Path, State: t.State, Word: thingWord(t)}
+	return leafNode{Name: firstOf(t.Name, "(no name)"), Path: t.Path, State: t.State, Word: thingWord(t), Short: shortWord(t)}
+}
+
+// shortWord is how a thing stands where there is little room: of an order its worst stage.
+func shortWord(t arm.Thing) string {
+	if t.Order == nil || t.Order.State == order.Done {
+		return thingWord(t)
+	}
+	return stageWord[t.Order.Stage] + " " + wordOf(t.State)
 }
 
 // thingWord is how a thing stands, in a word or two: of an order that is not well where it fails, for "Issued" would hide it.
@@ -237,7 +249,7 @@ func thingWord(t arm.Thing) string {
 		return firstOf(t.Word, wordOf(t.State))
 	case t.Order.State == order.Done && t.State == order.StateFail:
 		return "Not well"
-	case t.Order.Status == order.Issued && (t.State == order.StateFail || t.State == order.Blocked || t.State == order.StateUnkno):
+	case (t.Order.Status == order.Issued || t.Order.Status == order.Pendingissuance) && (t.State == order.StateFail || t.State == order.Blocked || t.State == order.StateUnkno):
 		return stageWord[t.Order.Stage] + " " + wordOf(t.State)
 	}
 	return statusTitle(t.Order.Status)
@@ -270,15 +282,25 @@ func (x explorer) search(words string) []leafNode {
 	}
 	others := leafNode{Name: "Other resources", Open: true}
 	subscriptions, _ := x.list("/subscriptions")
-	for _, s := range subscriptions {
-		things, _ := x.list(s.Path + "/resources")
-		for _, t := range things {
-			if !strings.EqualFold(t.Type, order.Type) && strings.Contains(strings.ToLower(t.Path), strings.ToLower(words)) {
+	for _, s := range subscriptions[:min(len(subscriptions), treeShows)] {
+		for _, t := range x.others(s.Path) {
+			if strings.Contains(strings.ToLower(t.Path), strings.ToLower(words)) {
 				others.Kids = append(others.Kids, nodeOf(t))
 			}
 		}
 	}
 	return slices.DeleteFunc([]leafNode{orders, others}, func(n leafNode) bool { return len(n.Kids) == 0 })
+}
+
+// others are the resources of a subscription but its orders, by type: in a list of all they would stand behind these.
+func (x explorer) others(subscription string) (things []arm.Thing) {
+	for _, p := range arm.PlaceOf(subscription).Below {
+		if p.List && strings.Contains(p.Path, "/providers/") && !strings.EqualFold(p.Type, order.Type) {
+			some, _ := x.list(p.Path)
+			things = append(things, some...)
+		}
+	}
+	return things
 }
 
 // exploreAt is the explorer's address of a place.
@@ -335,6 +357,36 @@ func wrongOf(t arm.Thing) string {
 		return ""
 	}
 	return sentence(firstOf(t.Order.FindingTitle, t.Order.Text))
+}
+
+// answerTo is the article on what was found wrong with an order.
+func answerTo(t arm.Thing) (faq.Article, bool) {
+	if t.Order == nil || t.Order.Finding == "" {
+		return faq.Article{}, false
+	}
+	return faq.Get(t.Order.Finding)
+}
+
+// refersTo is the place that a value of JSON names, if it is the id of a resource.
+func (n node) refersTo() string {
+	var id string
+	if n.Kind != "string" || !strings.HasPrefix(n.Value, `"/subscriptions/`) || json.Unmarshal([]byte(n.Value), &id) != nil {
+		return ""
+	}
+	if path, ok := arm.PathOf(id); ok && mayAsk(arm.PlaceOf(escaped(path))) {
+		return escaped(path)
+	}
+	return ""
+}
+
+// standing is the state that a value of JSON tells, if it does.
+func (n node) standing() order.StageState {
+	var word string
+	if n.Kind != "string" || json.Unmarshal([]byte(n.Value), &word) != nil {
+		return ""
+	}
+	state, _ := arm.Standing(n.Key, word)
+	return state
 }
 
 // short is what is left of an action's path below its place.

@@ -2,12 +2,16 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"certwright/internal/arm"
 	"certwright/internal/order"
@@ -53,7 +57,7 @@ func (w *world) ask(_ *http.Request, address string) (int, []byte) {
 		return list(group)
 	case aGroup:
 		return said(group)
-	case aSubscription + "/resources":
+	case aSubscription + "/providers/Microsoft.Web/sites":
 		return list(arm.Generic{ID: aGroup + "/providers/Microsoft.Web/sites/shopfront", Name: "shopfront", Type: "Microsoft.Web/sites"})
 	case allOrders:
 		return said(map[string]any{"value": orders, "nextLink": "https://certwright.example.test" + allOrders + "?$skiptoken=T&api-version=x"})
@@ -124,6 +128,63 @@ func TestTimelineOfEverything(t *testing.T) {
 	}
 }
 
+// TestTimelineTellsTheSameForAShell: the filters are those of the command.
+func TestTimelineTellsTheSameForAShell(t *testing.T) {
+	body := browse(t, New(fixtures().options()), "GET", "/timeline?resource=mail&operation=renew&status=succeeded&by=cert&from=2026-11-01T00:00").Body.String()
+	says(t, body, "Since", "an hour", "a week", "ago", "mail as JSON", "The same in a shell",
+		"certwright timeline --resource 'mail' --operation 'renew' --outcome 'succeeded' --by 'cert' --since '2026-11-01T00:00:00Z'", "'https://certwright.example.test:8443/v1/timeline?from=2026-11-01T00%3A00%3A00Z'")
+	if !strings.Contains(body, `href="/timeline?by=cert&amp;from=2026-11-16T02%3A14&amp;operation=renew&amp;resource=mail&amp;status=succeeded"`) {
+		t.Error("the link to the last week drops the other filters")
+	}
+}
+
+// TestTimelineReadsLittleForNews: a page that had to look far back for what its filter takes is not drawn anew for what the
+// filter does not take: only the orders that changed are looked at.
+func TestTimelineReadsLittleForNews(t *testing.T) {
+	w := fixtures()
+	for _, f := range w.all {
+		f.events = failing(f.o.ID, 1, 900, "store-failed", order.StageStore, "refused")
+	}
+	p := &pages{Options: w.options()}
+	page := browse(t, New(w.options()), "GET", "/timeline?by=nobody", htmx).Body.String()
+	if w.read() < 3000 || !strings.Contains(page, `hx-trigger="changed from:#stream"`) {
+		t.Fatalf("the page is not one that looks far back: %d events, %.300s", w.read(), page)
+	}
+	news := logNews{p: p, filter: logFilter{Person: "nobody"}, told: map[string]int64{}}
+	mail, shop := order.Short("mail"), order.Short("shop")
+	happens := func(name, caller string, seq int64) {
+		w.change(name, func(f *fixture) {
+			f.events = append(f.events, order.Event{Seq: seq, ID: fmt.Sprint(name, seq), Order: f.o.ID, At: now.Add(time.Duration(seq) * time.Minute), Caller: caller, Correlation: fmt.Sprint("c", seq), Name: "sync-requested", Status: order.Succeeded})
+		})
+	}
+	before := w.read()
+	for i := range int64(10) {
+		happens("mail", "alice", 1000+i)
+		if news.matter(t.Context(), []order.ID{mail, mail}) {
+			t.Error("what the filter does not take is news")
+		}
+	}
+	if n := w.read() - before; n > 10*newsEvents {
+		t.Errorf("%d events were read for ten changes", n)
+	}
+	happens("mail", "nobody", 2000)
+	if !news.matter(t.Context(), []order.ID{shop, mail}) {
+		t.Error("what the filter takes is no news")
+	}
+	if news.matter(t.Context(), []order.ID{mail}) {
+		t.Error("it is news twice")
+	}
+	if !news.matter(t.Context(), []order.ID{{}}) {
+		t.Error("that anything may have changed is no news")
+	}
+	w.mu.Lock()
+	w.broken = errors.New("down")
+	w.mu.Unlock()
+	if !news.matter(t.Context(), []order.ID{mail}) {
+		t.Error("what cannot be judged is kept from the page")
+	}
+}
+
 func TestTimelineGoesOn(t *testing.T) {
 	w := fixtures()
 	for _, f := range w.all {
@@ -138,6 +199,24 @@ func TestTimelineGoesOn(t *testing.T) {
 	says(t, browse(t, h, "GET", "/timeline?after=6000&by=nobody").Body.String(), "Newest")
 }
 
+// TestExplorerExplains: what is wrong is told with what heals it; ids in the JSON lead on; states in it have signs.
+func TestExplorerExplains(t *testing.T) {
+	w := fixtures()
+	w.change("shop", func(f *fixture) {
+		f.pr.Finding, f.pr.FindingTitle = "dns-domain-not-delegated", "Nobody delegates example.test"
+	})
+	body := browse(t, New(w.options()), "GET", exploreAt(allOrders+"/shop")).Body.String()
+	says(t, body, "Nobody delegates example.test.", "The parent zone has no NS records", "What heals it:", "Look at the registration with", "More on this", "In a shell", "certwright rest POST '"+allOrders+"/shop/renew'")
+	for _, want := range []string{`href="/faq/dns-domain-not-delegated"`, `href="` + strings.ReplaceAll(exploreAt(allOrders+"/shop"), "&", "&amp;") + `">&#34;/subscriptions/`, `class="small short ink-bad" title="Deploy failed"`, `aria-expanded="true"`, `data-copy="path"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if n := strings.Count(body, `<span class="v-string">&#34;failed&#34;</span> <svg`); n == 0 {
+		t.Error("a stage that failed has no sign in the JSON")
+	}
+}
+
 func TestBrowserExploresAndFollows(t *testing.T) {
 	t.Parallel()
 	w := fixtures()
@@ -149,6 +228,23 @@ func TestBrowserExploresAndFollows(t *testing.T) {
 	if eval[int](b, `document.querySelectorAll("#tree details[open]").length`) != 0 {
 		t.Error("something is still unfolded")
 	}
+	// Keys: the slash goes to the search, arrows walk in the tree and follow its links.
+	b.do(chromedp.Navigate(s.URL + exploreAt(allOrders+"/shop")))
+	b.await("the script", `!document.querySelector("button[data-copy]").hidden`)
+	eval[string](b, `document.querySelector("#places [aria-current]").focus(), ""`)
+	focus := func(key, want string) {
+		b.do(chromedp.KeyEvent(key))
+		b.await(key+" to "+want, fmt.Sprintf(`(document.activeElement.innerText || "").includes(%q)`, want))
+	}
+	focus(kb.ArrowLeft, "certificateOrders")
+	focus(kb.ArrowRight, "api")
+	focus(kb.ArrowDown, "blog")
+	b.do(chromedp.KeyEvent(kb.ArrowRight))
+	b.await("the resource that the arrow opened", `document.querySelector(".place h2").textContent === "blog"`)
+	b.await("its script", `!document.querySelector("button[data-copy]").hidden`)
+	b.do(chromedp.KeyEvent("/"))
+	b.await("the search", `document.activeElement.id === "q"`)
+	eval[string](b, `document.activeElement.value = ""`) // the browser's protocol types the slash all the same
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "mail"))
 	b.await("the tree of what was found", `document.querySelectorAll("#places a").length === 2 && document.querySelector("#places a").textContent.includes("mail")`)
 	b.do(chromedp.Click(chromedp.CSS("#places a")))
@@ -182,7 +278,7 @@ func TestExplorerOfFarThings(t *testing.T) {
 		return status, body
 	}
 	body := browse(t, New(o), "GET", exploreAt(at)).Body.String()
-	says(t, body, "certificateOrders", "shop", "and more: search for them", "As text", "xxxx")
+	says(t, body, "certificateOrders", "shop", "and more: page by page", "search for them", "As text", "xxxx")
 	if strings.Contains(body, `id="tree"`) || !strings.Contains(body, `id="raw"`) {
 		t.Error("large JSON is a tree, or is not there at all")
 	}

@@ -42,6 +42,14 @@ type world struct {
 	follow  []chan order.ID
 	report  *Report
 	diagErr error
+	events  int // that were read
+}
+
+// read is how many events were read so far.
+func (w *world) read() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events
 }
 
 func (w *world) find(id order.ID) *fixture {
@@ -98,9 +106,10 @@ func (w *world) LoadOrder(_ context.Context, id order.ID) (*order.Order, error) 
 	return f.o.Clone(), nil
 }
 
-func (w *world) Events(_ context.Context, q order.EventQuery) ([]order.Event, string, error) {
+func (w *world) Events(_ context.Context, q order.EventQuery) (found []order.Event, next string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer func() { w.events += len(found) }()
 	if w.broken != nil {
 		return nil, "", w.broken
 	}

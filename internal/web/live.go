@@ -32,17 +32,17 @@ func listStream(v listView) string {
 
 func (p *pages) orderLive(w http.ResponseWriter, r *http.Request, _ visit) {
 	id := orderID(r)
-	p.stream(w, r, func(changed order.ID) bool { return changed.Key() == id.Key() }, func() bool {
+	p.stream(w, r, audience{concerns: func(changed order.ID) bool { return changed.Key() == id.Key() }, stale: func() bool {
 		o, err := p.Reader.LoadOrder(r.Context(), id)
 		return err != nil || strconv.FormatInt(o.Revision, 10) != r.URL.Query().Get("seen")
-	})
+	}})
 }
 
 func (p *pages) listLive(w http.ResponseWriter, r *http.Request, _ visit) {
-	p.stream(w, r, func(order.ID) bool { return true }, func() bool {
+	p.stream(w, r, audience{concerns: func(order.ID) bool { return true }, stale: func() bool {
 		view, err := p.seen(r, readFilter(r.URL.Query()))
 		return err != nil || view != r.URL.Query().Get("seen")
-	})
+	}})
 }
 
 // seen is the digest of the list as it is now, without drawing it.
@@ -58,9 +58,18 @@ func (p *pages) seen(r *http.Request, f filter) (string, error) {
 	return digest(counts, page), nil
 }
 
-// stream follows the changes that concern a page. stale says whether what the page shows is out of date already; it
-// is asked after the subscription stands, so that no change falls between the two.
-func (p *pages) stream(w http.ResponseWriter, r *http.Request, concerns func(order.ID) bool, stale func() bool) {
+// audience is what a page wants to be told of.
+type audience struct {
+	concerns func(order.ID) bool // whether a change of this order may
+	// stale says whether what the page shows is out of date already; it is asked after the subscription stands, so that no
+	// change falls between the two.
+	stale func() bool
+	// matters is asked once a burst has settled, where it costs less than to draw the page again; nil = every one does.
+	matters func(changed []order.ID) bool
+}
+
+// stream follows the changes that concern a page.
+func (p *pages) stream(w http.ResponseWriter, r *http.Request, a audience) {
 	if p.Changes == nil {
 		http.Error(w, "Nothing can be followed here.", http.StatusNotFound)
 		return
@@ -78,18 +87,19 @@ func (p *pages) stream(w http.ResponseWriter, r *http.Request, concerns func(ord
 		return
 	}
 	s := newSSE(w)
-	if s.send("hello") != nil || stale() && s.send("changed") != nil {
+	if s.send("hello") != nil || a.stale() && s.send("changed") != nil {
 		return
 	}
-	p.pump(r, s, changes, concerns)
+	p.pump(r, s, changes, a)
 }
 
 // pump passes changes on until the reader goes, the changes end, or a write fails.
-func (p *pages) pump(r *http.Request, s *sse, changes <-chan order.ID, concerns func(order.ID) bool) {
+func (p *pages) pump(r *http.Request, s *sse, changes <-chan order.ID, a audience) {
 	beat, tick := time.NewTicker(p.Heartbeat), time.NewTicker(p.Tick)
 	defer beat.Stop()
 	defer tick.Stop()
 	var pending <-chan time.Time
+	var changed []order.ID
 	for {
 		var err error
 		select {
@@ -99,12 +109,18 @@ func (p *pages) pump(r *http.Request, s *sse, changes <-chan order.ID, concerns 
 			if !open {
 				return
 			}
-			if pending == nil && (id == order.ID{} || concerns(id)) {
+			if id != (order.ID{}) && !a.concerns(id) {
+				continue
+			}
+			if changed = append(changed, id); pending == nil {
 				pending = time.After(settle)
 			}
 		case <-pending:
 			pending = nil
-			err = s.send("changed")
+			if a.matters == nil || a.matters(changed) {
+				err = s.send("changed")
+			}
+			changed = nil
 		case <-tick.C:
 			err = s.send("tick")
 		case <-beat.C:

@@ -329,7 +329,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	p := &pages{Options: o, streams: make(chan struct{}, 1)}
 	p.streams <- struct{}{}
 	w := httptest.NewRecorder()
-	p.stream(w, httptest.NewRequest("GET", "/live", nil), nil, nil)
+	p.stream(w, httptest.NewRequest("GET", "/live", nil), audience{})
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("%d", w.Code)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"certwright/internal/arm"
 	"certwright/internal/order"
 	"certwright/internal/timeline"
 )
@@ -93,6 +94,18 @@ func (f logFilter) takes(e timeline.Entry) bool {
 	return in(f.Operation, words...)
 }
 
+// since is the filter from a time on, up to now.
+func (f logFilter) since(t time.Time) logFilter {
+	f.From, f.To, f.After = t.UTC().Truncate(time.Minute), time.Time{}, ""
+	return f
+}
+
+// spans are the times that are asked for most.
+var spans = []struct {
+	word string
+	span time.Duration
+}{{"an hour", time.Hour}, {"a day", 24 * time.Hour}, {"a week", 7 * 24 * time.Hour}, {"a month", 30 * 24 * time.Hour}}
+
 // outcomes are the choices of the filter.
 var outcomes = []timeline.Outcome{timeline.Failed, timeline.Waiting, timeline.Running, timeline.Succeeded, timeline.Noted}
 
@@ -103,8 +116,55 @@ type logView struct {
 	Entries []timeline.Entry
 	Next    string    // address of the part before
 	Back    time.Time // how far was looked; zero = to the beginning
+	Deep    bool      // much was read for it: it is drawn anew for news alone, so it tells no time from now
 	Seen    string    // id of the newest event there is
 	Now     time.Time
+	Base    string // the server's public address
+}
+
+// trigger says what makes the page ask for its part anew.
+func (v logView) trigger() string {
+	if v.Deep {
+		return "changed from:#stream"
+	}
+	return "changed from:#stream, tick from:#stream"
+}
+
+// now is the time that the page tells others from; none where it is not kept true.
+func (v logView) now() time.Time {
+	if v.Deep {
+		return time.Time{}
+	}
+	return v.Now
+}
+
+// ours is the command that shows the same.
+func (v logView) ours() string {
+	s, f := "certwright timeline", v.Filter
+	for _, o := range []struct{ flag, value string }{{"--resource", f.Resource}, {"--operation", f.Operation}, {"--outcome", f.Outcome}, {"--by", f.Person}, {"--since", stampOf(f.From)}, {"--until", stampOf(f.To)}} {
+		if o.value != "" {
+			s += " " + o.flag + " '" + strings.ReplaceAll(o.value, "'", `'\''`) + "'"
+		}
+	}
+	return s
+}
+
+// curl is the line that gives the events themselves: of a time span, for the rest is judged by operation.
+func (v logView) curl() string {
+	q := url.Values{}
+	for name, t := range map[string]time.Time{"from": v.Filter.From, "to": v.Filter.To} {
+		if !t.IsZero() {
+			q.Set(name, stampOf(t))
+		}
+	}
+	return arm.Place{Path: "/v1/timeline" + strings.TrimSuffix("?"+q.Encode(), "?")}.Shell(v.Base).Curl
+}
+
+func stampOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }
 
 func (p *pages) everything(w http.ResponseWriter, r *http.Request, v visit) {
@@ -133,7 +193,7 @@ func (p *pages) logQuery(ctx context.Context, f logFilter) order.EventQuery {
 }
 
 func (p *pages) logView(ctx context.Context, f logFilter) (logView, error) {
-	view := logView{Filter: f, Now: p.Now()}
+	view := logView{Filter: f, Now: p.Now(), Base: strings.TrimRight(p.PublicURL, "/")}
 	q := p.logQuery(ctx, f)
 	var events []order.Event
 	for range windows {
@@ -147,6 +207,7 @@ func (p *pages) logView(ctx context.Context, f logFilter) (logView, error) {
 			break
 		}
 	}
+	view.Deep = len(events) > windowSize
 	if len(events) > 0 {
 		view.Seen = events[0].ID
 	}
@@ -169,10 +230,66 @@ func logStream(v logView) string {
 }
 
 func (p *pages) everythingLive(w http.ResponseWriter, r *http.Request, _ visit) {
-	q := p.logQuery(r.Context(), readLogFilter(r.URL.Query()))
+	f := readLogFilter(r.URL.Query())
+	q := p.logQuery(r.Context(), f)
 	q.Limit = 1
-	p.stream(w, r, func(changed order.ID) bool { return q.Order == nil || q.Order.Key() == changed.Key() }, func() bool {
-		events, _, err := p.Reader.Events(r.Context(), q)
-		return err != nil || len(events) > 0 && events[0].ID != r.URL.Query().Get("seen")
+	news := logNews{p: p, filter: f, told: map[string]int64{}}
+	p.stream(w, r, audience{
+		concerns: func(changed order.ID) bool { return q.Order == nil || q.Order.Key() == changed.Key() },
+		stale: func() bool {
+			events, _, err := p.Reader.Events(r.Context(), q)
+			return err != nil || len(events) > 0 && events[0].ID != r.URL.Query().Get("seen")
+		},
+		matters: func(changed []order.ID) bool { return news.matter(r.Context(), changed) },
+	})
+}
+
+// logNews judges for one page whether what happened is something that its filter takes. To draw the page anew may mean to
+// read thousands of events; to look at what has changed means a few.
+type logNews struct {
+	p      *pages
+	filter logFilter
+	told   map[string]int64 // by order: the newest event that was judged
+}
+
+// Bounds of a judgement: a burst over more orders than that is drawn without one, and so far back goes what an order's
+// operation may consist of.
+const (
+	newsOrders = 20
+	newsEvents = 200
+	newsWithin = time.Minute // operations of an order that ended so shortly before its newest event may be news, too
+)
+
+func (n logNews) matter(ctx context.Context, changed []order.ID) bool {
+	ids := map[string]order.ID{}
+	for _, id := range changed {
+		ids[id.Key()] = id
+	}
+	if _, any := ids[order.ID{}.Key()]; any || !n.filter.narrowed() || len(ids) > newsOrders {
+		return true
+	}
+	matter := false
+	for key, id := range ids {
+		events, _, err := n.p.Reader.Events(ctx, order.EventQuery{Order: &id, Limit: newsEvents})
+		if err != nil {
+			return true
+		}
+		if len(events) == 0 || events[0].Seq <= n.told[key] {
+			continue
+		}
+		n.told[key] = events[0].Seq
+		matter = matter || n.filter.takesNews(events)
+	}
+	return matter
+}
+
+// takesNews says whether the filter takes one of the newest operations of an order whose events, newest first, these are.
+func (f logFilter) takesNews(events []order.Event) bool {
+	at := events[0].At
+	if !f.From.IsZero() && at.Before(f.From) || !f.To.IsZero() && !at.Before(f.To) {
+		return false
+	}
+	return slices.ContainsFunc(timeline.Build(events, timeline.Options{}), func(e timeline.Entry) bool {
+		return at.Sub(e.Last) <= newsWithin && f.takes(e)
 	})
 }

@@ -70,6 +70,26 @@
     if (here) tree.scrollTop += here.getBoundingClientRect().top - tree.getBoundingClientRect().top - tree.clientHeight / 2;
   };
 
+  // Keys of the explorer: arrows walk in its tree of links, the slash goes to the search.
+  const walk = (e) => {
+    const here = e.target instanceof Element && e.target.closest("#places a");
+    if (!here || e.ctrlKey || e.metaKey || e.altKey) return;
+    const all = [...document.querySelectorAll("#places a:not(.inline)")], i = all.indexOf(here);
+    const above = here.closest("ul").closest("li"), below = here.parentElement.querySelector(":scope > ul a");
+    const to = { ArrowDown: all[i + 1], ArrowUp: all[i - 1], Home: all[0], End: all[all.length - 1], ArrowLeft: above && above.querySelector("a"), ArrowRight: below }[e.key];
+    if (to) to.focus();
+    else if (e.key === "ArrowRight") here.click();
+    else if (!e.key.startsWith("Arrow")) return;
+    e.preventDefault();
+  };
+  document.addEventListener("keydown", (e) => {
+    walk(e);
+    const field = document.getElementById("q");
+    if (e.key !== "/" || !field || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select")) return;
+    e.preventDefault();
+    field.focus();
+  });
+
   const dress = () => { localTimes(document); reveal(document); };
   document.addEventListener("DOMContentLoaded", () => {
     dress();
