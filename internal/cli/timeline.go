@@ -2,102 +2,143 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"certwright/internal/arm"
 	"certwright/internal/client"
 	"certwright/internal/order"
 	"certwright/internal/timeline"
 )
 
-// timelineFlags say which events are asked for.
+// timelineFlags say what is asked for.
 type timelineFlags struct {
 	number                int
-	each, follow          bool
-	operation, status, by string
-	stage, correlation    string
+	each, follow, past    bool // past: -f begins with what was
+	filter                timeline.Filter
+	status, stage, result string
 	since, until          string
-	from, to              time.Time // of since and until
+	q                     client.TimelineQuery
 }
 
 func (e *Env) timelineCommand() *cobra.Command {
 	var t timelineFlags
 	c := &cobra.Command{
-		Use: "timeline [ORDER]", Short: "Show what was done, by whom, with which result: of one order, or of all", Args: upTo(1, "the name of one order, or nothing for all"),
+		Use: "timeline [ORDER]", Short: "Show what was done, by whom, with which result: of one order, or of all", Args: upTo(1, "the name or id of one order, or nothing for all"),
 		Long: `Show what was done, by whom, with which result: of one order, or of all, newest first. What belongs to one
-operation stands together, and what was tried again and again is one line. Filters leave single events, each with its time.`,
+operation stands together, and what was tried again and again is one line. Filters choose whole operations, so that each
+still tells how it ended; with -o json, yaml or tsv it is their events. Words are parts of what is meant, in any case.
+
+-f shows what happens from now on, event by event; with -n or --since it begins with what was.`,
 		Example: `  certwright timeline www
-  certwright timeline --status Failed --since 24h
-  certwright timeline www --operation renew --by ci
-  certwright timeline -f
+  certwright timeline --outcome failed --since 24h
+  certwright timeline --resource shop --operation renewal --by ci
+  certwright timeline -f --since 1h
   certwright timeline www -o json --query "[?status=='Failed'].description"`,
 	}
 	f := c.Flags()
-	f.IntVarP(&t.number, "number", "n", 100, "how many events at most")
+	f.IntVarP(&t.number, "number", "n", 100, "how many operations at most; with -o json, yaml or tsv, or --query: events")
 	f.BoolVar(&t.each, "each", false, "every operation for itself, also the ones that are like the one before")
 	f.BoolVarP(&t.follow, "follow", "f", false, "show what happens from now on, until interrupted")
-	f.StringVar(&t.operation, "operation", "", "a part of the operation's name, such as renew, or of the event's, such as deployed")
-	f.StringVar(&t.status, "status", "", "Started, Succeeded, Failed or Info")
-	f.StringVar(&t.by, "by", "", "who began it: a token's name, or certwright")
-	f.StringVar(&t.stage, "stage", "", "order, verify, issue, store, deploy or serve")
-	f.StringVar(&t.correlation, "correlation", "", "the correlation id of one operation")
-	f.StringVar(&t.since, "since", "", "not before: a time (2026-11-28T02:00:00Z, 2026-11-28) or so long ago (24h)")
+	f.StringVar(&t.filter.Resource, "resource", "", "a part of the order's name or id")
+	f.StringVar(&t.filter.Operation, "operation", "", "a part of the operation's name, such as renewal, or of an event's, such as deployed")
+	f.StringVar(&t.result, "outcome", "", "how the operation stands: failed, waiting, running, succeeded or noted")
+	f.StringVar(&t.status, "status", "", "of one of its events: Started, Succeeded, Failed or Info")
+	f.StringVar(&t.stage, "stage", "", "of one of its events: order, verify, issue, store, deploy or serve")
+	f.StringVar(&t.filter.Person, "by", "", "who did it: a token's name, or certwright")
+	f.StringVar(&t.q.Correlation, "correlation", "", "the correlation id of one operation")
+	f.StringVar(&t.q.Subscription, "subscription", "", "of this subscription's orders")
+	f.StringVar(&t.q.Group, "group", "", "of this resource group's orders")
+	f.StringVar(&t.since, "since", "", "not before: a time (2026-11-28T02:00:00Z, 2026-11-28, 02:00) or so long ago (24h, 7d)")
 	f.StringVar(&t.until, "until", "", "before: a time, or so long ago")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := t.check(e.Now()); err != nil {
+		if err := t.check(args, e.Now()); err != nil {
 			return err
 		}
+		t.past = t.since != "" || c.Flags().Changed("number")
 		cl, err := e.client()
 		if err != nil {
 			return err
 		}
-		q := client.TimelineQuery{From: t.from, To: t.to, Match: t.match(), Most: t.number}
-		if len(args) == 1 {
-			q.Order = args[0]
-		}
 		if t.follow {
-			return e.followTimeline(c.Context(), cl, q)
+			return e.followTimeline(c.Context(), cl, &t)
 		}
-		events, err := cl.Timeline(c.Context(), q)
-		if err != nil {
-			return err
-		}
-		if q.Order != "" && len(events) == 0 { // no such order, rather than one without a past
-			if _, err := cl.Order(c.Context(), q.Order); client.NotFound(err) {
-				return err
-			}
-		}
-		return e.show(events, func() { e.printTimeline(events, q, t.each) })
+		return e.timeline(c.Context(), cl, &t)
 	}
 	return c
 }
 
 // check reads the flags' words.
-func (t *timelineFlags) check(now time.Time) (err error) {
+func (t *timelineFlags) check(args []string, now time.Time) (err error) {
 	if t.number < 1 || t.number > 100000 {
-		return usage("-n %d is not a number of events from 1 to 100000", t.number)
+		return usage("-n %d is not a number of events or operations from 1 to 100000", t.number)
 	}
-	if _, known := eventMark[order.EventStatus(t.status)]; t.status != "" && !known {
-		return usage("--status %s is none of Started, Succeeded, Failed and Info", t.status)
+	if len(args) == 1 {
+		if t.q.Order = args[0]; strings.HasPrefix(args[0], "/") || strings.HasPrefix(args[0], "orders/") {
+			path, _ := arm.PathOf(args[0]) // what is none has no order's id in it
+			id, err := arm.ParseID(path)
+			if err != nil || !strings.EqualFold(id.Type, order.Type) || id.Name == "" {
+				return usage("%s is no order's id\n  → give a name, or an id as certwright explore shows it", args[0])
+			}
+			t.q.Subscription, t.q.Group, t.q.Order = id.Subscription, id.Group, id.Name
+		}
 	}
-	if t.from, err = moment(t.since, now); err != nil {
+	statuses := []order.EventStatus{order.Started, order.Succeeded, order.Failed, order.Info}
+	if t.filter.Status, err = oneOf("--status", t.status, statuses); err != nil {
+		return err
+	}
+	if t.filter.Stage, err = oneOf("--stage", t.stage, order.Stages); err != nil {
+		return err
+	}
+	outcomes := []timeline.Outcome{timeline.Failed, timeline.Waiting, timeline.Running, timeline.Succeeded, timeline.Noted}
+	if t.filter.Outcome, err = oneOf("--outcome", t.result, outcomes); err != nil {
+		return err
+	}
+	if t.q.From, err = moment(t.since, now); err != nil {
 		return usage("--since %v", err)
 	}
-	if t.to, err = moment(t.until, now); err != nil {
+	if t.q.To, err = moment(t.until, now); err != nil {
 		return usage("--until %v", err)
 	}
-	if t.follow && (t.since != "" || t.until != "") {
-		return usage("-f shows what happens from now on: it goes with neither --since nor --until")
+	switch {
+	case t.follow && t.until != "":
+		return usage("-f shows what happens from now on: it does not go with --until")
+	case t.follow && t.filter.Outcome != "":
+		return usage("-f shows single events, which have no outcome: give --status\n  → certwright timeline -f --status Failed")
+	case !t.q.From.IsZero() && !t.q.To.IsZero() && !t.q.From.Before(t.q.To):
+		return usage("--since %s is not before --until %s", t.since, t.until)
 	}
 	return nil
 }
 
-// moment reads a time, a day (local midnight), or how long ago; "" is none.
+// oneOf finds a word among those that a flag knows, in any case; "" is none.
+func oneOf[T ~string](flag, word string, known []T) (T, error) {
+	if word == "" {
+		return "", nil
+	}
+	var names []string
+	for _, k := range known {
+		if strings.EqualFold(word, string(k)) {
+			return k, nil
+		}
+		names = append(names, string(k))
+	}
+	last := len(names) - 1
+	return "", usage("%s %s is none of %s and %s", flag, word, strings.Join(names[:last], ", "), names[last])
+}
+
+// moment reads a time, a day (local midnight), a time of today, or how long ago; "" is none.
 func moment(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok { // what time.ParseDuration does not know
+		if d, err := time.ParseDuration(days + "h"); err == nil && d >= 0 {
+			return now.Add(-24 * d), nil
+		}
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
@@ -105,83 +146,155 @@ func moment(s string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at, nil
 	}
-	for _, form := range []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02 15:04:05"} {
+	for _, form := range []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
 		if at, err := time.ParseInLocation(form, s, time.Local); err == nil {
 			return at, nil
 		}
 	}
-	return time.Time{}, errors.New(s + " is neither a time such as 2026-11-28T02:00:00Z or 2026-11-28, nor a length such as 24h")
+	if at, err := time.ParseInLocation("15:04", s, time.Local); err == nil {
+		y, m, d := now.Local().Date()
+		return time.Date(y, m, d, at.Hour(), at.Minute(), 0, 0, time.Local), nil
+	}
+	return time.Time{}, errors.New(s + " is neither a time such as 2026-11-28T02:00:00Z or 2026-11-28, nor a length such as 24h or 7d")
 }
 
-// match is what single events have to meet; nil where nothing is asked.
-func (t *timelineFlags) match() func(order.Event) bool {
-	if t.operation == "" && t.status == "" && t.by == "" && t.stage == "" && t.correlation == "" {
-		return nil
+// narrowed says whether operations are to be chosen among.
+func (t *timelineFlags) narrowed() bool { return t.filter != timeline.Filter{} }
+
+// timeline shows what was.
+func (e *Env) timeline(ctx ctxt, cl *client.Client, t *timelineFlags) error {
+	events, entries, err := e.readTimeline(ctx, cl, t)
+	if err != nil {
+		return err
 	}
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(t.operation)) }
-	same := func(want, have string) bool { return want == "" || strings.EqualFold(want, have) }
-	return func(e order.Event) bool {
-		return (has(e.Operation) || has(e.Name)) && same(t.status, string(e.Status)) && same(t.by, e.Caller) && same(t.stage, string(e.Stage)) && same(t.correlation, e.Correlation)
+	if t.q.Order != "" && len(events) == 0 && t.q.Subscription == "" { // no such order, rather than one without a past
+		if _, err := cl.Order(ctx, t.q.Order); client.NotFound(err) {
+			return err
+		}
 	}
+	return e.show(events, func() { e.printTimeline(entries, t) })
 }
 
-// followTimeline prints events as they come: lines for a person, one JSON value after the other for a program.
-func (e *Env) followTimeline(ctx ctxt, cl *client.Client, q client.TimelineQuery) error {
-	ready := func() { e.errorf("Following what happens from now on; an interrupt (Ctrl-C) ends it.\n") }
-	err := cl.FollowTimeline(ctx, q, ready, func(ev order.Event) bool {
+// readTimeline reads until there are as many as asked for: operations for a person, events for a program.
+func (e *Env) readTimeline(ctx ctxt, cl *client.Client, t *timelineFlags) (events []order.Event, entries []timeline.Entry, err error) {
+	events = []order.Event{}
+	if !e.plain() && !t.narrowed() {
+		t.q.Page = t.number
+	}
+	pages, next := 0, 1
+	build := func() (enough bool) {
+		entries = slices.DeleteFunc(timeline.Build(events, timeline.Options{Unfolded: t.each}), func(o timeline.Entry) bool { return !t.filter.Takes(o) })
+		n := len(entries)
 		if !e.plain() {
-			return e.show(&ev, nil) == nil
+			n = len(eventsOf(events, entries))
 		}
-		scrub(&ev)
-		if q.Order == "" {
-			ev.Text = ev.Order.Name + ": " + ev.Text
-		}
-		e.printEvent(&ev)
-		return true
-	})
-	if ctx.Err() != nil {
-		return nil // that is how one ends it
+		return n >= t.number
 	}
-	return err
+	err = cl.Timeline(ctx, t.q, func(page []order.Event) bool {
+		events = append(events, page...)
+		if pages++; pages < next {
+			return true // to build is to sort all that was read: not at every page
+		}
+		next *= 2
+		return !build()
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	build()
+	if t.narrowed() {
+		events = eventsOf(events, entries)
+	}
+	return events[:min(t.number, len(events))], entries[:min(t.number, len(entries))], nil
 }
 
-// printTimeline prints events as grouped entries, newest first; filtered ones one by one, for what is left of an operation
-// tells nothing of how it ended. Of several orders each names its own.
-func (e *Env) printTimeline(events []order.Event, q client.TimelineQuery, each bool) {
+// eventsOf are the events that belong to one of the operations.
+func eventsOf(events []order.Event, entries []timeline.Entry) []order.Event {
+	type operation struct{ order, correlation string }
+	by := map[operation][]timeline.Entry{}
+	for _, o := range entries {
+		k := operation{o.Order.Key(), o.Correlation}
+		by[k] = append(by[k], o)
+	}
+	some := []order.Event{}
+	for _, ev := range events {
+		if slices.ContainsFunc(by[operation{ev.Order.Key(), ev.Correlation}], func(o timeline.Entry) bool { return ev.Seq >= o.FirstSeq && ev.Seq <= o.LastSeq }) {
+			some = append(some, ev)
+		}
+	}
+	return some
+}
+
+// printTimeline prints operations, newest first. Of several orders each names its own.
+func (e *Env) printTimeline(entries []timeline.Entry, t *timelineFlags) {
 	switch {
-	case len(events) > 0:
-	case q.Match != nil || !q.From.IsZero() || !q.To.IsZero():
+	case len(entries) > 0:
+	case t.narrowed() || !t.q.From.IsZero() || !t.q.To.IsZero() || t.q.Correlation != "":
 		e.printf("Nothing that was asked for has happened.\n")
 		return
 	default:
 		e.printf("Nothing has happened yet.\n")
 		return
 	}
-	if q.Match != nil {
-		e.printEvents(events, q.Order == "")
-		return
-	}
-	entries := timeline.Build(events, timeline.Options{Unfolded: each})
-	if q.Order == "" {
+	if t.q.Order == "" {
 		for i := range entries {
 			entries[i].Title = entries[i].Order.Name + ": " + entries[i].Title
 		}
 	}
-	e.printf("%s", timeline.Text(entries, time.Local))
+	e.printf("%s", timeline.Painted(entries, time.Local, e.timelinePaint()))
 }
 
-// printEvents prints single events with their day.
-func (e *Env) printEvents(events []order.Event, all bool) {
-	day := ""
-	for i := range events {
-		if d := events[i].At.Local().Format("2006-01-02 MST"); d != day {
+// timelinePaint are the timeline's colours; without colour it is as it is.
+func (e *Env) timelinePaint() timeline.Paint {
+	c := e.colour()
+	codes := map[timeline.Outcome]string{timeline.Succeeded: "32", timeline.Failed: "1;31", timeline.Waiting: "33", timeline.Running: "33", timeline.Noted: "36"}
+	return timeline.Paint{Outcome: func(o timeline.Outcome, s string) string { return c.as(codes[o], s) }, Faint: c.dim, Strong: c.bold}
+}
+
+// followTimeline prints events as they come: lines for a person, one JSON value after the other for a program. What was is
+// read once following stands, so that nothing falls between the two.
+func (e *Env) followTimeline(ctx ctxt, cl *client.Client, t *timelineFlags) error {
+	shown, day := map[string]bool{}, ""
+	show := func(ev order.Event) bool {
+		if shown[ev.ID] || !t.takesEvent(ev) {
+			return true
+		}
+		if shown[ev.ID] = true; !e.plain() {
+			return e.show(&ev, nil) == nil
+		}
+		scrub(&ev)
+		if d := ev.At.Local().Format("2006-01-02 MST"); t.past && d != day { // what was may be of another day
 			day = d
 			e.printf("%s\n", day)
 		}
-		if all {
-			events[i].Text = events[i].Order.Name + ": " + events[i].Text
+		if t.q.Order == "" {
+			ev.Text = ev.Order.Name + ": " + ev.Text
 		}
-		events[i].Text += " (" + events[i].Caller + ")"
-		e.printEvent(&events[i])
+		e.printEvent(&ev)
+		return true
 	}
+	var broken error
+	ready := func() {
+		if t.past {
+			var past []order.Event
+			broken = cl.Timeline(ctx, t.q, func(page []order.Event) bool {
+				past = append(past, slices.DeleteFunc(page, func(ev order.Event) bool { return !t.takesEvent(ev) })...)
+				return len(past) < t.number
+			})
+			for _, ev := range slices.Backward(past[:min(t.number, len(past))]) {
+				show(ev)
+			}
+		}
+		e.errorf("Following what happens from now on; an interrupt (Ctrl-C) ends it.\n")
+	}
+	err := cl.FollowTimeline(ctx, t.q, ready, func(ev order.Event) bool { return broken == nil && show(ev) })
+	if ctx.Err() != nil {
+		return nil // that is how one ends it
+	}
+	return errors.Join(broken, err)
+}
+
+// takesEvent says whether a single event is one of those asked for, as if it were an operation of its own.
+func (t *timelineFlags) takesEvent(ev order.Event) bool {
+	return t.filter.Takes(timeline.Build([]order.Event{ev}, timeline.Options{})[0])
 }

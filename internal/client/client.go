@@ -61,6 +61,7 @@ func (c *Client) URL() string { return c.base.String() }
 type Error struct {
 	Status int // HTTP status
 	arm.ErrorInfo
+	Answer Answer // as it came
 }
 
 // Error is the message, with the property it is about and the next step.
@@ -185,5 +186,5 @@ func readError(resp *http.Response, data []byte) error {
 	if b.Error.Message == "" {
 		b.Error = arm.ErrorInfo{Code: "Unreadable", Message: fmt.Sprintf("the server answered %s with something that is not its own", resp.Status)}
 	}
-	return &Error{Status: resp.StatusCode, ErrorInfo: b.Error}
+	return &Error{Status: resp.StatusCode, ErrorInfo: b.Error, Answer: Answer{Status: resp.StatusCode, Header: resp.Header, Body: data}}
 }

@@ -26,28 +26,52 @@ func (l Line) Folded(loc *time.Location) string {
 	return fmt.Sprintf("%s%d times, first %s, last %s", verb, l.Count, l.First.In(loc).Format(form), l.Last.In(loc).Format(form))
 }
 
+// Paint colours words of the text by what they stand for; the zero Paint leaves them as they are.
+type Paint struct {
+	Outcome func(o Outcome, s string) string // an operation's outcome, and the mark of an event that is one
+	Faint   func(s string) string            // what is not looked for first
+	Strong  func(s string) string            // an operation's name
+}
+
+func (p Paint) outcome(o Outcome, s string) string {
+	if p.Outcome == nil {
+		return s
+	}
+	return p.Outcome(o, s)
+}
+
+func with(f func(string) string, s string) string {
+	if f == nil {
+		return s
+	}
+	return f(s)
+}
+
 // Text is the timeline for a terminal, in the order given: a headline for each entry, its lines indented
 // below it unless the headline has said it all. Times are in loc and named by its zone.
-func Text(entries []Entry, loc *time.Location) string {
+func Text(entries []Entry, loc *time.Location) string { return Painted(entries, loc, Paint{}) }
+
+// Painted is Text in colours.
+func Painted(entries []Entry, loc *time.Location, p Paint) string {
 	if loc == nil {
 		loc = time.UTC
 	}
 	var b strings.Builder
 	for _, e := range entries {
-		b.WriteString(headline(e, loc))
+		b.WriteString(headline(e, loc, p))
 		if len(e.Lines) == 1 {
-			fmt.Fprintf(&b, "    %s\n", body(e.Lines[0], loc))
+			fmt.Fprintf(&b, "    %s\n", body(e.Lines[0], loc, p))
 			continue
 		}
 		for _, l := range e.Lines {
-			fmt.Fprintf(&b, "    %s  %s\n", clock(l.Last, e.Last, loc), body(l, loc))
+			fmt.Fprintf(&b, "    %s  %s\n", with(p.Faint, clock(l.Last, e.Last, loc)), body(l, loc, p))
 		}
 	}
 	return b.String()
 }
 
-func headline(e Entry, loc *time.Location) string {
-	s := e.Last.In(loc).Format("2006-01-02 15:04:05 MST") + "  " + e.Title + ": " + string(e.Outcome)
+func headline(e Entry, loc *time.Location, p Paint) string {
+	s := with(p.Faint, e.Last.In(loc).Format("2006-01-02 15:04:05 MST")) + "  " + with(p.Strong, e.Title) + ": " + p.outcome(e.Outcome, string(e.Outcome))
 	if e.Count > 1 {
 		s += fmt.Sprintf(" %d times", e.Count)
 	} else if d := e.Duration(); d > 0 {
@@ -63,17 +87,17 @@ func headline(e Entry, loc *time.Location) string {
 	return s + "\n"
 }
 
-func body(l Line, loc *time.Location) string {
+func body(l Line, loc *time.Location, p Paint) string {
 	mark := " "
 	switch {
 	case l.Waits():
-		mark = "~"
+		mark = p.outcome(Waiting, "~")
 	case l.Status == "Failed":
-		mark = "x"
+		mark = p.outcome(Failed, "x")
 	case l.Begun():
 		mark = ">"
 	case l.Status == "Succeeded":
-		mark = "+"
+		mark = p.outcome(Succeeded, "+")
 	}
 	s := mark + " " + OneLine(l.Text)
 	if f := l.Folded(loc); f != "" {

@@ -81,17 +81,7 @@ func (f logFilter) narrowed() bool { return f.newest() != logFilter{} }
 
 // takes says whether an operation is one of those asked for.
 func (f logFilter) takes(e timeline.Entry) bool {
-	in := func(part string, whole ...string) bool {
-		return part == "" || slices.ContainsFunc(whole, func(w string) bool { return strings.Contains(strings.ToLower(w), strings.ToLower(part)) })
-	}
-	if !in(f.Resource, e.Order.Name, e.Order.String()) || !in(f.Person, e.Caller) || f.Outcome != "" && f.Outcome != string(e.Outcome) {
-		return false
-	}
-	words := []string{e.Title, e.Operation}
-	for _, l := range e.Lines {
-		words = append(words, l.Name)
-	}
-	return in(f.Operation, words...)
+	return timeline.Filter{Resource: f.Resource, Operation: f.Operation, Person: f.Person, Outcome: timeline.Outcome(f.Outcome)}.Takes(e)
 }
 
 // since is the filter from a time on, up to now.
