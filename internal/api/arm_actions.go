@@ -84,7 +84,7 @@ func (a *API) actions(w http.ResponseWriter, r *request) error {
 	}
 	list := []arm.ActionTaken{}
 	for _, e := range events {
-		list = append(list, arm.ActionTaken{Type: taken[e.Name], At: e.At.UTC()})
+		list = append(list, arm.Took(taken[e.Name], e.At))
 	}
 	write(w, http.StatusOK, list)
 	return nil
@@ -99,7 +99,7 @@ func (a *API) mails(w http.ResponseWriter, r *request) error {
 	list := []arm.Mail{}
 	for _, e := range events {
 		for _, to := range strings.Split(e.Properties["to"], ", ") {
-			list = append(list, arm.Mail{ID: to, At: e.At.UTC()})
+			list = append(list, arm.Sent(to, e.At))
 		}
 	}
 	write(w, http.StatusOK, list)

@@ -131,6 +131,20 @@ func (a *API) getLink(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// linkRecorded is the end of the operation that recorded a link.
+func (a *API) linkRecorded(w http.ResponseWriter, r *request) error {
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	l, err := a.linkAt(o, r.PathValue("child"))
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, arm.Recorded(l))
+	return nil
+}
+
 func (a *API) putLink(w http.ResponseWriter, r *request) error {
 	var body arm.LinkWish
 	if err := read(r, &body); err != nil {

@@ -41,11 +41,22 @@ func (a *API) certificateHandlers() map[string]handler {
 		orders + "CreateOrUpdateCertificate":             a.putLink,
 		orders + "UpdateCertificate":                     a.patchLink,
 		orders + "DeleteCertificate":                     a.deleteLink,
-		"Certwright_OperationResult":                     a.getOrder,
-		"Certwright_LinkOperationResult":                 a.getLink,
+		"Certwright_OperationResult":                     a.orderRecorded,
+		"Certwright_LinkOperationResult":                 a.linkRecorded,
 		"CertificateOrdersDiagnostics_ListAppServiceCertificateOrderDetectorResponse": a.listDetectors,
 		"CertificateOrdersDiagnostics_GetAppServiceCertificateOrderDetectorResponse":  a.getDetector,
 	}
+}
+
+// orderRecorded is the end of the operation that recorded an order.
+func (a *API) orderRecorded(w http.ResponseWriter, r *request) error {
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", arm.ETag(o.Generation))
+	write(w, http.StatusOK, arm.Recorded(arm.Order(o, a.Now())))
+	return nil
 }
 
 // pageSize is how many resources a page of a list has.

@@ -89,13 +89,17 @@ func (a *API) link(r *request, path string, more url.Values) string {
 }
 
 // settled answers a PUT as the start of a long-running operation that is over already: what was asked for is
-// recorded. It must not wait for more: clients would wait for a person.
+// recorded. It must not wait for more: clients would wait for a person. Some look at the status that Location has, some
+// (Terraform, go-autorest) read on until a provisioningState is Succeeded, which a link's is only when its order is
+// issued: to those, Azure-AsyncOperation says where the state of the operation itself is.
 func (a *API) settled(w http.ResponseWriter, r *request, created bool, id, etag string, body any) error {
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Location", a.link(r, id+"/operationResults/"+strings.Trim(etag, `"`), nil))
+	end := a.link(r, id+"/operationResults/"+strings.Trim(etag, `"`), nil)
+	w.Header().Set("Location", end)
+	w.Header().Set("Azure-AsyncOperation", end)
 	w.Header().Set("Retry-After", "0")
 	w.Header().Set("ETag", etag)
 	write(w, status, body)

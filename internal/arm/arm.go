@@ -24,6 +24,16 @@ type Resource struct {
 	Properties any               `json:"properties"`
 }
 
+// Over is what a long-running operation that is over came to: its state, as clients that poll for one want it, and the
+// resource itself, for those that take the answer of a Location to be it.
+type Over struct {
+	Resource
+	Status string `json:"status"`
+}
+
+// Recorded is the end of the operation that recorded a resource.
+func Recorded(r Resource) Over { return Over{r, "Succeeded"} }
+
 // List is ARM's page.
 type List[T any] struct {
 	Value    []T    `json:"value"`

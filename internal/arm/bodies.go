@@ -44,16 +44,41 @@ type Named struct {
 	Name string `json:"name"`
 }
 
-// ActionTaken is something that happened to an order (CertificateOrderAction).
+// ActionTaken is something that happened to an order (CertificateOrderAction), for clients of all API versions: those
+// before 2022-03-01 look below properties.
 type ActionTaken struct {
+	ActionFacts
+	Properties ActionFacts `json:"properties"`
+}
+
+// ActionFacts are what happened, and when.
+type ActionFacts struct {
 	Type string    `json:"actionType"`
 	At   time.Time `json:"createdAt"`
 }
 
-// Mail is a mail that was sent (CertificateEmail).
+// Took is an action as its clients read it.
+func Took(action string, at time.Time) ActionTaken {
+	f := ActionFacts{action, at.UTC()}
+	return ActionTaken{f, f}
+}
+
+// Mail is a mail that was sent (CertificateEmail), for clients of all API versions as well.
 type Mail struct {
+	MailFacts
+	Properties MailFacts `json:"properties"`
+}
+
+// MailFacts are to whom a mail was sent, and when.
+type MailFacts struct {
 	ID string    `json:"emailId"`
 	At time.Time `json:"timeStamp"`
+}
+
+// Sent is a mail as its clients read it.
+func Sent(to string, at time.Time) Mail {
+	f := MailFacts{to, at.UTC()}
+	return Mail{f, f}
 }
 
 // SealWish is the body of retrieveSiteSeal.

@@ -108,6 +108,10 @@ func jsonOf(schema any) map[string]any {
 
 // value is the schema of a value's type; an interface that holds something is of what it holds.
 func (s schemas) value(v reflect.Value) map[string]any {
+	if v.Type() == reflect.TypeFor[Over]() {
+		status := map[string]any{"properties": map[string]any{"status": s.of(reflect.TypeFor[string]())}}
+		return map[string]any{"allOf": []any{s.value(v.FieldByName("Resource")), status}}
+	}
 	if v.Type() != reflect.TypeFor[Resource]() || v.FieldByName("Properties").IsNil() {
 		return s.of(v.Type())
 	}

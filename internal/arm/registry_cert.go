@@ -53,7 +53,7 @@ func orderOperations() []Operation {
 		act("RetrieveCertificateActions", "retrieveCertificateActions", "List what happened to the order", nil, []ActionTaken{}),
 		act("RetrieveCertificateEmailHistory", "retrieveEmailHistory", "List the mails that were sent", nil, []Mail{}),
 		act("RetrieveSiteSeal", "retrieveSiteSeal", "A snippet of HTML that names the certificate", SealWish{}, Seal{}),
-		{ID: "Certwright_OperationResult", Method: "GET", Path: oneOrder + "/operationResults/{child}", Action: order.Type + "/Read", Answer: one, Codes: []int{200}, Text: "The end of a long-running operation: it is over once the order is recorded"},
+		{ID: "Certwright_OperationResult", Method: "GET", Path: oneOrder + "/operationResults/{child}", Action: order.Type + "/Read", Answer: Recorded(one), Codes: []int{200}, Text: "The end of a long-running operation: it is over once the order is recorded"},
 	}
 }
 
@@ -65,6 +65,6 @@ func linkOperations() []Operation {
 		{ID: orders + "CreateOrUpdateCertificate", Method: "PUT", Path: path + "/{child}", Action: action + "Write", Body: LinkWish{}, Answer: one, Codes: []int{200, 201}, LRO: true, Text: "Keep an order at a secret of a vault, too"},
 		{ID: orders + "UpdateCertificate", Method: "PATCH", Path: path + "/{child}", Action: action + "Write", Body: LinkWish{}, Answer: one, Codes: []int{200}, Text: "Change a link to a vault"},
 		{ID: orders + "DeleteCertificate", Method: "DELETE", Path: path + "/{child}", Action: action + "Delete", Codes: []int{200, 204}, Text: "Forget a link to a vault"},
-		{ID: "Certwright_LinkOperationResult", Method: "GET", Path: path + "/{child}/operationResults/{operation}", Action: action + "Read", Answer: one, Codes: []int{200}, Text: "The end of a long-running operation: it is over once the link is recorded"},
+		{ID: "Certwright_LinkOperationResult", Method: "GET", Path: path + "/{child}/operationResults/{operation}", Action: action + "Read", Answer: Recorded(one), Codes: []int{200}, Text: "The end of a long-running operation: it is over once the link is recorded"},
 	}
 }

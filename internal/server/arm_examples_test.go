@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi2conv"
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"certwright/internal/arm"
 	"certwright/internal/order"
 	"certwright/internal/secret"
 	"certwright/internal/testworld"
@@ -222,6 +223,11 @@ func TestAzureExamples(t *testing.T) {
 				}
 				if err := a.check(s, data); err != nil {
 					t.Errorf("%s: the end of the operation is no %s: %v", o.OperationID, s, err)
+				}
+				// Clients that would read on until a provisioningState is Succeeded look there first.
+				var over arm.Over
+				if c.get(h.Get("Azure-AsyncOperation"), &over); over.Status != "Succeeded" {
+					t.Errorf("%s: the state of the operation is %q", o.OperationID, over.Status)
 				}
 			}
 		} else if len(data) != 0 {

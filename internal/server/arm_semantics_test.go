@@ -153,7 +153,7 @@ func TestMailSaysWhatToPublish(t *testing.T) {
 	}
 	code, _, data := c.call("POST", id.String()+"/retrieveEmailHistory"+orderV, "")
 	var history []arm.Mail
-	if err := json.Unmarshal(data, &history); code != http.StatusOK || err != nil || len(history) != 2 || history[0].ID != "ops@example.com" || history[1].ID != "web@example.com" {
+	if err := json.Unmarshal(data, &history); code != http.StatusOK || err != nil || len(history) != 2 || history[0].ID != "ops@example.com" || history[1].ID != "web@example.com" || history[1].Properties != history[1].MailFacts {
 		t.Errorf("the history: %d %s", code, data)
 	}
 	nobody := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)

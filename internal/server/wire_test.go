@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,5 +246,33 @@ func TestWire(t *testing.T) {
 	x := &wire{hits: []hit{{Method: "POST", Path: order + "/renew", Code: 204, Agent: "azsdk"}, {Method: "POST", Path: order + "/reissue", Code: 409, Agent: "azsdk"}, {Method: "DELETE", Path: order, Code: 204, Agent: "curl"}}}
 	if missing := x.unused("azsdk", certOperations(t)); len(missing) != 22 {
 		t.Errorf("one operation was used with success by azsdk, but %d are missing: %v", len(missing), missing)
+	}
+}
+
+// TestOldClients: what clients of before 2022 need besides, which only make test-all has: the first version of the token
+// endpoint says until when a token holds, and the lists of actions are also in their form.
+func TestOldClients(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"owner"}, "client_secret": {c.FirstRun}, "resource": {"https://management.azure.com/"}}
+	_, _, data := c.caller("").call("POST", "/any/oauth2/token?api-version=1.0", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	var grant struct {
+		Token    string `json:"access_token"`
+		Until    string `json:"expires_on"`
+		From     string `json:"not_before"`
+		Resource string
+	}
+	if err := json.Unmarshal(data, &grant); err != nil || grant.Token == "" || grant.Resource != form.Get("resource") {
+		t.Fatalf("sign in: %s", data)
+	}
+	from, _ := strconv.ParseInt(grant.From, 10, 64)
+	until, _ := strconv.ParseInt(grant.Until, 10, 64)
+	if now := c.Now().Unix(); from > now || until < now+60 {
+		t.Errorf("it holds from %q until %q", grant.From, grant.Until)
+	}
+	_, _, data = c.caller(grant.Token).call("POST", c.id.String()+"/retrieveCertificateActions?api-version=2018-02-01", "")
+	var actions []arm.ActionTaken
+	if err := json.Unmarshal(data, &actions); err != nil || len(actions) == 0 || actions[0].Type == "" || actions[0].Properties != actions[0].ActionFacts {
+		t.Errorf("actions: %s", data)
 	}
 }
