@@ -57,13 +57,15 @@ test: deps check
 	@command -v gcc >/dev/null || echo "make: no gcc, so no race detector"
 	$(if $(shell command -v gcc),CGO_ENABLED=1 $(TEST) -race,CGO_ENABLED=0 $(TEST)) -timeout $(TEST_TIMEOUT) ./...
 
-# The same as it is shipped (no race detector, CGO off), with the slow tests. The scenarios come first and alone: they
-# hold times, and must be whole where the rest may run out of time.
+# The same as it is shipped (no race detector, CGO off), with the slow tests. The large clients of Azure's come first (a few
+# minutes), then the scenarios, alone: they hold times. Both must be whole where the rest may run out of time.
+CLIENTS := ^(TestAz|TestGoClientsInFull)$$
 test-all: check
 	@scripts/deps.sh all
 	@rc=0; set -x; export CERTWRIGHT_SLOW=1 CGO_ENABLED=0; \
+	go test -tags $(TAGS),slow -count=1 -timeout 15m -v -run '$(CLIENTS)' ./internal/server || rc=1; \
 	go test -tags $(TAGS),slow -count=1 -timeout 40m -v ./internal/scenario || rc=1; \
-	go test -tags $(TAGS),slow -timeout 55m $$(go list -tags $(TAGS),slow ./... | grep -v '/internal/scenario$$') || rc=1; \
+	go test -tags $(TAGS),slow -timeout 55m -skip '$(CLIENTS)' $$(go list -tags $(TAGS),slow ./... | grep -v '/internal/scenario$$') || rc=1; \
 	exit $$rc
 
 # Against a real Pebble, beside a bare loop on the same library; with PostgreSQL where it is installed.

@@ -70,7 +70,7 @@ var forbidden = map[string]string{
 const (
 	tools     = "cmd/certwright-bench/*.go"
 	scenarios = "internal/scenario/*.go"
-	clients   = "test/clients/go/*.go"
+	clients   = "test/clients/*/*.go"
 )
 
 // Where a rule's one exception is.

@@ -184,7 +184,7 @@ func TestNpmClientOfOrders(t *testing.T) {
 	if o := got.Managed; o.IsPrivateKeyExternal || o.KeySize != 4096 || o.CSR != "" {
 		t.Errorf("renewed with a key made here: %+v", o)
 	}
-	c.checkMails(box, got.Mails)
+	c.checkMails(box, "npm.example.com", got.Mails)
 	c.checkShop(got.First, got.Renewed, got.Shop.SerialNumber, got.Shop.SignedCertificate.Thumbprint)
 	if got.Shop.Certificates["copy"].ProvisioningState != "Succeeded" || got.Shop.Status != "Issued" {
 		t.Errorf("shop: %+v", got.Shop)
@@ -209,14 +209,14 @@ func TestNpmClientOfOrders(t *testing.T) {
 	}
 }
 
-func (c *clients) checkMails(box *letterbox, history []struct{ EmailID string }) {
+func (c *clients) checkMails(box *letterbox, name string, history []struct{ EmailID string }) {
 	c.t.Helper()
 	box.mu.Lock()
 	defer box.mu.Unlock()
 	if len(history) != 2 || history[0].EmailID != "ops@example.com" || len(box.mails) != 2 {
 		c.t.Fatalf("the history has %v, the letterbox %d mails", history, len(box.mails))
 	}
-	if m := box.mails[1]; !strings.Contains(m, "npm.example.com") || !strings.Contains(m, "Subject: ") {
+	if m := box.mails[1]; !strings.Contains(m, name) || !strings.Contains(m, "Subject: ") {
 		c.t.Errorf("the mail is %s", m)
 	}
 }
