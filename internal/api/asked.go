@@ -85,6 +85,9 @@ func (a *API) newVersion(r *request, c order.Command, p arm.AskedProperties, del
 	return o, err
 }
 
+// chainType is the type of a certificate with its intermediates in PEM (RFC 8555 section 9.1).
+const chainType = "application/pem-certificate-chain"
+
 // chain gives the current certificate with its intermediates, without its key: as PEM.
 func (a *API) chain(w http.ResponseWriter, r *request) error {
 	o, err := a.load(r)
@@ -99,7 +102,7 @@ func (a *API) chain(w http.ResponseWriter, r *request) error {
 	if v == nil || len(v.Chain) == 0 {
 		return &order.Refusal{Kind: order.NotFound, Code: "NothingIssued", Message: fmt.Sprintf("order %s has no current certificate%s", o.ID.Name, of(k)), Fix: "See what it waits for with: certwright order show " + o.ID.Name}
 	}
-	w.Header().Set("Content-Type", "application/pem-certificate-chain") // RFC 8555 section 9.1
+	w.Header().Set("Content-Type", chainType)
 	_, err = w.Write(v.Chain)
 	return err
 }

@@ -78,6 +78,7 @@ func tellings() map[string]told {
 		"POST /v1/orders/{name}/import":                           {text: "Bring a certificate with its key", body: ImportBody{}, answer: one, codes: []int{201}},
 		"POST /v1/orders/{name}/watch":                            {text: "Watch endpoints", body: WatchBody{}, answer: one, codes: []int{201}},
 		"POST /v1/orders/{name}/export":                           {text: "Give out the certificate with its key", body: ExportBody{}, kind: "application/octet-stream"},
+		"GET /v1/orders/{name}/chain":                             {text: "The current certificate with its intermediates", kind: chainType},
 		"GET /v1/orders/{name}/diagnose":                          {text: "Look at everything now and say what is wrong, root cause first", answer: diagnose.Report{}},
 		"POST /v1/orders/{name}/fix":                              {text: "Say what would heal the order; with do: true, do the first of it", body: FixBody{}, answer: FixAnswer{}},
 		"GET /v1/orders/{name}/chain":                             {text: "The certificate of an order with its chain, without a key", kind: "application/pem-certificate-chain"},
@@ -113,7 +114,7 @@ func tellings() map[string]told {
 func bodies() []arm.Operation {
 	one := arm.Resource{Properties: arm.Properties{}}
 	all := []arm.Operation{{ID: "Certwright_diagnose", Answer: diagnose.Report{}}, {ID: "Certwright_fix", Body: FixBody{}, Answer: FixAnswer{}}, {ID: "Certwright_follow", Answer: Followed{}},
-		{ID: "Certwright_import", Body: ImportBody{}, Answer: one}, {ID: "Certwright_watch", Body: WatchBody{}, Answer: one}}
+		{ID: "Certwright_chain", Kind: chainType}, {ID: "Certwright_import", Body: ImportBody{}, Answer: one}, {ID: "Certwright_watch", Body: WatchBody{}, Answer: one}}
 	for _, word := range []string{"sync", "revoke", "cancel", "again", "retry"} {
 		all = append(all, arm.Operation{ID: "Certwright_" + word, Body: CommandBody{}, Answer: one})
 	}
