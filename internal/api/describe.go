@@ -81,7 +81,6 @@ func tellings() map[string]told {
 		"GET /v1/orders/{name}/chain":                             {text: "The current certificate with its intermediates", kind: chainType},
 		"GET /v1/orders/{name}/diagnose":                          {text: "Look at everything now and say what is wrong, root cause first", answer: diagnose.Report{}},
 		"POST /v1/orders/{name}/fix":                              {text: "Say what would heal the order; with do: true, do the first of it", body: FixBody{}, answer: FixAnswer{}},
-		"GET /v1/orders/{name}/chain":                             {text: "The certificate of an order with its chain, without a key", kind: "application/pem-certificate-chain"},
 		"GET /v1/orders/{name}/bundle":                            {text: "All that is known of an order, redacted", kind: "application/gzip"},
 		"GET /v1/orders/{name}/timeline":                          {text: "What happened, newest first", answer: list[order.Event]()},
 		"GET /v1/orders/{name}/follow":                            {text: "Wait for the next event", answer: Followed{}},
