@@ -18,7 +18,7 @@ var rowsConnection = []Row{
 		Must: []sign{sTimeout}, MustNot: []sign{sPlainHTTP},
 		Title: "{where} does not answer",
 		Cause: "No answer came within the time allowed: a firewall drops the packets, the address belongs to a host that is gone, or the server hangs.",
-		Fix:   Fix{Text: "Check the firewall and the route to {address}, and that the address in the DNS is this server's.", Command: "nc -vz -w 5 {dial}"},
+		Fix:   Fix{Text: "Check the firewall and the route to {address}, and that the address in the DNS is this server's.", Command: "timeout 5 bash -c '</dev/tcp/{dial}' && echo open"},
 		Twins: []Twin{
 			{ID: "tls-port-closed", Because: "nothing came back; a closed port would have been refused at once"},
 			{ID: "sys-checker-vantage-only", When: []sign{sOtherWell}, Because: "{other} answers to the same machine"},

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net"
 	"strings"
 
 	"certwright/internal/evidence"
@@ -27,7 +28,9 @@ func (j *judge) connectionSigns(s *scope, l *look, goals []*look) {
 	s.set(sAlertName, has("unrecognized name", "unrecognized_name") || class == "alert" && l.leaf() == nil && spared != nil, ev...)
 	s.set(sBroken, l.leaf() == nil && class != "" && class != "forbidden", l.ref)
 	s.set(sNotTLSNow, class == "not-tls" || class == "timeout" || class == "reset" || class == "other", l.ref)
-	s.vars["dial"] = strings.Replace(strings.Trim(strings.Replace(l.Address, "]:", " ", 1), "["), ":"+port(l.Address), " "+port(l.Address), 1)
+	if host, port, err := net.SplitHostPort(l.Address); err == nil {
+		s.vars["dial"] = host + "/" + port
+	}
 	negotiationSigns(s, l, asks)
 	j.triedSigns(s, l)
 	startSigns(s, l, j.survey.tried)
