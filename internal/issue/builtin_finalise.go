@@ -258,6 +258,11 @@ func (b *Builtin) end(r fulfill.Request, ca *builtinCA, from time.Time) (time.Ti
 	if !until.After(ca.cert.NotAfter) {
 		return until, nil
 	}
+	if ended := ca.cert.NotAfter; !b.opt.Now().Before(ended) {
+		return until, &order.Problem{Class: order.GiveUp, What: "finalise", Where: ca.cert.Subject.CommonName, ID: "ca-builtin-root-expired", Owner: order.OwnerAdmin, At: b.opt.Now(),
+			Detail: "the built-in authority's certificates ended at " + ended.Format(time.RFC3339),
+			Cause:  "the built-in authority has outlived its ten years", Fix: "Order from another issuer, or set up a new built-in authority and give its root to the clients"}
+	}
 	if ca.cert.NotAfter.Sub(from) < v/2 {
 		return until, &order.Problem{Class: order.GiveUp, What: "finalise", Where: ca.cert.Subject.CommonName, ID: "ca-builtin-ca-too-short", Owner: order.OwnerAdmin, At: b.opt.Now(),
 			Detail: fmt.Sprintf("the issuing authority ends at %s, a certificate of %s does not fit", ca.cert.NotAfter.Format(time.RFC3339), v),

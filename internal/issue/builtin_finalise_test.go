@@ -316,6 +316,9 @@ func TestBuiltinAuthorityNearItsEnd(t *testing.T) {
 	left(40 * time.Hour)
 	_, err = issue("a2")
 	builtinWant(t, err, order.GiveUp, "ca-builtin-ca-too-short")
+	left(-time.Minute)
+	_, err = issue("a3")
+	builtinWant(t, err, order.GiveUp, "ca-builtin-root-expired")
 }
 
 func TestBuiltinWithoutChecks(t *testing.T) {
