@@ -75,7 +75,7 @@ func (a *API) listImports(w http.ResponseWriter, r *request) error {
 func (a *API) importAt(r *request) (*site.Import, error) {
 	v, err := a.Imports.LoadImport(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
 	if errors.Is(err, fulfill.ErrNotFound) {
-		return nil, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no imported certificate %s in resource group %s", r.scope.Name, r.scope.Group)}
+		return nil, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no imported certificate %s in resource group %s", r.scope.Name, r.scope.Group), Fix: "See those that there are at the group's /providers/Microsoft.Web/certificates"}
 	}
 	return v, err
 }

@@ -64,7 +64,7 @@ func (a *API) vaultAt(r *request) (secret.VaultRow, error) {
 		err = secret.ErrNoVault
 	}
 	if errors.Is(err, secret.ErrNoVault) {
-		return v, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no vault %s in resource group %s", r.scope.Name, r.scope.Group)}
+		return v, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no vault %s in resource group %s", r.scope.Name, r.scope.Group), Fix: "See those that there are with: certwright explore"}
 	}
 	return v, err
 }

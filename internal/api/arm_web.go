@@ -206,7 +206,7 @@ func (a *API) getBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if i < 0 {
-		return &order.Refusal{Kind: order.NotFound, Code: "BindingNotFound", Message: fmt.Sprintf("site %s has no host name %s", s.Name, host)}
+		return &order.Refusal{Kind: order.NotFound, Code: "BindingNotFound", Message: fmt.Sprintf("site %s has no host name %s", s.Name, host), Fix: "See those that it has at its /hostNameBindings"}
 	}
 	return a.answerBinding(w, r, s, host)
 }
