@@ -8,10 +8,38 @@ import (
 	"certwright/internal/order"
 )
 
-// routes lists every path. An order has a short address under the default subscription and group and
-// a full one, /orders/{subscription}/{group}/{name}, for any other.
+// table is a mux that knows what it was given.
+type table struct {
+	*http.ServeMux
+	patterns []string
+}
+
+// HandleFunc adds a pattern.
+func (t *table) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	t.patterns = append(t.patterns, pattern)
+	t.ServeMux.HandleFunc(pattern, h)
+}
+
+// Patterns are those of every page and button, as net/http has them: tests walk them.
+func Patterns() []string { return (&pages{}).table().patterns }
+
+// routes answers every path, and keeps other sites' pages away.
 func (p *pages) routes() http.Handler {
-	mux := http.NewServeMux()
+	guard := http.NewCrossOriginProtection()
+	if u, err := url.Parse(p.PublicURL); err == nil && u.Host != "" {
+		// Only an origin can be trusted, so the error of a URL with a path is avoided, not ignored.
+		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host)
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.fail(w, r, visit{}, http.StatusForbidden, "This came from another site", "The request was sent by a page of another origin, so nothing was done. Open Certwright itself and press the button there.")
+	}))
+	return secure(guard.Handler(p.table()))
+}
+
+// table lists every path. An order has a short address under the default subscription and group and
+// a full one, /orders/{subscription}/{group}/{name}, for any other.
+func (p *pages) table() *table {
+	mux := &table{ServeMux: http.NewServeMux()}
 	mux.HandleFunc("GET /static/{file}", serveStatic)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, staticPath("favicon.svg"), http.StatusFound)
@@ -43,16 +71,7 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("/", p.known(func(w http.ResponseWriter, r *http.Request, v visit) {
 		p.fail(w, r, v, http.StatusNotFound, "There is no such page", "Nothing is at "+r.URL.Path+". The list of all orders is a good place to go on.")
 	}))
-
-	guard := http.NewCrossOriginProtection()
-	if u, err := url.Parse(p.PublicURL); err == nil && u.Host != "" {
-		// Only an origin can be trusted, so the error of a URL with a path is avoided, not ignored.
-		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host)
-	}
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.fail(w, r, visit{}, http.StatusForbidden, "This came from another site", "The request was sent by a page of another origin, so nothing was done. Open Certwright itself and press the button there.")
-	}))
-	return secure(guard.Handler(mux))
+	return mux
 }
 
 // orderID is the order that a path names.
