@@ -31,6 +31,7 @@ func catalogue() []Row {
 		rowsDNSSEC,
 		rowsCAA,
 		rowsTXT,
+		rowsDNSAccount,
 		rowsEgress,
 		rowsNotify,
 	} {

@@ -64,7 +64,7 @@ func (d *domain) placeSigns(s *scope, t evidence.TXTAsk) {
 	s.vars["target"] = last.Name
 	have, lack, gone := d.holders(last, t.Values)
 	dangling := mark{state: no}
-	if len(chain) > 1 && len(have) == 0 {
+	if len(chain) > 1 && len(have) == 0 && !t.Ours {
 		for _, a := range of(last, "TXT") {
 			if a.AA && a.Rcode == "NXDOMAIN" && a.Error == "" {
 				dangling.state, dangling.ev = yes, append(dangling.ev, d.answer(last, a))

@@ -86,6 +86,7 @@ var readers = []func(*judge) []*scope{
 	(*judge).targetScopes,
 	(*judge).vaultScopes,
 	(*judge).domainScopes,
+	(*judge).accountScopes,
 	(*judge).notifyScopes,
 }
 

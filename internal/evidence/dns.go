@@ -29,6 +29,7 @@ type TXTAsk struct {
 	Token  string   `json:"token,omitempty"`  // of dns-01: the challenge's token, whose digest the value is
 	Old    []string `json:"old,omitempty"`    // values of earlier attempts
 	Beside []string `json:"beside,omitempty"` // values of other names at the same place that the issuer has accepted
+	Ours   bool     `json:"ours,omitempty"`   // a DNS account writes it where the CNAMEs lead: nothing need be there in between
 }
 
 // Walk is the raw evidence of a walk from the root zone down to a host (ProbeDNS, CheckWalk): what each name

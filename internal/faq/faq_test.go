@@ -168,7 +168,7 @@ func TestCommandsOfArticlesExist(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	seen := map[string][]string{}
-	named := regexp.MustCompile("certwright ((?:order|site|issuer|vault) [a-z]+|[a-z]+)([^`;|]*)")
+	named := regexp.MustCompile("certwright ((?:order|site|issuer|vault|dns-account) [a-z]+|[a-z]+)([^`;|]*)")
 	for _, a := range faq.All() {
 		for _, s := range a.Sections {
 			for _, code := range regexp.MustCompile("`certwright [^`]*`").FindAllString(s.Text, -1) {

@@ -103,6 +103,7 @@ func (x *examination) sources(ctx context.Context, o *order.Order, roots trusted
 	})
 	x.addChallenges(ctx, o, add)
 	s.addNames(ctx, o, add)
+	s.addAccounts(o, add)
 	return list
 }
 

@@ -32,7 +32,14 @@ func (s *Server) addNames(ctx context.Context, o *order.Order, add func(probe, n
 		hosts = append(hosts, host)
 		ask := s.askFor(o, id, host)
 		ask.Issuers, ask.Account = domains, account
-		add(evidence.ProbeDNS, "name "+host, func(ctx context.Context) []evidence.Observation { return s.lookAtName(ctx, ask) })
+		add(evidence.ProbeDNS, "name "+host, func(ctx context.Context) []evidence.Observation {
+			if id.Method == order.MethodDNS01 || o.Spec.Method == order.MethodDNS01 {
+				for i := range ask.TXT {
+					ask.TXT[i].Ours = s.writerOf(ctx, o, id.Value) != ""
+				}
+			}
+			return s.lookAtName(ctx, ask)
+		})
 	}
 }
 
@@ -51,11 +58,62 @@ func (s *Server) askFor(o *order.Order, id *order.Identifier, host string) evide
 	if m == order.MethodHTML || m == order.MethodTXT {
 		ask.Method = issue.BuiltinCAAMethod(m)
 	}
-	if m == order.MethodTXT && p != nil && p.Token != "" {
-		ask.TXT = []evidence.TXTAsk{{Name: p.Token, Old: formerValues(o, id.Value, p.Value)}}
-		ask.TXT[0].Values, ask.TXT[0].Beside = valuesAt(o, p.Token)
+	if m == order.MethodDNS01 {
+		ask.TXT = []evidence.TXTAsk{{Name: order.ChallengeName(id.Value)}}
+	}
+	if at := placeOf(p); at != "" {
+		t := evidence.TXTAsk{Name: at, Old: formerValues(o, id.Value, p.Value)}
+		if t.Values, t.Beside = valuesAt(o, at); m == order.MethodDNS01 {
+			t.Token = p.Token
+		}
+		ask.TXT = []evidence.TXTAsk{t}
 	}
 	return ask
+}
+
+// placeOf is where a proof in the DNS is looked for; empty for others.
+func placeOf(p *order.Proof) string {
+	switch {
+	case p == nil:
+	case p.Method == order.MethodTXT:
+		return p.Token
+	case p.Method == order.MethodDNS01:
+		return order.ChallengeName(p.Name.Value)
+	}
+	return ""
+}
+
+// writerOf is the DNS account that writes, or would write, a name's record: the one on record, else the one that would be
+// chosen now; empty = its owner does.
+func (s *Server) writerOf(ctx context.Context, o *order.Order, name string) string {
+	if p := waitedFor(o, name); p != nil {
+		return p.Account
+	}
+	p, err := s.verifier.Locate(ctx, o.Spec.DNSAccount, order.Proof{Name: order.Name{Kind: order.DNS, Value: name}, Method: order.MethodDNS01})
+	if err != nil {
+		return o.Spec.DNSAccount
+	}
+	return p.Account
+}
+
+// addAccounts adds a look at each DNS account that writes, or would write, records of the order.
+func (s *Server) addAccounts(o *order.Order, add func(probe, name string, f observe)) {
+	if o.Kind != order.Ordered || o.Ended() || o.Spec.Method != order.MethodDNS01 {
+		return
+	}
+	add(evidence.ProbeDNS, "DNS accounts", func(ctx context.Context) (out []evidence.Observation) {
+		var used []string
+		for i := range o.Identifiers[:min(len(o.Identifiers), maxWalks)] {
+			if name := s.writerOf(ctx, o, o.Identifiers[i].Value); name != "" && !slices.Contains(used, name) {
+				used = append(used, name)
+				out = append(out, s.verifier.ObserveAccount(ctx, name)...)
+			}
+		}
+		if len(used) == 0 {
+			out = append(out, evidence.Observation{Probe: evidence.ProbeDNS, Check: evidence.CheckDNSAccount, Subject: "DNS accounts", Outcome: evidence.Pass, Seen: "none writes records of this order: its owner publishes them", From: "server", At: s.Now()})
+		}
+		return out
+	})
 }
 
 // waitedFor is the proof of a name in an attempt under way that the issuer has not accepted yet, whoever is to
@@ -77,7 +135,7 @@ func valuesAt(o *order.Order, place string) (waited, accepted []string) {
 	for i := range o.Attempts {
 		for _, p := range o.Attempts[i].Proofs {
 			switch {
-			case !o.Attempts[i].Open() || p.Method != order.MethodTXT || !strings.EqualFold(p.Token, place):
+			case !o.Attempts[i].Open() || !strings.EqualFold(placeOf(&p), place):
 			case p.Done:
 				accepted = append(accepted, p.Value)
 			case !slices.Contains(waited, p.Value):
@@ -91,6 +149,7 @@ func valuesAt(o *order.Order, place string) (waited, accepted []string) {
 // formerValues are what earlier attempts had published for a name.
 func formerValues(o *order.Order, name, now string) (out []string) {
 	for i := range o.Attempts {
+		out = append(out, o.Attempts[i].Former...)
 		for _, p := range o.Attempts[i].Proofs {
 			if p.Name.Value == name && p.Value != now && p.Value != "" {
 				out = append(out, p.Value)

@@ -94,3 +94,35 @@ delv_says() {
 }
 validated() { delv_says 'fully validated' "$@"; }
 bogus() { delv_says 'resolution failed|broken trust|no valid|SERVFAIL' "$@"; }
+
+# updates_start KEY ALGORITHM SECRET "POLICY": two BINDs take the zone, unsigned: at ns1 the primary, which takes updates
+# under the policy, at ns2 its secondary. With FAKE (such as '-2h') the primary is a Knot DNS whose clock is off: BIND does
+# not start under faketime.
+updates_start() {
+    local d=$W/up.d e=$W/down.d policy="update-policy { $4 };"
+    mkdir -p $d $e
+    raise
+    cp $FILE $d/zone
+    [ -n "$4" ] || policy=
+    printf 'options { directory "%s"; pid-file none; session-keyfile none; listen-on { %s; }; listen-on-v6 { %s; }; recursion no; notify-delay 0; dnssec-validation no; };\ncontrols { };\nkey "%s" { algorithm %s; secret "%s"; };\nkey "other" { algorithm hmac-sha256; secret "b3RoZXI="; };\nzone "%s" { type primary; file "zone"; %s };\n' \
+        $d $NS1_4 $NS1_6 "$1" "$2" "$3" "$ZONE" "$policy" >$d/conf
+    printf 'options { directory "%s"; pid-file none; session-keyfile none; listen-on { %s; }; listen-on-v6 { %s; }; recursion no; dnssec-validation no; };\ncontrols { };\nzone "%s" { type secondary; file "zone"; primaries { %s; }; allow-notify { any; }; };\n' \
+        $e $NS2_4 $NS2_6 "$ZONE" $NS1_4 >$e/conf
+    if [ -n "${FAKE:-}" ]; then
+        printf 'server:\n  rundir: "%s"\n  listen: [%s]\ndatabase:\n  storage: "%s"\nlog:\n  - target: stderr\n    any: info\nkey:\n  - id: %s\n    algorithm: %s\n    secret: %s\nacl:\n  - id: update\n    key: %s\n    action: update\n  - id: transfer\n    address: [%s]\n    action: transfer\nzone:\n  - domain: "%s"\n    file: "%s/zone"\n    zonefile-sync: -1\n    acl: [update, transfer]\n' \
+            $d "$(printf '%s@53, ' $NS1 | sed 's/, $//')" $d "$1" "$2" "$3" "$1" "$(echo $NS1 $NS2 | sed 's/ /, /g')" "$ZONE" $d >$d/knot.conf
+        # not under the program faketime, which would stay between us and knotd
+        svc_start up env $(faketime -f "$FAKE" env | grep -E '^(LD_PRELOAD|FAKETIME)=') knotd -c $d/knot.conf
+    else
+        svc_start up named -g -n 1 -c $d/conf
+    fi
+    svc_start down named -g -n 1 -c $e/conf
+    listening $NS1 $NS2
+    await 10 bash -c "dig +norec +short @$NS2_4 $ZONE SOA | grep -q ."
+    resolver_flush
+}
+updates_stop() { svc_stop up && svc_stop down; rm -rf $W/up.d $W/down.d; }
+# nsupdate_says TEXT KEY ALGORITHM SECRET SERVER ZONE: what BIND's own client is told.
+nsupdate_says() {
+    printf 'server %s\nzone %s\nupdate add _acme-challenge.test.%s 60 TXT "x"\nsend\n' $5 $6 $6 | nsupdate -y "$3:$2:$4" 2>&1 | grep -q "$1"
+}
