@@ -31,6 +31,9 @@ const (
 
 // pageWidth is the terminal's width within bounds: COLUMNS where it is set, pageWidth where there is no terminal.
 func (e *Env) pageWidth() int {
+	if e.columns > 0 {
+		return e.columns
+	}
 	w := pageWidth
 	if f, ok := e.Stdout.(*os.File); ok && e.IsTerminal {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {

@@ -38,6 +38,7 @@ type Env struct {
 	context string // --context: file that says where the server is
 	output  string // -o
 	query   string // --query
+	columns int    // how wide the pane is that the text is for; 0 = as wide as the page
 }
 
 // getenv reads a variable of the environment that the command was given.

@@ -69,7 +69,7 @@ func (b *browser) draw() {
 	b.put(w-width(state)-1, 0, width(state), state, barStyle)
 	switch {
 	case w >= twoPanes:
-		left := min(max(w*2/5, 40), 60)
+		left := min(w*36/100, 60)
 		b.drawTree(0, left)
 		for y := 1; y < h-2; y++ {
 			b.screen.PutStrStyled(left, y, "│", faint)

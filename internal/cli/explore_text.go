@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -146,7 +145,7 @@ func (x explorer) pageOf(most int, print func(x explorer)) []textLine {
 	var out bytes.Buffer
 	in := *x.Env
 	in.Stdout, in.IsTerminal, in.output, in.query = &out, true, "", ""
-	in.Environ = append(slices.Clone(x.Environ), "NO_COLOR=", "TERM=xterm", fmt.Sprintf("COLUMNS=%d", most))
+	in.Environ, in.columns = append(slices.Clone(x.Environ), "NO_COLOR=", "TERM=xterm"), most
 	print(explorer{Env: &in, cl: x.cl, ctx: x.ctx, marks: true})
 	return linesOf(out.String(), most)
 }
