@@ -176,11 +176,11 @@ func (b *browser) drawLeaf(x, y, w int, l *leaf) {
 		name = name.Bold(true)
 	}
 	x = b.put(x, y, end-x, l.Name, name)
-	if n := l.count(); n != "" && end > x {
-		x = b.put(x, y, end-x, " ("+n+")", as(faint))
-	}
 	if s, n := l.worst(); n > 0 && end > x {
 		x = b.put(x, y, end-x, fmt.Sprintf(" %s%d", stateMark[s], n), as(stateStyle(s)))
+	}
+	if n := l.count(); n != "" && end > x {
+		x = b.put(x, y, end-x, " ("+n+")", as(faint))
 	}
 	switch word := l.word(); {
 	case l.loading && end > x:
