@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,4 +284,27 @@ func TestExplorerOfFarThings(t *testing.T) {
 	if strings.Contains(body, `id="tree"`) || !strings.Contains(body, `id="raw"`) {
 		t.Error("large JSON is a tree, or is not there at all")
 	}
+}
+
+// TestBrowserTellsThatTheServerIsGone: a search that gets no answer says so, and takes it back when one comes.
+func TestBrowserTellsThatTheServerIsGone(t *testing.T) {
+	t.Parallel()
+	pages := New(fixtures().options())
+	var gone atomic.Bool
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		pages.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	b := open(t, s.URL)
+	b.do(chromedp.Navigate(s.URL + "/explore"))
+	b.await("the page at rest", `typeof htmx === "object" && document.getElementById("lost").hidden`)
+	gone.Store(true)
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "mail"))
+	b.await("the word that nothing came", `!document.getElementById("lost").hidden && `+b.text("The server did not answer"))
+	gone.Store(false)
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "x"))
+	b.await("an answer", `document.getElementById("lost").hidden && `+b.text("Nothing has mailx in its name."))
 }

@@ -12,13 +12,13 @@
 
   // The stream: who follows it must know when it is broken.
   const isStream = (event) => event.target instanceof Element && event.target.id === "stream";
-  let lost = 0; // tries since the last connection
+  let tries = 0; // since the last connection
   const down = (status) => {
-    lost += 1;
+    tries += 1;
     if (status === 401) say("Signed out: reload to sign in", "down");
     else say("Not live: connection lost, retrying", "down");
   };
-  document.addEventListener("htmx:sse:after:connection", (e) => { if (isStream(e)) { lost = 0; say("Live", "live"); } });
+  document.addEventListener("htmx:sse:after:connection", (e) => { if (isStream(e)) { tries = 0; say("Live", "live"); } });
   document.addEventListener("htmx:sse:error", (e) => { if (isStream(e)) down(e.detail && e.detail.status); });
   document.addEventListener("htmx:sse:before:connection", (e) => {
     if (isStream(e) && e.detail.connection.attempt > 0 && !document.hidden) down();
@@ -29,10 +29,17 @@
     const status = e.detail && e.detail.ctx && e.detail.ctx.response && e.detail.ctx.response.status;
     down(status);
     if (status === 401) return;
-    setTimeout(() => htmx.trigger(e.target, "reconnect"), Math.min(30000, 1000 * 2 ** lost));
+    setTimeout(() => htmx.trigger(e.target, "reconnect"), Math.min(30000, 1000 * 2 ** tries));
   };
   document.addEventListener("htmx:response:error", again);
   document.addEventListener("htmx:error", again);
+
+  // A piece of the page that did not come is told where the page has a place for that.
+  const lost = document.getElementById("lost");
+  const missed = (is) => (e) => { if (lost && !isStream(e)) lost.hidden = !is; };
+  document.addEventListener("htmx:error", missed(true));
+  document.addEventListener("htmx:response:error", missed(true));
+  document.addEventListener("htmx:after:swap", missed(false));
 
   // Dates in the reader's own time, besides UTC.
   const localTimes = (root) => {
