@@ -81,11 +81,32 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 		if err := a.conditions(q, rt); err != nil {
 			return err
 		}
+		if err := a.listable(q, rt); err != nil {
+			return err
+		}
 	}
 	if q.Method == http.MethodHead && rt.Method == http.MethodGet && rt.Versions != nil {
 		w = exists{w}
 	}
 	return rt.handle(w, q)
+}
+
+// listable refuses the list of a subscription or group that there is not, which would else be an empty one. Whoever may see
+// nothing there gets the empty one all the same.
+func (a *API) listable(q *request, rt Route) error {
+	if rt.On != onOwn || q.Method != http.MethodGet || q.PathValue("name") != "" || q.PathValue("subscription") == "" {
+		return nil
+	}
+	if in, ok := auth.Within(q.who.Scope, q.PathValue("subscription"), q.PathValue("group")); !ok || in.Name != "" {
+		return nil
+	}
+	var err error
+	if q.PathValue("group") != "" {
+		_, err = a.group(q)
+	} else {
+		_, err = a.subscription(q.Context(), q.PathValue("subscription"))
+	}
+	return err
 }
 
 // exists answers HEAD of a resource as Azure does: 204 for what is there, and no body.
@@ -139,7 +160,7 @@ func allow(q *request, action, scope string) error {
 		return nil
 	}
 	return &order.Refusal{Kind: order.Forbidden, Code: "AuthorizationFailed", Message: fmt.Sprintf("the token %s (%s on %s) may not do %s on %s", q.who.Name, q.who.Role, q.who.Scope, action, scope),
-		Fix: "Ask for a token with a role that may"}
+		Fix: "Ask for a token of the role " + auth.RolesFor(action) + " on that scope or one above it: certwright token create NAME --role ROLE --scope SCOPE"}
 }
 
 // scopeOf is what a route is about: the id of the resource, or what it lies in.

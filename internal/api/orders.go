@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,6 +44,9 @@ func (a *API) getOrder(w http.ResponseWriter, r *request) error {
 // listOrders gives a page of summaries; nextLink is absolute.
 func (a *API) listOrders(w http.ResponseWriter, r *request) error {
 	v := r.URL.Query()
+	if err := words(v); err != nil {
+		return err
+	}
 	q := order.Query{Subscription: v.Get("subscription"), Group: v.Get("group"), Status: order.Status(v.Get("status")), Vault: order.VaultStatus(v.Get("vaultStatus")), Stage: order.StageName(v.Get("stage")),
 		State: order.StageState(v.Get("state")), Finding: v.Get("finding"), Leg: v.Get("leg"), Owner: v.Get("owner"), Issuer: v.Get("issuer"), Kind: order.Kind(v.Get("kind")), Site: v.Get("site"), Name: v.Get("name"), Text: v.Get("q"), After: v.Get("after")}
 	var err error
@@ -62,6 +66,34 @@ func (a *API) listOrders(w http.ResponseWriter, r *request) error {
 		list.NextLink = a.Public + "/v1/orders?" + v.Encode()
 	}
 	write(w, http.StatusOK, list)
+	return nil
+}
+
+// listWords are the parameters of a short list of orders; those with values have no others.
+var listWords = map[string][]string{"subscription": nil, "group": nil, "finding": nil, "leg": nil, "owner": nil, "issuer": nil, "site": nil, "name": nil, "q": nil, "after": nil, "top": nil, "api-version": nil,
+	"kind": namesOf(order.Ordered, order.Imported, order.Watched), "vaultStatus": nil,
+	"status": namesOf(order.NotSubmitted, order.Pendingissuance, order.Issued, order.Denied, order.Pendingrevocation, order.StatusRevoked, order.StatusCanceled, order.PendingRekey, order.StatusExpired, order.Unused),
+	"stage":  namesOf(order.Stages...),
+	"state":  namesOf(order.Done, order.StateWait, order.Blocked, order.StateFail, order.Disabled, order.StateUnkno, order.Absent)}
+
+func namesOf[T ~string](all ...T) (list []string) {
+	for _, s := range all {
+		list = append(list, string(s))
+	}
+	return list
+}
+
+// words refuses a parameter that a list has not: it would be as if it had not been asked for.
+func words(v url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		only, ok := listWords[name]
+		if !ok {
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("a list of orders has no parameter %s", name), Fix: "Use " + strings.Join(slices.Sorted(maps.Keys(listWords)), ", ")}
+		}
+		if s := v.Get(name); only != nil && s != "" && !slices.Contains(only, s) {
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is no %s of an order", s, name), Fix: "Use " + strings.Join(only, ", ")}
+		}
+	}
 	return nil
 }
 

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +48,9 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if err := allow(r, "Certwright/tokens/Write", body.Scope); err != nil {
 		return err
 	}
+	if err := a.there(r.Context(), body.Scope); err != nil {
+		return err
+	}
 	plain, t, err := a.Auth.Issue(r.Context(), r.PathValue("token"), auth.Role(body.Role), body.Scope, ttl)
 	if errors.Is(err, fulfill.ErrExists) {
 		return &order.Refusal{Kind: order.Conflict, Code: "TokenExists", Property: "name", Message: fmt.Sprintf("a token named %s exists already", r.PathValue("token")), Fix: "Choose another name, or delete that one first"}
@@ -56,6 +61,26 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	write(w, http.StatusCreated, Created{t, plain})
 	return nil
+}
+
+// there refuses a scope in a subscription or group that there is not: it would be a mistake of whoever typed it. A resource
+// need not be there yet.
+func (a *API) there(ctx context.Context, scope string) error {
+	in, ok := auth.Within(scope, "", "")
+	if !ok || in.Subscription == "" {
+		return nil // Issue refuses what is no scope
+	}
+	s, err := a.subscription(ctx, in.Subscription)
+	if err == nil && in.Group != "" {
+		var all []order.Group
+		if all, err = a.Scopes.ListGroups(ctx, s.ID); err == nil && !slices.ContainsFunc(all, func(g order.Group) bool { return strings.EqualFold(g.Name, in.Group) }) {
+			err = &order.Refusal{Kind: order.NotFound, Code: "ResourceGroupNotFound", Message: "there is no resource group " + in.Group}
+		}
+	}
+	if refusal, ok := order.AsRefusal(err); ok {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidScope", Property: "scope", Message: refusal.Message, Fix: "Make it first, or mend the scope " + scope}
+	}
+	return err
 }
 
 // listTokens gives the tokens on scopes that the caller's covers.
@@ -131,9 +156,16 @@ func (a *API) token(w http.ResponseWriter, r *request) error {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		return a.noGrant(w, r, http.StatusTooManyRequests, "temporarily_unavailable", "too many wrong secrets were shown for this client: wait, then try again", 50196)
 	}
+	if _, wait := a.bearers.Take(who, a.Now()); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		return a.noGrant(w, r, http.StatusTooManyRequests, "temporarily_unavailable", "this client asked for too many tokens: keep one until it expires, an hour later", 50196)
+	}
 	bearer, life, err := a.Auth.Exchange(r.Context(), client, plain)
 	if auth.Strange(err) {
 		a.clients.Fail(who, a.Now())
+		if errors.Is(err, auth.ErrExpired) {
+			return a.noGrant(w, r, http.StatusUnauthorized, "invalid_client", "the secret of this client has expired: make a new one with: certwright token create NAME", 7000222)
+		}
 		return a.noGrant(w, r, http.StatusUnauthorized, "invalid_client", "the secret is not this client's, or has expired: the client id is the name of a token and the secret is the token; make one with: certwright token create NAME", 7000215)
 	}
 	if err != nil {
@@ -168,6 +200,7 @@ func unform(s string) string {
 }
 
 func (a *API) noGrant(w http.ResponseWriter, r *request, status int, word, text string, code int) error {
+	text = fmt.Sprintf("AADSTS%d: %s. Trace ID: %s Correlation ID: %s", code, text, w.Header().Get("X-Ms-Request-Id"), r.by.Correlation) // sign-in libraries look for the number
 	write(w, status, grantError{Error: word, Description: text, Codes: []int{code}, Timestamp: a.Now().UTC().Format("2006-01-02 15:04:05Z"), Trace: w.Header().Get("X-Ms-Request-Id"), Correlation: r.by.Correlation})
 	return nil
 }

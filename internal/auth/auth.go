@@ -61,6 +61,9 @@ type Principal struct {
 type Auth struct {
 	rows Rows
 	now  func() time.Time
+	// Replicas says that others write to the same rows: then every request looks, so that a token that is withdrawn
+	// at one is withdrawn at all.
+	Replicas bool
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]entry
@@ -71,7 +74,7 @@ type entry struct {
 	at    time.Time
 }
 
-// Limits of the cache: a deleted token works for at most cacheLife on other replicas, and at once no more here.
+// Limits of the cache. Where there are no replicas, what is deleted here is forgotten here at once.
 const (
 	cacheLife = 10 * time.Second
 	cacheSize = 1024
@@ -148,7 +151,7 @@ func (a *Auth) look(ctx context.Context, hash [sha256.Size]byte) (order.Token, e
 	a.mu.Lock()
 	e, ok := a.known[hash]
 	a.mu.Unlock()
-	if ok && now.Sub(e.at) < cacheLife {
+	if ok && !a.Replicas && now.Sub(e.at) < cacheLife {
 		return e.token, nil
 	}
 	t, err := a.rows.TokenByHash(ctx, hash[:])

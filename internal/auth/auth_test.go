@@ -194,6 +194,22 @@ func TestCache(t *testing.T) {
 	if _, err := a.Authenticate(ctx, plain); !errors.Is(err, ErrBadToken) {
 		t.Errorf("%s after another replica deleted it: %v", cacheLife, err)
 	}
+	b := New(m, c.now) // two replicas
+	a2 := New(m, c.now)
+	a2.Replicas, b.Replicas = true, true
+	shared, _, err := a2.Issue(ctx, "shared", Owner, "/", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Authenticate(ctx, shared); err != nil {
+		t.Fatal(err)
+	}
+	if err := a2.Delete(ctx, "shared"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Authenticate(ctx, shared); !errors.Is(err, ErrBadToken) {
+		t.Errorf("at once after another replica deleted it: %v", err)
+	}
 	if plain, _, err = a.Issue(ctx, "x", Owner, "/", 0); err != nil {
 		t.Fatal(err)
 	}

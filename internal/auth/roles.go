@@ -77,6 +77,17 @@ func Allow(p Principal, action, scope string) bool {
 	return ok && action != "" && matches(g.actions, action) && !matches(g.except, action) && Covers(p.Scope, scope)
 }
 
+// RolesFor are the roles that may do an action, in words.
+func RolesFor(action string) string {
+	var may []string
+	for _, r := range Roles {
+		if Allow(Principal{Role: r, Scope: "/"}, action, "/") {
+			may = append(may, string(r))
+		}
+	}
+	return strings.Join(may, " or ")
+}
+
 // Covers says whether the scope is the id's own or one above it: segment by segment, without case. An
 // id with an empty, "." or ".." segment is covered by none.
 func Covers(scope, id string) bool {

@@ -128,6 +128,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.Auth = auth.New(s.Store, s.Now)
+	s.Auth.Replicas = s.Store.Kind() == "postgres"
 	s.Issuers = &issuers{s: s, clients: map[string]*client{}, rows: map[string]seenRow{}}
 	s.DNS = dnsAccounts{s}
 	s.responder = verify.NewResponder(s.lookupProof)

@@ -87,7 +87,7 @@ func conditions(oq order.Query) (where, error) {
 	}
 	if oq.After != "" {
 		key, err := base64.RawURLEncoding.DecodeString(oq.After)
-		if err != nil {
+		if err != nil || !strings.HasPrefix(string(key), "/subscriptions/") {
 			return w, fmt.Errorf("list orders: %q: %w", oq.After, ErrCursor)
 		}
 		w.add("key > ?", string(key))

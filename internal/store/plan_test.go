@@ -44,8 +44,8 @@ func TestSweepsAndListsGoByAnIndex(t *testing.T) {
 		func() error { _, err := s.Outbox(ctx, 10); return err },
 		func() error { _, err := s.EventOf(ctx, o.ID, 1); return err },
 	}
-	for _, q := range []order.Query{{}, {After: "YQ"}, {Subscription: "s", Group: "g"}, {Status: order.Issued}, {State: order.StateFail, After: "YQ"},
-		{Issuer: "le"}, {Finding: "tls-expired"}, {Finding: "any", After: "YQ"}, {Site: "shop"}, {Name: "a.test"}} {
+	for _, q := range []order.Query{{}, {After: "L3N1YnNjcmlwdGlvbnMvYQ"}, {Subscription: "s", Group: "g"}, {Status: order.Issued}, {State: order.StateFail, After: "L3N1YnNjcmlwdGlvbnMvYQ"},
+		{Issuer: "le"}, {Finding: "tls-expired"}, {Finding: "any", After: "L3N1YnNjcmlwdGlvbnMvYQ"}, {Site: "shop"}, {Name: "a.test"}} {
 		asks = append(asks, func() error { _, err := s.ListOrders(ctx, q); return err })
 	}
 	for _, q := range []order.EventQuery{{}, {Order: &o.ID}, {From: t0, To: t0.Add(time.Hour)}, {Correlation: "c"}} {
