@@ -41,10 +41,10 @@ var rowsStatus = []Row{
 		},
 	},
 	{
-		ID: "tls-ct-missing", Per: perLook, Node: nodeTrust, Severity: Critical, Impact: blocksNow,
+		ID: "tls-ct-missing", Per: perLook, Node: nodeTrust, Severity: Warning, Impact: blocksNow,
 		Must: []sign{sNoSCT, sPublic, sTrusted, sCert}, MustNot: []sign{sExpired},
 		Title: "No certificate log has signed for the certificate at {where}",
-		Cause: "The root {root} is a public one. Chrome and Safari accept certificates from public authorities only with signed certificate timestamps; there are none in the certificate, in the handshake or in a stapled answer.",
+		Cause: "The root {root} is a public one. Browsers (Chrome, Safari, Firefox) accept certificates from public authorities only with signed certificate timestamps; there are none in the certificate, in the handshake or in a stapled answer. Other programs do not ask for them.",
 		Fix:   Fix{Text: "Have it issued again with embedded timestamps, which every public authority does unless asked not to.", Action: "renew"},
 		Twins: []Twin{
 			{ID: "tls-untrusted-root", When: []sign{sTrusted}, Because: "the chain leads to the trusted root {root}"},

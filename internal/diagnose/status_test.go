@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ocsp"
+
 	"certwright/internal/evidence"
 )
 
@@ -56,7 +58,22 @@ func didTry(what string, worked bool, status int) evidence.Observation {
 }
 
 var embedded = func(c *x509.Certificate) {
-	c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: sctList, Value: []byte{4, 2, 0, 0}})
+	c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: sctList, Value: []byte{4, 5, 0, 3, 0, 1, 7}})
+}
+
+// staple is an OCSP answer of the leaf's authority, as a server staples it.
+func staple(t *testing.T, p *pki, leaf []byte, exts ...pkix.Extension) func(*evidence.Served) {
+	t.Helper()
+	c, err := x509.ParseCertificate(leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := ocsp.CreateResponse(p.inter.cert, p.inter.cert, ocsp.Response{Status: ocsp.Good, SerialNumber: c.SerialNumber, ThisUpdate: noon.Add(-time.Hour), NextUpdate: noon.Add(time.Hour),
+		ExtraExtensions: exts}, p.inter.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(s *evidence.Served) { s.Stapled = der }
 }
 
 // What others say of a certificate, and what another way of looking brought.
@@ -87,7 +104,12 @@ func TestStatusFaults(t *testing.T) {
 		{title: "the list was not reached from here", obs: []evidence.Observation{shake(v4, host, "any", good), says(leaf, "crl", "", down(false))}},
 		{title: "an old staple", want: "tls-staple-expired", severity: Warning, obs: []evidence.Observation{shake(v4, host, "any", good, stapled), says(leaf, "stapled", "good", until(noon.Add(-time.Hour)))}},
 		{title: "an old staple where one is demanded", want: "tls-staple-expired", severity: Critical, obs: []evidence.Observation{shake(v4, host, "any", must, stapled), says(must[0], "stapled", "good", until(noon.Add(-time.Hour)))}},
-		{title: "no log has signed", want: "tls-ct-missing", severity: Critical, public: true, obs: []evidence.Observation{shake(v4, host, "any", good)}},
+		{title: "no log has signed", want: "tls-ct-missing", severity: Warning, public: true, obs: []evidence.Observation{shake(v4, host, "any", good)}},
+		{title: "an empty list of timestamps", want: "tls-ct-missing", severity: Warning, public: true, obs: []evidence.Observation{shake(v4, host, "any", w.good(func(c *x509.Certificate) {
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: sctList, Value: []byte{4, 2, 0, 0}})
+		}))}},
+		{title: "a staple without timestamps", want: "tls-ct-missing", severity: Warning, public: true, obs: []evidence.Observation{shake(v4, host, "any", good, staple(t, p, leaf))}},
+		{title: "timestamps in the staple", public: true, obs: []evidence.Observation{shake(v4, host, "any", good, staple(t, p, leaf, pkix.Extension{Id: sctStapled, Value: []byte{4, 5, 0, 3, 0, 1, 7}}))}},
 		{title: "timestamps in the certificate", public: true, obs: []evidence.Observation{shake(v4, host, "any", w.good(embedded))}},
 		{title: "timestamps in the handshake", public: true, obs: []evidence.Observation{shake(v4, host, "any", good, func(s *evidence.Served) { s.SCTs = 2 })}},
 		{title: "no log, a private root", obs: []evidence.Observation{shake(v4, host, "any", good)}},

@@ -2,10 +2,14 @@ package diagnose
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 
 	"certwright/internal/evidence"
 )
@@ -67,24 +71,47 @@ func stapleWords(r revocation, ended bool) string {
 // sctList is the extension of embedded signed certificate timestamps (RFC 6962 section 3.3).
 var sctList = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
 
+// sctStapled is the extension of an OCSP answer with timestamps (the same section).
+var sctStapled = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 5}
+
 // publicSigns are the rules that browsers hold public authorities to.
 func (j *judge) publicSigns(s *scope, l *look, c, root *x509.Certificate) {
 	s.set(sPublic, j.opts.public(root), l.ref)
 	limit, long := j.tooLong(c, root)
 	s.set(sTooLong, long, l.ref)
 	s.vars["limit"] = plural(limit, "day")
-	embedded := false
-	for _, e := range c.Extensions {
-		embedded = embedded || e.Id.Equal(sctList)
-	}
+	stapled, read := stampsOfStaple(l.Stapled)
 	switch {
-	case embedded || l.SCTs > 0 || len(l.Stapled) > 0:
+	case hasStamps(c.Extensions, sctList) || l.SCTs > 0 || stapled:
 		s.set(sNoSCT, false, l.ref)
+	case !read:
+		s.unknown(sNoSCT, "the stapled answer cannot be read, and may hold timestamps")
 	case l.usual() && !l.Legacy:
 		s.set(sNoSCT, true, l.ref)
 	default:
 		s.unknown(sNoSCT, "this look could not see timestamps in the handshake")
 	}
+}
+
+// hasStamps says whether an extension holds at least one timestamp: a list within an OCTET STRING (RFC 6962 section 3.3).
+func hasStamps(exts []pkix.Extension, id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(exts, func(e pkix.Extension) bool {
+		var list []byte
+		_, err := asn1.Unmarshal(e.Value, &list)
+		return e.Id.Equal(id) && err == nil && len(list) > 2 // the list's own length, then each stamp
+	})
+}
+
+// stampsOfStaple says whether a stapled OCSP answer holds timestamps of the certificate, and whether it could be read.
+func stampsOfStaple(der []byte) (stamps, read bool) {
+	if len(der) == 0 {
+		return false, true
+	}
+	r, err := ocsp.ParseResponse(der, nil)
+	if err != nil {
+		return false, false
+	}
+	return hasStamps(r.Extensions, sctStapled), true
 }
 
 // clockDoubt is how far two clocks may part before the difference explains anything.
