@@ -40,6 +40,7 @@ type Message struct {
 	Page     string     `json:"page,omitempty"` // where to look closer
 	Text     string     `json:"text"`           // all of it in words
 
+	rose  bool   // the same finding, graver than it was
 	worst string // the graver of this finding and the one before: what a channel's severity is held against
 }
 
@@ -54,7 +55,7 @@ func Of(e order.Event, names []string, page string) (Message, bool) {
 		Deadline: instant(p["deadline"]), Fix: p["fix"], Command: p["command"], Was: p["was"], Page: page, worst: p["severity"]}
 	switch e.Name {
 	case order.FindingChanged:
-		m.Type = TypeChanged
+		m.Type, m.rose = TypeChanged, p["rose"] != ""
 	case order.FindingCleared:
 		m.Type, m.Finding, m.Title = TypeWell, p["was"], p["wasTitle"]
 	}
@@ -139,6 +140,10 @@ func (m *Message) lines() []string {
 	case TypeWell:
 		head = fmt.Sprintf("Order %s is well again: %s is over.", m.Order, oneLine(m.Title))
 	case TypeChanged:
+		if m.rose {
+			head = fmt.Sprintf("What is not well with order %s is graver now, %s: %s.", m.Order, m.Severity, oneLine(m.Title))
+			break
+		}
 		head = fmt.Sprintf("Order %s is not well for another cause now: %s.", m.Order, oneLine(m.Title))
 	case TypeTest:
 		head = oneLine(m.Title) + "."

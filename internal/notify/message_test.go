@@ -30,6 +30,17 @@ https://cw.test/orders/www`
 	if want := "Order www is well again: Nothing listens is over.\nFinding: tls-port-closed (endpoint, critical)\nSince: 2026-11-01 09:00 UTC\nOver at: 2026-11-01 10:00 UTC"; well.Text != want || well.Type != TypeWell {
 		t.Errorf("well again: %s %s", well.Type, well.Text)
 	}
+	e = transition(order.FindingChanged)
+	e.Properties["was"], e.Properties["wasSeverity"] = "tls-port-closed", "warning"
+	other, _ := Of(e, nil, "")
+	e.Properties["rose"] = "critical"
+	rose, _ := Of(e, nil, "")
+	if rose.Type != TypeChanged || !strings.HasPrefix(rose.Text, "What is not well with order www is graver now, critical: Nothing listens at <shop>.\n") || !strings.HasPrefix(other.Text, "Order www is not well for another cause now: ") {
+		t.Errorf("graver: %s %s\nanother: %s", rose.Type, rose.Text, other.Text)
+	}
+	if c := (Channel{Severity: Critical}); !c.Wants(&rose) {
+		t.Error("a channel from critical on is not told that it is critical now")
+	}
 	if _, ok := Of(transition("deployed"), nil, ""); ok {
 		t.Error("another event makes a message")
 	}

@@ -102,7 +102,7 @@ func (h *Health) see(f *Finding, apart bool, now time.Time) {
 		}
 		f = &g
 	}
-	switch same := h.Finding.cause() == f.cause() && h.Looks > 0; {
+	switch same := h.Finding.cause() == f.cause() && h.Looks > 0 && !graver(f, h.Finding); {
 	case !same:
 		h.Since, h.Looks = now, 1
 	case apart && h.Looks < 1000:
@@ -111,8 +111,17 @@ func (h *Health) see(f *Finding, apart bool, now time.Time) {
 	h.Finding = f
 }
 
-// changed says whether the last look differs from what was told.
-func (h *Health) changed() bool { return h.Finding.cause() != h.Told }
+// changed says whether the last look differs from what was told: another cause, or the same one, graver now.
+func (h *Health) changed() bool { return h.Finding.cause() != h.Told || h.rose() }
+
+// rose says whether the fault that was told has become graver since. That it eased is not told: it is still there.
+func (h *Health) rose() bool { return h.Finding.cause() == h.Told && graver(h.Finding, h.Was) }
+
+// graver says whether a finding is graver than another; none is graver than nothing.
+func graver(f, than *Finding) bool {
+	rank := map[string]int{"info": 1, "warning": 2, "critical": 3}
+	return f != nil && than != nil && rank[f.Severity] > rank[than.Severity]
+}
 
 // held says whether a change is old enough to be told: a fault that two looks saw, an end of it that one
 // saw; more where the order has been flapping.
@@ -131,17 +140,18 @@ func (h *Health) held(p Pace, now time.Time) bool {
 // Events of a change of health.
 const (
 	FindingAppeared = "finding-appeared" // well, then not
-	FindingChanged  = "finding-changed"  // not well for another cause now
+	FindingChanged  = "finding-changed"  // not well for another cause now, or graver
 	FindingCleared  = "finding-cleared"  // well again
 )
 
 // tell records the change as told, and is its event.
 func (o *Order) tell(now time.Time) Event {
 	h := &o.Health
-	f, was := h.Finding, h.Was
-	if h.ToldAt.IsZero() || now.Sub(h.ToldAt) >= quietAfter {
+	f, was, rose := h.Finding, h.Was, h.rose()
+	switch {
+	case h.ToldAt.IsZero() || now.Sub(h.ToldAt) >= quietAfter:
 		h.Flips = 0
-	} else {
+	case !rose: // growing worse is no flapping
 		h.Flips = min(h.Flips+1, mostFlips)
 	}
 	h.Told, h.Was, h.ToldAt = f.cause(), f, now
@@ -151,6 +161,8 @@ func (o *Order) tell(now time.Time) Event {
 		e = o.event(now, stageOf(was.Leg), FindingCleared, "Well again: %s is over.", lowerFirst(was.Title)).with("since", stamp(was.Since), "leg", was.Leg, "severity", was.Severity)
 	case was == nil:
 		e = o.finding(now, FindingAppeared, "Not well: %s.", f)
+	case rose:
+		e = o.finding(now, FindingChanged, "Graver now, "+f.Severity+" (was "+was.Severity+"): %s.", f).with("rose", f.Severity)
 	default:
 		e = o.finding(now, FindingChanged, "Not well for another cause: %s.", f)
 	}

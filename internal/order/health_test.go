@@ -80,6 +80,38 @@ func TestTransitions(t *testing.T) {
 }
 
 // The same fault with other words and numbers is the same; a cause without a name is told apart by its place.
+// TestGraverIsTold: the same fault that becomes graver is told once, when two looks saw it; that it eases is not.
+func TestGraverIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWatch()
+	for i, l := range []struct {
+		severity string
+		after    time.Duration
+		want     string
+	}{
+		{"warning", time.Minute, ""}, {"warning", time.Minute, FindingAppeared}, {"warning", time.Minute, ""},
+		{"critical", time.Minute, ""}, {"warning", time.Minute, ""}, // for a moment only
+		{"critical", time.Minute, ""}, {"critical", time.Second, ""}, {"critical", time.Minute, FindingChanged}, {"critical", time.Minute, ""},
+		{"warning", time.Minute, ""}, {"warning", time.Hour, ""}, {"critical", time.Minute, ""}, {"critical", time.Minute, ""}, // it was told to be critical
+		{"", time.Minute, FindingCleared},
+		{"warning", 8 * time.Hour, ""}, {"warning", time.Minute, FindingAppeared}, {"critical", time.Hour, ""}, {"critical", 11 * time.Minute, FindingChanged},
+	} {
+		var f *Finding
+		if l.severity != "" {
+			f = ailment("tls-leaf-expiring")
+			f.Severity = l.severity
+		}
+		if got := w.look(l.after, f); got != l.want {
+			t.Fatalf("look %d (%s): told %q, want %q", i+1, l.severity, got, l.want)
+		}
+		if l.want == FindingChanged {
+			if h := w.o.Health; h.Was.Severity != "critical" || h.Finding.First.Equal(w.now) || h.Flips != 0 && i < 10 {
+				t.Errorf("look %d: %+v", i+1, h)
+			}
+		}
+	}
+}
+
 func TestSameCause(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
