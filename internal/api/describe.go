@@ -113,7 +113,7 @@ func tellings() map[string]told {
 func bodies() []arm.Operation {
 	one := arm.Resource{Properties: arm.Properties{}}
 	all := []arm.Operation{{ID: "Certwright_diagnose", Answer: diagnose.Report{}}, {ID: "Certwright_fix", Body: FixBody{}, Answer: FixAnswer{}}, {ID: "Certwright_follow", Answer: Followed{}},
-		{ID: "Certwright_chain", Kind: chainType}, {ID: "Certwright_import", Body: ImportBody{}, Answer: one}, {ID: "Certwright_watch", Body: WatchBody{}, Answer: one}}
+		{ID: "Certwright_import", Body: ImportBody{}, Answer: one}, {ID: "Certwright_watch", Body: WatchBody{}, Answer: one}}
 	for _, word := range []string{"sync", "revoke", "cancel", "again", "retry"} {
 		all = append(all, arm.Operation{ID: "Certwright_" + word, Body: CommandBody{}, Answer: one})
 	}

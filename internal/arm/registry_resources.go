@@ -85,7 +85,7 @@ func ourTypes() Type {
 		made(act("import", "Write", "Bring a certificate with its key")),
 		made(act("watch", "Write", "Watch endpoints")),
 		act("retry", "sync/Action", "Try now whatever failed"),
-		{ID: "Certwright_chain", Method: "GET", Path: oneOrder + "/chain", Action: order.Type + "/Read", Codes: []int{200}, Text: "The current certificate with its intermediates, as PEM"},
+		{ID: "Certwright_chain", Method: "GET", Path: oneOrder + "/chain", Action: order.Type + "/Read", Codes: []int{200}, Kind: "application/pem-certificate-chain", Text: "The current certificate with its intermediates, as PEM"},
 		{ID: "Certwright_diagnose", Method: "GET", Path: oneOrder + "/diagnose", Action: order.Type + "/detectors/Read", Codes: []int{200}, Text: "Look at everything now and say what is wrong, root cause first"},
 		{ID: "Certwright_fix", Method: "POST", Path: oneOrder + "/fix", Action: order.Type + "/detectors/Read", Codes: []int{200}, Text: "Say what would heal the order; with do: true, do the first of it"},
 		{ID: "Certwright_timeline", Method: "GET", Path: oneOrder + "/timeline", Action: order.Type + "/Read", Answer: List[order.Event]{}, Codes: []int{200}, Text: "What happened, newest first"},

@@ -268,17 +268,22 @@ func (h *Handler) createOrder(q *request, o *object) error {
 			return err
 		}
 	}
+	again := o.version != nil && !o.order.Ended() // its key type changes with the rekey then: what is served stays current until that is done
 	_, err = h.Orders.Update(q.Context(), q.by, id, 0, func(old *fulfill.Wish) {
 		old.Issuer, old.Words, old.Content, old.Validity, old.AutoRenew, old.RenewAt = w.Issuer, w.Words, w.Content, w.Validity, w.AutoRenew, w.RenewAt
-		if len(old.KeyTypes) == 1 {
+		if len(old.KeyTypes) == 1 && !again {
 			old.KeyTypes = w.KeyTypes
 		}
 		if op.Tags != nil {
 			old.Tags = op.Tags
 		}
 	})
-	if err == nil && o.version != nil && !o.order.Ended() {
-		_, err = h.Orders.Rekey(q.Context(), q.by, id, -1)
+	if err == nil && again {
+		asked := fulfill.Asked{Delay: -1}
+		if len(o.order.Spec.KeyTypes) == 1 {
+			asked.KeyTypes = w.KeyTypes
+		}
+		_, err = h.Orders.NewVersion(q.Context(), q.by, id, order.CmdRekey, asked)
 	}
 	return err
 }

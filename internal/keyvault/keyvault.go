@@ -63,7 +63,7 @@ type Items interface {
 type Orders interface {
 	Create(ctx context.Context, by order.By, id order.ID, w fulfill.Wish) (*order.Order, error)
 	Update(ctx context.Context, by order.By, id order.ID, generation int64, edit func(*fulfill.Wish)) (*order.Order, error)
-	Rekey(ctx context.Context, by order.By, id order.ID, delay time.Duration) (*order.Order, error)
+	NewVersion(ctx context.Context, by order.By, id order.ID, c order.Command, a fulfill.Asked) (*order.Order, error)
 	Again(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Cancel(ctx context.Context, by order.By, id order.ID) (*order.Order, error)
 	Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error)

@@ -88,6 +88,9 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 		o.dropForeignAttempts(now)
 		o.wantSwitched(r.Caller, now)
 	}
+	if was.Issuer != o.Spec.Issuer {
+		o.AskAfter = time.Time{} // another was asked to wait for
+	}
 	events := Bound{Sites: r.Sites}.apply(o, now)
 	e := r.event(o, now, StageOrder, "updated", "Changed by %s: %s.", r.Caller, orWord(strings.Join(changed, ", "), "nothing"))
 	return append(events, e)
@@ -120,6 +123,7 @@ func (o *Order) rename(tokens map[string]string, now time.Time) {
 			have.hurry() // what was refused for good was asked for other names
 		} else {
 			n.hurry()
+			n.DueAt = later(n.DueAt, o.AskAfter)
 			o.Needs = append(o.Needs, n)
 		}
 	}
@@ -150,14 +154,11 @@ func (o *Order) askAnew(otherIssuer bool, now time.Time) {
 func (o *Order) dropForeignNeeds() {
 	kept := o.Needs[:0]
 	for _, n := range o.Needs {
-		if n.Reason == Renewal && !o.Spec.AutoRenew {
-			continue // it came of itself: switched off, it is no longer wanted
+		if n.Reason == Renewal && !o.Spec.AutoRenew || !o.orders(n.KeyType) { // what came of itself and is switched off is no longer wanted
+			o.AskAfter = later(o.AskAfter, n.notBefore())
+			continue
 		}
-		for _, k := range o.Spec.KeyTypes {
-			if n.KeyType == k {
-				kept = append(kept, n)
-			}
-		}
+		kept = append(kept, n)
 	}
 	o.Needs = kept
 }

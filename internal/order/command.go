@@ -286,6 +286,7 @@ func (r Commanded) renew(o *Order, now time.Time) []Event {
 			a.end(now, o.stopped(now, a, "another version was asked for instead"))
 		}
 		n.hurry()
+		n.DueAt = later(n.DueAt, o.AskAfter)
 		o.dropNeed(k)
 		o.Needs = append(o.Needs, n)
 	}

@@ -124,10 +124,10 @@ func (o *Order) Wanted() []Need {
 		v := o.Newest(k)
 		switch {
 		case v == nil || v.Issued.Before(o.Ordered) || v.State == VersionRevoked:
-			needs = append(needs, Need{KeyType: k, Reason: First, Asked: o.Ordered})
+			needs = append(needs, Need{KeyType: k, Reason: First, Asked: o.Ordered, Progress: Progress{DueAt: o.AskAfter}})
 		case o.Spec.AutoRenew && (v.State != VersionIssued || v.External):
 			at := o.RenewTime(v)
-			needs = append(needs, Need{KeyType: k, Reason: Renewal, Asked: at, Progress: Progress{DueAt: at}})
+			needs = append(needs, Need{KeyType: k, Reason: Renewal, Asked: at, Progress: Progress{DueAt: later(at, o.AskAfter)}})
 		}
 	}
 	return needs

@@ -245,5 +245,8 @@ func (o *Order) servingEnds() *time.Time {
 			return when(v.NotAfter)
 		}
 	}
+	if n := len(o.Versions); n > 0 { // of a key type that is ordered no more: it may be what serves
+		return when(o.Versions[n-1].NotAfter)
+	}
 	return nil
 }

@@ -51,6 +51,10 @@ func newChaos(rt *rapid.T) *chaos {
 	if rapid.Bool().Draw(rt, "two") {
 		spec.KeyTypes = append(spec.KeyTypes, RSA2048)
 	}
+	if rapid.IntRange(0, 4).Draw(rt, "request") == 0 {
+		spec.KeyTypes, spec.ExternalKey, spec.CSR, spec.CSRGiven = []KeyType{P256}, true, requests[0], noon
+		spec.ReuseCSR = rapid.Bool().Draw(rt, "reuse")
+	}
 	var w *world
 	switch rapid.IntRange(0, 5).Draw(rt, "kind") {
 	case 0:
@@ -94,7 +98,11 @@ func (c *chaos) move() {
 			c.now = c.o.DueAt
 		}
 	case 2:
-		c.ask()
+		if rapid.IntRange(0, 3).Draw(c.rt, "anew") == 0 {
+			c.askAnew()
+		} else {
+			c.ask()
+		}
 	case 3:
 		if len(c.old) > 0 { // a result that was given already comes again
 			c.give(rapid.SampledFrom(c.old).Draw(c.rt, "again"))
@@ -168,7 +176,10 @@ func (c *chaos) work() {
 			if r.Problem == nil && s.Kind == StepDeploy {
 				delete(c.before, fmt.Sprint(Step{StepLook, r.Key}))
 			}
-		case Began, Proved, SignedBy, Stored, RevokedResult, Ticked:
+		case Stored: // the vault has just taken something: what it asked for with an earlier failure is over
+			delete(c.before, fmt.Sprint(Step{StepVault, ""}))
+			c.old = append(c.old, r)
+		case Began, Proved, SignedBy, RevokedResult, Ticked:
 			c.old = append(c.old, r)
 		}
 	}
@@ -215,7 +226,9 @@ func (c *chaos) failure(s Step) []Result {
 			p := c.problem(class, "verify")
 			return []Result{Proved{s.Key, []Proof{{Name: c.o.Spec.Names[0], Method: MethodHTTP01, Problem: p}}}, AttemptFailed{s.Key, p}}
 		case 2:
-			return c.signedNotStored()(s)
+			if !c.o.Attempt(s.Key).External { // nothing of it is stored
+				return c.signedNotStored()(s)
+			}
 		}
 		return c.obtainFails(class)(s)
 	case StepUnsay:
@@ -266,5 +279,8 @@ func (c *chaos) settled() bool {
 		return true
 	}
 	w := Worst(c.o.Path(c.now))
+	if c.o.waitsForCSR() && w.Stage == StageIssue && w.Owner == OwnerOwner {
+		return true // nobody but whoever holds the key can go on
+	}
 	return c.o.StatusOf(c.now) == Issued && (w.State == Done || w.State == Disabled)
 }

@@ -69,6 +69,7 @@ func (o *Order) orders(k KeyType) bool { return slices.Contains(o.Spec.KeyTypes,
 func (o *Order) dropForeignAttempts(now time.Time) {
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Phase == Begun && !o.orders(a.KeyType) {
+			o.AskAfter = later(o.AskAfter, a.notBefore())
 			a.end(now, o.stopped(now, a, "another key type is ordered instead"))
 		}
 	}

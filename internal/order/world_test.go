@@ -226,9 +226,9 @@ func (w *world) answer(s Step) []Result {
 func (w *world) success(s Step) []Result {
 	switch s.Kind {
 	case StepBegin:
-		return []Result{Began{w.attempt(KeyType(s.Key))}}
+		return w.begins(KeyType(s.Key))
 	case StepObtain:
-		return []Result{w.proved(s.Key), Withdrawn{ID: s.Key}, SignedBy{s.Key, w.certificate(w.life)}, Stored{s.Key}}
+		return []Result{w.proved(s.Key), Withdrawn{ID: s.Key}, w.signed(s.Key), Stored{s.Key}}
 	case StepUnsay:
 		return []Result{Withdrawn{ID: s.Key}}
 	case StepStore:
@@ -338,7 +338,7 @@ func (w *world) waitsForOwner() func(Step) []Result {
 
 func (w *world) signedNotStored() func(Step) []Result {
 	return func(s Step) []Result {
-		return []Result{w.proved(s.Key), SignedBy{s.Key, w.certificate(w.life)}, StoreFailed{s.Key, w.problem(Retry, "write the secret")}}
+		return []Result{w.proved(s.Key), w.signed(s.Key), StoreFailed{s.Key, w.problem(Retry, "write the secret")}}
 	}
 }
 

@@ -227,6 +227,16 @@ func TestReissueChangesTheKey(t *testing.T) {
 		t.Errorf("%+v", o.First())
 	}
 	l.wait(id, "that version 2 is revoked once nothing serves it", func(o *order.Order) bool { return o.Version(2).State == order.VersionRevoked })
+	policy := `{"policy":{"issuer":{"name":"builtin"},"key_props":{"kty":"RSA","key_size":2048},"x509_props":{"subject":"CN=shop.example.com","validity_months":2}}}`
+	if rec := v.on("default", "POST", "/certificates/shop/create", policy); rec.Code != http.StatusAccepted {
+		t.Fatalf("another key through the vault: %d %s", rec.Code, rec.Body)
+	}
+	if o = l.load(id); o.First() == nil {
+		t.Error("what is served counts no more while the next version is made")
+	}
+	if o = l.settled(id, 5); o.First().KeyType != order.RSA2048 {
+		t.Errorf("%+v", o.First())
+	}
 }
 
 // TestPendingRequest: the operation of an order's certificate shows the request that the authority is given.
