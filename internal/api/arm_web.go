@@ -59,7 +59,7 @@ func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
 		p.DefaultHost = p.HostNames[0]
 	}
 	res := siteResource(*s)
-	res.Properties = p
+	res.Kind, res.Properties = "app", p // az webapp list leaves out what has no kind
 	return res, nil
 }
 

@@ -22,7 +22,7 @@ import (
 const azInside = "CERTWRIGHT_TEST_AZ"
 
 // azNames are the server's names there, at port 443 as az likes them best, and a vault's at the port that is the default.
-const azNames = "127.0.0.1 localhost certwright.test default.vault.certwright.test default.vault.localhost\n"
+const azNames = "127.0.0.1 localhost certwright.test default.vault.certwright.test kv-az.vault.certwright.test default.vault.localhost\n"
 
 // TestAz: Debian's az does what an operator does with it, at port 443 and at the default port, in a network of its own.
 func TestAz(t *testing.T) {
@@ -47,6 +47,8 @@ func TestAz(t *testing.T) {
 	t.Run("resource", z.resources)
 	t.Run("secret", z.secrets)
 	t.Run("certificate", z.certificates)
+	t.Run("vault", z.vaults)
+	t.Run("more", z.more)
 	t.Run("documentation", z.documentation)
 	t.Run("default port", func(t *testing.T) {
 		d := &cli{clients: startClients(t, func(conf *Config) { conf.Listen, conf.URL = "127.0.0.1:8443", "https://localhost:8443" }), root: root, work: z.work, config: "default-port"}
@@ -335,6 +337,53 @@ func (z *cli) certificates(t *testing.T) {
 	}
 	if leaf, err := order.ParseChain([][]byte{block.Bytes}); err != nil || leaf.Thumbprint != v.Thumbprint {
 		t.Errorf("the downloaded certificate is %s (%v), want %s", leaf.Thumbprint, err, v.Thumbprint)
+	}
+}
+
+// vaults makes a vault of its own, and a secret's life in it.
+func (z *cli) vaults(t *testing.T) {
+	var vault struct {
+		Properties struct {
+			VaultURI                  string
+			SoftDeleteRetentionInDays int
+		}
+	}
+	z.az(t, &vault, "keyvault", "create", "--name", "kv-az", "--resource-group", "default", "--location", "global", "--retention-days", "7")
+	if vault.Properties.VaultURI != "https://kv-az.vault.certwright.test/" || vault.Properties.SoftDeleteRetentionInDays != 7 {
+		t.Errorf("made: %+v", vault)
+	}
+	type item struct{ ID, Name, RecoveryID, Value string }
+	var set, gone, back item
+	in := []string{"--vault-name", "kv-az", "--name", "life"}
+	z.az(t, &set, append([]string{"keyvault", "secret", "set", "--value", "sesame"}, in...)...)
+	z.az(t, &gone, append([]string{"keyvault", "secret", "delete"}, in...)...)
+	var deleted []item
+	z.az(t, &deleted, "keyvault", "secret", "list-deleted", "--vault-name", "kv-az")
+	if set.Value != "sesame" || gone.RecoveryID != "https://kv-az.vault.certwright.test/deletedsecrets/life" || len(deleted) != 1 || deleted[0].Name != "life" {
+		t.Errorf("set %+v, deleted %+v, listed %+v", set, gone, deleted)
+	}
+	z.az(t, &back, append([]string{"keyvault", "secret", "recover"}, in...)...)
+	if s, err := z.Vault.GetSecret(t.Context(), "kv-az", "life", ""); err != nil || string(s.Value.Reveal()) != "sesame" || !strings.Contains(back.ID, "/secrets/life") {
+		t.Errorf("recovered %+v, the vault has %v, %v", back, s, err)
+	}
+}
+
+// more is what else an operator does with az: change an order, act on it, see the sites.
+func (z *cli) more(t *testing.T) {
+	var renews bool
+	z.az(t, &renews, "resource", "update", "--ids", z.id.String(), "--set", "properties.autoRenew=false", "--query", "properties.autoRenew")
+	if renews || z.load(z.id).Spec.AutoRenew {
+		t.Error("az resource update did not switch autoRenew off")
+	}
+	var nothing any
+	z.az(t, &nothing, "resource", "invoke-action", "--action", "renew", "--ids", z.id.String())
+	z.settled(z.id, 2)
+	var state string
+	z.az(t, &state, "provider", "show", "--namespace", "Microsoft.CertificateRegistration", "--query", "registrationState")
+	var sites []string
+	z.az(t, &sites, "webapp", "list", "--query", "[].name")
+	if state != "Registered" || strings.Join(sites, " ") != "shop" {
+		t.Errorf("the provider is %s, the sites are %v", state, sites)
 	}
 }
 

@@ -26,6 +26,7 @@ func TestNpmClientOfSites(t *testing.T) {
 		Certificates, Sites            [][]string
 		Site                           struct{ Name, State string }
 		Shop                           struct {
+			Kind              string
 			EnabledHostNames  []string
 			HostNameSSLStates []struct{ Name, SSLState, Thumbprint string }
 		}
@@ -47,7 +48,7 @@ func TestNpmClientOfSites(t *testing.T) {
 			t.Errorf("list %d: %v, want %s", i, list, want)
 		}
 	}
-	if got.Site.State != "Running" || len(got.Shop.HostNameSSLStates) != 1 || got.Shop.HostNameSSLStates[0].Thumbprint != v.Thumbprint || got.Shop.HostNameSSLStates[0].SSLState != "SniEnabled" {
+	if got.Site.State != "Running" || got.Shop.Kind != "app" || len(got.Shop.HostNameSSLStates) != 1 || got.Shop.HostNameSSLStates[0].Thumbprint != v.Thumbprint || got.Shop.HostNameSSLStates[0].SSLState != "SniEnabled" {
 		t.Errorf("site %+v, shop %+v", got.Site, got.Shop)
 	}
 	if strings.Join(got.Bindings, "") != "shop/shop.example.com" || got.Binding.SSLState != "SniEnabled" || got.Binding.Thumbprint != v.Thumbprint || got.Bare.SSLState != "Disabled" ||
