@@ -66,6 +66,9 @@ const settleBrowser = 200 * time.Millisecond
 
 // browse opens the browser at a path and stays until it is left.
 func (x explorer) browse(path string) error {
+	if err := x.reachable(path); err != nil {
+		return err
+	}
 	var opts []tcell.TerminfoScreenOption
 	if x.getenv("NO_COLOR") != "" {
 		opts = append(opts, tcell.OptColors(0))
@@ -85,6 +88,20 @@ func (x explorer) browse(path string) error {
 	b.at = b.root.kids[0]
 	b.start(path)
 	return b.loop()
+}
+
+// reachable asks for the place before the screen is taken: a server that is down, or a name that is not there, is told like
+// any other error. A diagnosis is asked once only.
+func (x explorer) reachable(path string) error {
+	p := arm.PlaceOf(strings.TrimSuffix(path, "/diagnose"))
+	if path == "/" || p.List { // lists are read anyway, and are there even where nothing is in them
+		p = arm.PlaceOf("/subscriptions")
+	}
+	_, err := x.read(p)
+	if p.List && refusedTo(err) {
+		return nil // what lies below may be seen all the same
+	}
+	return err
 }
 
 // start goes to where the walk begins: the path, or without one the default group.
@@ -364,6 +381,9 @@ func (b *browser) arrive(way []string, pages map[string]func(*leaf), body []byte
 			take(k)
 		}
 		b.expand(l)
+		if k.thing() && k.State == "" { // it was on no page that was read
+			b.load(k)
+		}
 		l = k
 	}
 	if b.at = l; body != nil {

@@ -218,3 +218,27 @@ func TestBrowserIsLive(t *testing.T) {
 		}
 	}
 }
+
+// TestBrowserOpensOnlyWhatIsThere: a name that is not there, and a server that is down, are told without a screen.
+func TestBrowserOpensOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
+	a := newWalkedAPI(t)
+	file := contextOf(t, a.Server)
+	fails := func(words string, args ...string) {
+		t.Helper()
+		s := inTerminal(t, file, 80, 24, nil, append([]string{"explore"}, args...)...)
+		var exit *exec.ExitError
+		if err := s.ends(); !errors.As(err, &exit) || exit.ExitCode() != ExitFailed {
+			t.Errorf("it ends with %v", err)
+		}
+		s.await(words, "!▸", "!? help")
+	}
+	fails("certwright: there is no such thing", "orders/none")
+	s := inTerminal(t, file, 80, 24, nil, "explore", "orders/bad", "--plain")
+	s.await("\"summary\": {")
+	if err := s.ends(); err != nil {
+		t.Errorf("--plain ends with %v", err)
+	}
+	a.Server.Close()
+	fails("no server answers at")
+}
