@@ -23,7 +23,9 @@ import (
 	"certwright/internal/fulfill"
 	"certwright/internal/issue"
 	"certwright/internal/order"
+	"certwright/internal/secret"
 	"certwright/internal/site"
+	"certwright/internal/testworld"
 )
 
 // crashEnv carries a crashSpec to the child.
@@ -36,6 +38,7 @@ type crashSpec struct {
 	Host, Issuer         string
 	Directory, CA        string // of the ACME authority
 	DNS, HTTP, HTTPS     string // of the world
+	TSIG                 string // the secret of a DNS account at DNS: control is shown by dns-01; empty = over HTTP
 	Kill                 int    // 0 = not at all
 	Ahead                time.Duration
 	Renew                bool // walk on: a second version follows the first
@@ -253,7 +256,15 @@ func crashChild(text string) (*crashReport, error) {
 			return nil, err
 		}
 	}
-	o, err := crashOrder(ctx, s, w, sh, c.Issuer)
+	spec, words := order.Spec{AutoRenew: true, Issuer: c.Issuer}, []string{c.Host}
+	if c.TSIG != "" {
+		account := order.DNSAccount{Name: "bind", Kind: order.KindRFC2136, Server: c.DNS, Zones: []string{"example.test"}, Key: testworld.NamedKey}
+		if _, _, err := s.DNS.Put(ctx, account, secret.Bytes(c.TSIG)); err != nil {
+			return nil, err
+		}
+		spec.Method, words = order.MethodDNS01, append(words, "*."+c.Host)
+	}
+	o, err := crashOrder(ctx, s, w, sh, spec, words)
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +284,7 @@ func crashChild(text string) (*crashReport, error) {
 }
 
 // crashOrder places the order where it is missing and waits until nothing is left to do.
-func crashOrder(ctx context.Context, s *Server, w *world, sh *shop, issuer string) (*order.Order, error) {
+func crashOrder(ctx context.Context, s *Server, w *world, sh *shop, spec order.Spec, words []string) (*order.Order, error) {
 	id := order.Short(shopName(sh.host))
 	if _, err := s.Store.LoadOrder(ctx, id); errors.Is(err, fulfill.ErrNotFound) {
 		si := w.site(sh)
@@ -283,8 +294,8 @@ func crashOrder(ctx context.Context, s *Server, w *world, sh *shop, issuer strin
 		if _, err := s.Mover.SaveSite(ctx, testBy, si); err != nil {
 			return nil, err
 		}
-		spec := order.Spec{AutoRenew: true, Issuer: issuer, Sites: []string{id.Name}}
-		if _, err := s.Mover.Create(ctx, testBy, id, fulfill.Wish{Words: []string{sh.host}, Spec: spec}); err != nil {
+		spec.Sites = []string{id.Name}
+		if _, err := s.Mover.Create(ctx, testBy, id, fulfill.Wish{Words: words, Spec: spec}); err != nil {
 			return nil, err
 		}
 	}

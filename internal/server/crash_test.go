@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"certwright/internal/order"
 	"certwright/internal/store/storetest"
 	"certwright/internal/testworld"
 )
@@ -30,8 +31,9 @@ type walk struct {
 	w      *world
 	kind   string
 	issuer string
-	renew  bool     // walk the points of a renewal, every second one: the rest is walked on the other database
-	room   []string // what a clean run leaves below the root, the reference
+	named  *testworld.Named // where records of dns-01 are written; nil = another method
+	renew  bool             // walk the points of a renewal, every second one: the rest is walked on the other database
+	room   []string         // what a clean run leaves below the root, the reference
 }
 
 // TestCrashWalk kills a server at every point of an order's path, before and after each write and each outside
@@ -63,7 +65,22 @@ func TestCrashWalk(t *testing.T) {
 			places <- struct{}{}
 			defer func() { <-places }()
 			x := &walk{w: w, kind: "postgres", issuer: "pebble"}
-			x.otherNode(t)
+			x.otherNode(t, "after finalise")
+		})
+		t.Run("dns", func(t *testing.T) {
+			t.Parallel()
+			x := &walk{w: w, kind: "sqlite", issuer: "builtin", named: startZones(t)}
+			n := x.all(t, places)
+			mu.Lock()
+			defer mu.Unlock()
+			total += n
+		})
+		t.Run("dns another node", func(t *testing.T) { // with a record that only the one that died has written
+			t.Parallel()
+			places <- struct{}{}
+			defer func() { <-places }()
+			x := &walk{w: w, kind: "postgres", issuer: "builtin", named: startZones(t)}
+			x.otherNode(t, "after publish")
 		})
 	})
 	t.Logf("%d crashes survived in %s", total, time.Since(began).Round(time.Second))
@@ -72,6 +89,11 @@ func TestCrashWalk(t *testing.T) {
 			t.Errorf("%s was finalised %d times", url, n)
 		}
 	}
+}
+
+// startZones starts name servers for the hosts of the walk.
+func startZones(t *testing.T) *testworld.Named {
+	return testworld.StartNamed(t, map[string]testworld.NamedZone{"example.test": {Records: "* A 127.0.0.1"}, "test": {Policy: "none"}})
 }
 
 // all walks every point, every third with -short, and says how many.
@@ -126,7 +148,7 @@ func (x *walk) crash(t *testing.T, k int) {
 }
 
 // otherNode lets a server of another name finish: it may not before the lease has run out.
-func (x *walk) otherNode(t *testing.T) {
+func (x *walk) otherNode(t *testing.T, point string) {
 	c := x.prepare(t, 0)
 	clean := x.child(t, c)
 	if clean == nil {
@@ -134,7 +156,7 @@ func (x *walk) otherNode(t *testing.T) {
 	}
 	x.room = roomOf(t, c)
 	k := 1
-	for clean.Names[k-1] != "after finalise" {
+	for clean.Names[k-1] != point {
 		k++
 	}
 	c = x.prepare(t, k)
@@ -165,6 +187,9 @@ func (x *walk) prepare(t *testing.T, kill int) crashSpec {
 	c := crashSpec{Dir: sh.dir, Data: t.TempDir(), Node: "one", Host: host, Issuer: x.issuer, DNS: x.w.dns, HTTP: x.w.http, HTTPS: x.w.https, Kill: kill, Renew: x.renew,
 		Directory: x.w.proxy.Directory, CA: string(x.w.proxy.RootsPEM)}
 	c.DSN = "sqlite:" + filepath.Join(c.Data, "certwright.db")
+	if x.named != nil {
+		c.DNS, c.TSIG = x.named.Primary, x.named.Secret
+	}
 	if x.kind != "sqlite" {
 		c.DSN = storetest.DSN(t, x.kind)
 	}
@@ -216,6 +241,11 @@ func (x *walk) check(t *testing.T, c crashSpec, r *crashReport) {
 	}
 	if len(r.Keys) != x.versions() {
 		t.Errorf("the vault holds %d keys, want %d", len(r.Keys), x.versions())
+	}
+	if x.named != nil {
+		if left, err := x.named.TXT(x.named.Primary, order.ChallengeName(c.Host)); err != nil || len(left) > 0 {
+			t.Errorf("records were left in the zone: %q, %v", left, err)
+		}
 	}
 	x.issued(t, c, r)
 	x.scan(t, c, r.Keys)
