@@ -1,6 +1,7 @@
 package fulfill
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -78,7 +79,7 @@ func (f *issuerFake) Begin(_ context.Context, r Request) (Opening, error) {
 	}
 	o := Opening{URL: "https://ca.test/order/" + r.Attempt, Account: "a1"}
 	for _, n := range r.Names {
-		o.Proofs = append(o.Proofs, order.Proof{Name: n, Method: order.MethodHTTP01, Token: "token-" + r.Attempt[:6] + "-" + n.Value, Value: "value"})
+		o.Proofs = append(o.Proofs, order.Proof{Name: n, Method: cmp.Or(r.Method, order.MethodHTTP01), Token: "token-" + r.Attempt[:6] + "-" + n.Value, Value: "value"})
 	}
 	return o, nil
 }
@@ -148,6 +149,9 @@ type proofsFake struct {
 	publish func(p order.Proof) error
 	stuck   error // of withdrawing
 	memory  bool  // a crash withdraws by itself
+	// place and account are where a record of dns-01 is to stand and who writes it; servers is whether each has it.
+	place, account string
+	servers        []evidence.Outcome
 	// withdrawn is told of each proof that went.
 	withdrawn func(p order.Proof)
 }
@@ -179,12 +183,20 @@ func (v *proofsFake) Withdraw(_ context.Context, _ []site.Site, p order.Proof) e
 }
 
 func (v *proofsFake) Locate(_ context.Context, _ string, p order.Proof) (order.Proof, error) {
+	if p.Method == order.MethodDNS01 {
+		p.Place, p.Account = v.place, v.account
+	}
 	return p, nil
 }
 
 func (v *proofsFake) LeavesNothing([]site.Site, order.Proof) bool { return v.memory }
 
-func (v *proofsFake) Preflight(context.Context, order.Proof) []evidence.Observation { return nil }
+func (v *proofsFake) Preflight(context.Context, order.Proof) (out []evidence.Observation) {
+	for _, outcome := range v.servers {
+		out = append(out, evidence.Observation{Outcome: outcome, Subject: "a name server"})
+	}
+	return out
+}
 
 func (v *proofsFake) left() int {
 	v.mu.Lock()

@@ -58,6 +58,42 @@ func TestSitesAndIssuersUnderTheirRevision(t *testing.T) {
 	})
 }
 
+func TestDNSAccounts(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		a := &order.DNSAccount{Name: "Bind", Kind: order.KindRFC2136, Server: "ns.test:53", Zones: []string{"example.test"}, Key: "k", Algorithm: "hmac-sha256", Created: t0, Updated: t0}
+		must(t, s.SaveDNSAccount(t.Context(), a))
+		wantErr(t, s.SaveDNSAccount(t.Context(), &order.DNSAccount{Name: "BIND"}), fulfill.ErrExists)
+		read := get[*order.DNSAccount](t)(s.LoadDNSAccount(t.Context(), "bind"))
+		if !reflect.DeepEqual(read, a) {
+			t.Errorf("read back %+v, want %+v", read, a)
+		}
+		must(t, s.SaveDNSAccount(t.Context(), read))
+		wantErr(t, s.SaveDNSAccount(t.Context(), a), fulfill.ErrConflict)
+		if all := get[[]order.DNSAccount](t)(s.ListDNSAccounts(t.Context())); len(all) != 1 || all[0].Revision != 2 {
+			t.Errorf("accounts: %+v", all)
+		}
+
+		o := sample("www")
+		o.Attempts[0].Proofs = []order.Proof{{Method: order.MethodDNS01, Value: "v", Place: "_acme-challenge.example.test", Account: "Bind"}}
+		create(t, s, o, waiting())
+		if id, found, err := s.OrderPublishing(t.Context(), "bind"); err != nil || !found || id.Name != "www" {
+			t.Errorf("publishing: %v %v %v", id, found, err)
+		}
+		if _, found, err := s.OrderPublishing(t.Context(), "other"); err != nil || found {
+			t.Errorf("another account: %v %v", found, err)
+		}
+		o.Attempts[0].Phase = order.Ended
+		must(t, s.SaveOrder(t.Context(), o, issued(), nil))
+		if _, found, err := s.OrderPublishing(t.Context(), "bind"); err != nil || found {
+			t.Errorf("after the attempt: %v %v", found, err)
+		}
+
+		must(t, s.DeleteDNSAccount(t.Context(), read))
+		_, err := s.LoadDNSAccount(t.Context(), "bind")
+		wantErr(t, err, fulfill.ErrNotFound)
+	})
+}
+
 func TestScopes(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		if st := get[string](t)(s.SubscriptionState(t.Context(), order.DefaultSubscription)); st != order.SubscriptionEnabled {

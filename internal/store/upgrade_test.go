@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,14 @@ func TestUpgrade(t *testing.T) {
 	must(t, err)
 	if len(files) == 0 {
 		t.Fatal("no former database in testdata")
+	}
+	all, err := filepath.Glob("migrations/*.sql")
+	must(t, err)
+	for _, m := range all[:len(all)-1] { // the newest may be of this very commit
+		number, _, _ := strings.Cut(filepath.Base(m), "_")
+		if !slices.Contains(files, "testdata/"+number+".sqlite.gz") || !slices.Contains(files, "testdata/"+number+".postgres.sql.gz") {
+			t.Errorf("no database of migration %s is in testdata: make it with -fixture, at the commit of the migration", number)
+		}
 	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
