@@ -79,10 +79,16 @@ type Secrets interface {
 	List(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
 	Versions(ctx context.Context, vault, name, after string, limit int) ([]secret.Info, error)
 	ListDeleted(ctx context.Context, vault, after string, limit int) ([]secret.Info, error)
-	DeleteSecret(ctx context.Context, vault, name string) (secret.Info, error)
-	Recover(ctx context.Context, vault, name string) error
-	Purge(ctx context.Context, vault, name string) error
 	Certificate(ctx context.Context, vault, name, id string) (secret.Info, error)
+}
+
+// Plane is the data plane of the vaults, which tells orders what is done to their secrets: keyvault.Handler.
+type Plane interface {
+	Delete(ctx context.Context, by order.By, v secret.VaultRow, name string) (secret.Info, error)
+	Recover(ctx context.Context, by order.By, v secret.VaultRow, name string) (secret.Info, error)
+	Purge(ctx context.Context, by order.By, v secret.VaultRow, name string) error
+	// VaultChanged tells the orders that are kept in a vault that it was changed.
+	VaultChanged(ctx context.Context, by order.By, vault, what string)
 }
 
 // Encoder writes a certificate with its key for its owner.
@@ -100,11 +106,6 @@ type Auth interface {
 	Delete(ctx context.Context, name string) error
 }
 
-// Vaults are the rows of the built-in vaults: the store.
-type Vaults interface {
-	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
-}
-
 // Configured is something of the server's configuration, by its name alone.
 type Configured struct{ Kind, Name string }
 
@@ -115,6 +116,7 @@ type Options struct {
 	Issuers  Issuers
 	DNS      DNSAccounts
 	Secrets  Secrets
+	Plane    Plane
 	Vaults   Vaults
 	Scopes   Scopes
 	Imports  Imports
@@ -180,6 +182,7 @@ type request struct {
 	scope order.ID // subscription and group; Name where the route names a resource
 	// generation is what If-Match named; 0 = whichever there is.
 	generation int64
+	vault      secret.VaultRow // where the route is about a vault's secrets
 }
 
 type handler func(w http.ResponseWriter, r *request) error

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"certwright/internal/arm"
-	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/secret"
@@ -24,52 +23,68 @@ type Imports interface {
 	DeleteImport(ctx context.Context, v *site.Import) error
 }
 
+// orderOfUpload is the order that keeps an uploaded certificate.
+func orderOfUpload(v *site.Import) order.ID {
+	return order.ID{Subscription: v.Subscription, Group: v.Group, Name: v.Name}
+}
+
 // imported is an import as a resource: of the secret as it is now, so that it is never out of step.
 func (a *API) imported(ctx context.Context, v *site.Import) (arm.Resource, error) {
 	p := arm.WebCertificate{KeyVaultID: v.VaultID, SecretName: v.Secret, ServerFarmID: v.Farm, HostNames: []string{}, SecretStatus: order.VaultSucceeded}
-	info, err := a.Secrets.Certificate(ctx, v.Vault, v.Secret, "")
+	der, enabled, err := a.importedFrom(ctx, v)
 	var problem *order.Problem
 	switch {
 	case err == nil:
-		leaf, err := order.ParseLeaf(info.Certificate)
-		if err != nil {
-			return arm.Resource{}, err
-		}
-		p.SubjectName, p.HostNames, p.Issuer, p.IssueDate, p.Expires, p.Thumbprint, p.Blob = leaf.Subject, leaf.Names, leaf.IssuedBy, &leaf.NotBefore, &leaf.NotAfter, leaf.Thumbprint, info.Certificate
-		p.Valid = info.Attributes.Enabled && leaf.NotAfter.After(a.Now()) && !leaf.NotBefore.After(a.Now())
-		if len(leaf.Names) > 0 {
-			p.CanonicalName, p.FriendlyName = leaf.Names[0], leaf.Names[0]
-		}
+	case errors.As(err, &problem) && problem.Vault != "":
+		p.SecretStatus = problem.Vault
 	case errors.Is(err, secret.ErrNoVault):
 		p.SecretStatus = order.VaultNotExist
 	case errors.Is(err, secret.ErrNotFound):
 		p.SecretStatus = order.VaultSecretNotExist
-	case errors.As(err, &problem) && problem.Vault != "":
-		p.SecretStatus = problem.Vault
 	default:
 		return arm.Resource{}, err
+	}
+	if err != nil && v.Uploaded { // it may not be in the vault yet
+		if o, err := a.Reader.LoadOrder(ctx, orderOfUpload(v)); err == nil && o.First() == nil {
+			p.SecretStatus = o.VaultStatusOf(a.Now())
+			for i := range o.Versions {
+				if chain := order.DecodeChain(o.Versions[i].Chain); len(chain) > 0 {
+					der, enabled = chain[0], true
+				}
+			}
+		}
+	}
+	if der != nil {
+		leaf, err := order.ParseLeaf(der)
+		if err != nil {
+			return arm.Resource{}, err
+		}
+		p.SubjectName, p.HostNames, p.Issuer, p.IssueDate, p.Expires, p.Thumbprint, p.Blob = leaf.Subject, leaf.Names, leaf.IssuedBy, &leaf.NotBefore, &leaf.NotAfter, leaf.Thumbprint, der
+		p.Valid = enabled && leaf.NotAfter.After(a.Now()) && !leaf.NotBefore.After(a.Now())
+		if len(leaf.Names) > 0 {
+			p.CanonicalName, p.FriendlyName = leaf.Names[0], leaf.Names[0]
+		}
 	}
 	return arm.Resource{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates",
 		Location: or(v.Location, "Global"), Tags: v.Tags, ETag: arm.ETag(v.Revision), Properties: p}, nil
 }
 
+// importedFrom reads the certificate of an import's secret as it is now. An error may come with one: it is there, and the sites may not have it.
+func (a *API) importedFrom(ctx context.Context, v *site.Import) (der []byte, enabled bool, err error) {
+	row, err := a.Vaults.LoadVault(ctx, v.Vault)
+	if err != nil {
+		return nil, false, err
+	}
+	info, err := a.Secrets.Certificate(ctx, v.Vault, v.Secret, "")
+	if err == nil && !row.Admits(secret.Fetcher, secret.MayGet) {
+		err = &order.Problem{Vault: order.VaultUnauthorized}
+	}
+	return info.Certificate, info.Attributes.Enabled, err
+}
+
 func (a *API) listImports(w http.ResponseWriter, r *request) error {
 	all, err := a.Imports.ListImports(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
-	if err != nil {
-		return err
-	}
-	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	for i := range all {
-		res, err := a.imported(r.Context(), &all[i])
-		if err != nil {
-			return err
-		}
-		if auth.Covers(r.who.Scope, res.ID) {
-			list.Value = append(list.Value, res)
-		}
-	}
-	write(w, http.StatusOK, list)
-	return nil
+	return listResources(w, r, all, err, func(v *site.Import) (arm.Resource, error) { return a.imported(r.Context(), v) })
 }
 
 func (a *API) importAt(r *request) (*site.Import, error) {
@@ -82,58 +97,85 @@ func (a *API) importAt(r *request) (*site.Import, error) {
 
 func (a *API) getImport(w http.ResponseWriter, r *request) error {
 	v, err := a.importAt(r)
+	return a.answerImport(w, r, v, err)
+}
+
+func (a *API) answerImport(w http.ResponseWriter, r *request, v *site.Import, err error) error {
 	if err != nil {
 		return err
 	}
-	return a.answerImport(w, r, v)
-}
-
-func (a *API) answerImport(w http.ResponseWriter, r *request, v *site.Import) error {
 	res, err := a.imported(r.Context(), v)
+	return answerResource(w, res, err)
+}
+
+// putImport makes the certificate of a secret, or one that is brought as a PFX, known to the sites of a group. Putting it again is
+// Azure's way to sync; here that happens by itself, and it does no harm.
+func (a *API) putImport(w http.ResponseWriter, r *request) error {
+	var body arm.WebCertificateWish
+	err := readLoose(r, &body)
+	if err == nil {
+		err = located(body.Location)
+	}
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", res.ETag)
-	write(w, http.StatusOK, res)
-	return nil
-}
-
-// putImport makes the certificate of a secret known to the sites of a group. Putting it again is Azure's way to sync;
-// here that happens by itself, and it does no harm.
-func (a *API) putImport(w http.ResponseWriter, r *request) error {
 	v, err := a.importAt(r)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-		if _, err := a.group(r); err != nil {
-			return err
-		}
-		v = &site.Import{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}
-	} else if err != nil {
-		return err
-	}
-	return a.saveImport(w, r, v, true)
+	v, err = foundOrNew(a, r, v, err, func() (*site.Import, error) {
+		return &site.Import{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}, nil
+	})
+	return a.saveImport(w, r, v, err, body)
 }
 
 func (a *API) patchImport(w http.ResponseWriter, r *request) error {
-	v, err := a.importAt(r)
-	if err != nil {
-		return err
-	}
-	return a.saveImport(w, r, v, false)
-}
-
-func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, whole bool) error {
 	var body arm.WebCertificateWish
 	if err := readLoose(r, &body); err != nil {
 		return err
 	}
-	p := body.Properties
-	switch {
-	case whole && body.Location == "":
-		return required("location", "Give any: Certwright is where it is")
-	case p.PFX != nil:
-		return &order.Refusal{Kind: order.Unsuitable, Code: "UploadNotSupported", Property: "properties.pfxBlob", Message: "a PFX is not uploaded here", Fix: "Bring it with: certwright order import FILE --name " + v.Name}
+	v, err := a.importAt(r)
+	return a.saveImport(w, r, v, err, body)
+}
+
+// saveImport puts what a body names onto an import.
+func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, err error, body arm.WebCertificateWish) error {
+	if err == nil {
+		err = checkTags(body.Tags)
 	}
-	l, err := a.linkOf(r.Context(), "properties", order.Link{Name: v.Name, VaultID: v.VaultID, Secret: v.Secret}, arm.LinkBody{KeyVaultID: p.KeyVaultID, KeyVaultSecretName: p.SecretName})
+	if err != nil {
+		return err
+	}
+	was, p := *v, body.Properties
+	linked := p.KeyVaultID != nil || p.SecretName != nil
+	switch {
+	case len(p.PFX) > 0 && linked:
+		err = &order.Refusal{Kind: order.BadInput, Code: "TwoSources", Property: "properties.pfxBlob", Message: "a certificate comes from a vault or is brought as a PFX, not both", Fix: "Give keyVaultId and keyVaultSecretName, or pfxBlob and password"}
+	case len(p.PFX) > 0:
+		err = a.upload(r, v, body)
+	case v.Uploaded && linked:
+		err = &order.Refusal{Kind: order.Conflict, Code: "CertificateUploaded", Property: "properties.keyVaultId", Message: fmt.Sprintf("the certificate %s was uploaded: it cannot come from a vault instead", v.Name), Fix: "Import the vault's secret under another name"}
+	case !v.Uploaded:
+		err = a.fromVault(r, v, arm.LinkBody{KeyVaultID: p.KeyVaultID, KeyVaultSecretName: p.SecretName})
+	}
+	if err != nil {
+		return err
+	}
+	put(p.ServerFarmID, &v.Farm)
+	v.Location = or(body.Location, v.Location)
+	if body.Tags != nil {
+		v.Tags = body.Tags
+	}
+	if v.Revision != 0 && reflect.DeepEqual(was, *v) {
+		return a.answerImport(w, r, v, nil) // the same again is no change
+	}
+	err = a.Imports.SaveImport(r.Context(), v)
+	if errors.Is(err, fulfill.ErrExists) || errors.Is(err, fulfill.ErrConflict) {
+		return stale(fmt.Sprintf("the imported certificate %s was changed meanwhile", v.Name))
+	}
+	return a.answerImport(w, r, v, err)
+}
+
+// fromVault makes an import that of a vault's secret, which must hold a certificate that whoever asks, and the sites, may read.
+func (a *API) fromVault(r *request, v *site.Import, b arm.LinkBody) error {
+	l, err := a.linkOf(r.Context(), "properties", order.Link{Name: v.Name, VaultID: v.VaultID, Secret: v.Secret}, b)
 	if err != nil {
 		return err
 	}
@@ -141,8 +183,12 @@ func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, whol
 	if err != nil {
 		return err
 	}
-	if err := allow(r, "Microsoft.KeyVault/vaults/secrets/getSecret/action", arm.VaultID(order.ID{Subscription: row.Subscription, Group: row.Group}, row.Name)); err != nil {
+	if err := allowIn(r, row, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret.MayGet); err != nil {
 		return err
+	}
+	if p := secret.Fetcher; !row.Admits(p, secret.MayGet) {
+		return &order.Refusal{Kind: order.Conflict, Code: "KeyVaultAccessDenied", Property: "properties.keyVaultId",
+			Message: fmt.Sprintf("The service does not have access to '%s' Key Vault: its principal %s (%s) lacks %s", vaultScope(row), p.Name, p.ID, secret.MayGet), Fix: "Give it with: certwright vault grant --vault " + row.Name}
 	}
 	if _, err := a.Secrets.Certificate(r.Context(), l.Vault, l.Secret, ""); err != nil {
 		if !errors.Is(err, secret.ErrNotFound) {
@@ -150,38 +196,69 @@ func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, whol
 		}
 		return &order.Refusal{Kind: order.Conflict, Code: "CertificateNotIssued", Property: "properties.keyVaultSecretName", Message: fmt.Sprintf("the secret %s of vault %s holds no certificate yet", l.Secret, l.Vault), Fix: "Wait until the order is Issued: certwright order list"}
 	}
-	was := *v
 	v.VaultID, v.Vault, v.Secret = l.VaultID, l.Vault, l.Secret
-	put(p.ServerFarmID, &v.Farm)
-	v.Location = or(body.Location, v.Location)
-	if body.Tags != nil {
-		v.Tags = body.Tags
-	}
-	if v.Revision != 0 && reflect.DeepEqual(was, *v) {
-		return a.answerImport(w, r, v) // the same again is no change
-	}
-	switch err := a.Imports.SaveImport(r.Context(), v); {
-	case errors.Is(err, fulfill.ErrExists), errors.Is(err, fulfill.ErrConflict):
-		return stale(fmt.Sprintf("the imported certificate %s was changed meanwhile", v.Name))
-	case err != nil:
-		return err
-	}
-	return a.answerImport(w, r, v)
+	return nil
 }
 
-// deleteImport forgets an import. While host names are bound to it, it stays.
-func (a *API) deleteImport(w http.ResponseWriter, r *request) error {
-	v, err := a.importAt(r)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-		return nothing(w, http.StatusNoContent)
+// upload brings a certificate of one's own with its key. An imported order of the same name keeps it: so it is in the vault, where alone its key
+// can be read by whom the vault lets, can be bound to host names, and is watched until it ends.
+func (a *API) upload(r *request, v *site.Import, body arm.WebCertificateWish) error {
+	id := orderOfUpload(v)
+	if err := allow(r, order.Type+"/Write", id.String()); err != nil {
+		return err
+	}
+	if err := a.ownSecret(r, fulfill.DefaultVault, v.Name, "name"); err != nil {
+		return err
+	}
+	o, err := a.Service.Import(r.Context(), r.by, id, fulfill.Wish{Spec: order.Spec{Tags: body.Tags}},
+		fulfill.Bundle{PFX: body.Properties.PFX, Password: secret.Bytes(body.Properties.Password), From: "the upload of certificate " + v.Name})
+	if refusal, ok := order.AsRefusal(err); ok {
+		switch refusal.Code {
+		case "AlreadyImported": // the same once more
+			o, err = a.Reader.LoadOrder(r.Context(), id)
+		case "WrongPassword":
+			refusal.Property, refusal.Fix = "properties.password", "Give the one that the PFX was made with"
+		default:
+			refusal.Property = strings.Replace(refusal.Property, "certificate", "properties.pfxBlob", 1)
+		}
 	}
 	if err != nil {
 		return err
 	}
+	v.Uploaded, v.Vault, v.Secret, v.VaultID = true, o.Spec.Vault, o.SecretName(), arm.VaultID(o.ID, o.Spec.Vault)
+	return nil
+}
+
+// deleteImport forgets an import, and what was uploaded with it. While host names are bound to it, it stays.
+func (a *API) deleteImport(w http.ResponseWriter, r *request) error {
+	v, err := a.importAt(r)
+	return removed(w, err, func() error {
+		if err := a.unbound(r, v); err != nil {
+			return err
+		}
+		if v.Uploaded {
+			if err := allow(r, order.Type+"/Delete", orderOfUpload(v).String()); err != nil {
+				return err
+			}
+			if _, err := a.Service.Delete(r.Context(), r.by, orderOfUpload(v), false); err != nil && !missing(err) {
+				return err
+			}
+		}
+		err := a.Imports.DeleteImport(r.Context(), v)
+		if errors.Is(err, fulfill.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// unbound refuses where a host name of the group's sites is bound to an import's certificate.
+func (a *API) unbound(r *request, v *site.Import) error {
 	res, err := a.imported(r.Context(), v)
 	if err != nil {
 		return err
 	}
+	thumbprint := res.Properties.(arm.WebCertificate).Thumbprint
 	sites, err := a.Reader.ListSites(r.Context(), v.Subscription, v.Group)
 	if err != nil {
 		return err
@@ -192,13 +269,10 @@ func (a *API) deleteImport(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		for _, h := range sites[i].HostNames {
-			if b := binding(&sites[i], h, bound); b.Thumbprint != "" && strings.EqualFold(b.Thumbprint, res.Properties.(arm.WebCertificate).Thumbprint) {
-				return &order.Refusal{Kind: order.Conflict, Code: "CertificateBound", Message: fmt.Sprintf("the certificate is bound to %s of site %s", h, sites[i].Name), Fix: "Take the binding away first"}
+			if b := binding(&sites[i], h, bound); b.Thumbprint != "" && strings.EqualFold(b.Thumbprint, thumbprint) {
+				return &order.Refusal{Kind: order.Conflict, Code: "CertificateBound", Message: fmt.Sprintf("Cannot remove certificate with thumbprint %s because it is used for hostname %s: it is bound to it on site %s", thumbprint, h, sites[i].Name), Fix: "Take the binding away first"}
 			}
 		}
 	}
-	if err := a.Imports.DeleteImport(r.Context(), v); err != nil && !errors.Is(err, fulfill.ErrNotFound) {
-		return err
-	}
-	return nothing(w, http.StatusOK)
+	return nil
 }

@@ -88,7 +88,7 @@ func (a *API) mayKeep(r *request, l order.Link) error {
 	if err != nil {
 		return err
 	}
-	if err := allow(r, "Microsoft.KeyVault/vaults/secrets/Write", arm.VaultID(order.ID{Subscription: row.Subscription, Group: row.Group}, row.Name)); err != nil {
+	if err := allowIn(r, row, "Microsoft.KeyVault/vaults/secrets/Write", secret.MaySet); err != nil {
 		return err
 	}
 	return a.ownSecret(r, l.Vault, l.Secret, "keyVaultSecretName")

@@ -111,5 +111,5 @@ func (a *API) moveOne(r *request, id arm.ID, target order.Group) error {
 		_, err := a.Service.Move(r.Context(), r.by, order.ID{Subscription: id.Subscription, Group: id.Group, Name: id.Name}, target.Subscription, target.Name)
 		return err
 	}
-	return a.Scopes.MoveVault(r.Context(), id.Name, target.Subscription, target.Name)
+	return a.Vaults.MoveVault(r.Context(), id.Name, target.Subscription, target.Name)
 }

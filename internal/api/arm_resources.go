@@ -13,7 +13,6 @@ import (
 	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
-	"certwright/internal/secret"
 )
 
 // Scopes are what resources lie in: the store.
@@ -21,12 +20,8 @@ type Scopes interface {
 	ListSubscriptions(ctx context.Context) ([]order.Subscription, error)
 	SaveSubscription(ctx context.Context, id, name, state string) error
 	ListGroups(ctx context.Context, subscription string) ([]order.Group, error)
-	SaveGroup(ctx context.Context, subscription, name string) error
+	SaveGroup(ctx context.Context, subscription, name string, tags map[string]string) error
 	DeleteGroup(ctx context.Context, subscription, name string) error
-	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
-	SaveVault(ctx context.Context, v secret.VaultRow) error
-	DeleteVault(ctx context.Context, vault string) error
-	MoveVault(ctx context.Context, vault, subscription, group string) error
 }
 
 // resourceHandlers answer Microsoft.Resources, and what is Certwright's own.
@@ -39,7 +34,7 @@ func (a *API) resourceHandlers() map[string]handler {
 		"Resources_List": a.everything, "Resources_ListByResourceGroup": a.everything,
 		"Subscriptions_List": a.listSubscriptions, "Subscriptions_Get": a.getSubscription, "Certwright_SaveSubscription": a.putSubscription,
 		"ResourceGroups_List": a.listGroups, "ResourceGroups_Get": a.getGroup, "ResourceGroups_CheckExistence": a.headGroup,
-		"ResourceGroups_CreateOrUpdate": a.putGroup, "ResourceGroups_Delete": a.deleteGroup,
+		"ResourceGroups_CreateOrUpdate": a.putGroup, "ResourceGroups_Update": a.patchGroup, "ResourceGroups_Delete": a.deleteGroup,
 		"Certwright_sync": a.command(a.sync), "Certwright_revoke": a.command(a.revoke), "Certwright_cancel": a.command(a.cancel), "Certwright_again": a.command(a.again), "Certwright_chain": a.chain,
 		"Certwright_retry":  a.command(a.plain(func(s Service) plain { return s.Retry })),
 		"Certwright_import": a.importOrder, "Certwright_watch": a.watchOrder, "Certwright_diagnose": a.diagnose, "Certwright_fix": a.fix,
@@ -211,11 +206,8 @@ func (a *API) putGroup(w http.ResponseWriter, r *request) error {
 	if err := read(r, &body); err != nil {
 		return err
 	}
-	switch {
-	case body.Location == "":
-		return required("location", "Give any: Certwright is where it is")
-	case len(body.Tags) > 0:
-		return &order.Refusal{Kind: order.Unsuitable, Code: "TagsNotSupported", Property: "tags", Message: "Certwright keeps no tags of resource groups", Fix: "Leave them away"}
+	if err := located(body.Location); err != nil {
+		return err
 	}
 	_, err := a.group(r)
 	status := http.StatusOK
@@ -224,7 +216,26 @@ func (a *API) putGroup(w http.ResponseWriter, r *request) error {
 	} else if err != nil {
 		return err
 	}
-	if err := a.Scopes.SaveGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group")); err != nil {
+	return a.saveGroup(w, r, status, body)
+}
+
+// patchGroup changes the tags of a group: nothing else of one can be changed.
+func (a *API) patchGroup(w http.ResponseWriter, r *request) error {
+	var body arm.GroupWish
+	if err := read(r, &body); err != nil {
+		return err
+	}
+	if _, err := a.group(r); err != nil {
+		return err
+	}
+	return a.saveGroup(w, r, http.StatusOK, body)
+}
+
+func (a *API) saveGroup(w http.ResponseWriter, r *request, status int, body arm.GroupWish) error {
+	if err := checkTags(body.Tags); err != nil {
+		return err
+	}
+	if err := a.Scopes.SaveGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group"), body.Tags); err != nil {
 		return err
 	}
 	g, err := a.group(r)
@@ -304,7 +315,7 @@ func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 	if err != nil {
 		return nil, err
 	}
-	vaults, err := a.Scopes.ListVaults(r.Context())
+	vaults, err := a.Vaults.ListVaults(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -326,8 +337,8 @@ func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 		add(arm.Generic{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates", Location: or(v.Location, "Global"), Tags: v.Tags})
 	}
 	for _, v := range vaults {
-		if strings.EqualFold(v.Subscription, subscription) && (group == "" || strings.EqualFold(v.Group, group)) {
-			g := arm.Generic{ID: arm.VaultID(order.ID{Subscription: v.Subscription, Group: v.Group}, v.Name), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: "Global"}
+		if inPath(r, v.Subscription, v.Group) {
+			g := arm.Generic{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags}
 			if created := v.Created.UTC(); !created.IsZero() { // the default vault has always been there
 				g.Created = &created
 			}

@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/auth"
@@ -15,16 +17,36 @@ import (
 	"certwright/internal/secret"
 )
 
+// Vaults are the rows of the built-in vaults: the store.
+type Vaults interface {
+	// LoadVault reads a vault that is not deleted, LoadDeletedVault one that is. secret.ErrNoVault.
+	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
+	LoadDeletedVault(ctx context.Context, vault string) (secret.VaultRow, error)
+	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
+	ListDeletedVaults(ctx context.Context) ([]secret.VaultRow, error)
+	// SaveVault makes one. fulfill.ErrExists if the name is taken, by a deleted one too.
+	SaveVault(ctx context.Context, v secret.VaultRow) error
+	// ChangeVault changes one as it is at that moment.
+	ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) error) (secret.VaultRow, error)
+	MoveVault(ctx context.Context, vault, subscription, group string) error
+	DeleteVault(ctx context.Context, vault string, d secret.Deleted) error
+	RecoverVault(ctx context.Context, vault string) error
+	PurgeVault(ctx context.Context, vault string) error
+}
+
 // vaultName is Key Vault's rule: a name is a label of the vault's host name.
 var vaultName = regexp.MustCompile(`^[A-Za-z](?:[A-Za-z0-9]|-[A-Za-z0-9]){2,23}$`)
 
 func (a *API) vaultHandlers() map[string]handler {
 	return map[string]handler{"Vaults_List": a.listVaults, "Vaults_ListByResourceGroup": a.listVaults, "Vaults_Get": a.getVault,
-		"Vaults_CreateOrUpdate": a.putVault, "Vaults_Update": a.patchVault, "Vaults_Delete": a.deleteVault}
+		"Vaults_CreateOrUpdate": a.putVault, "Vaults_Update": a.patchVault, "Vaults_Delete": a.deleteVault, "Vaults_UpdateAccessPolicy": a.putPolicies,
+		"Vaults_ListDeleted": a.listDeletedVaults, "Vaults_GetDeleted": a.getDeletedVault, "Vaults_PurgeDeleted": a.purgeVault, "Vaults_CheckNameAvailability": a.checkVaultName,
+		"Certwright_grantVaultAccess": a.ownAccess((*secret.VaultSettings).Grant), "Certwright_withdrawVaultAccess": a.ownAccess((*secret.VaultSettings).Withdraw)}
 }
 
 func (a *API) vaultResource(v secret.VaultRow) arm.Resource {
-	p := arm.Vault{Tenant: auth.Tenant, SKU: arm.SKU{Family: "A", Name: "standard"}, RBAC: true, SoftDelete: true, Retention: v.SoftDelete, PurgeProtection: v.PurgeProtection, Policies: []string{}, Provisioning: "Succeeded"}
+	p := arm.Vault{Tenant: auth.Tenant, SKU: arm.SKU{Family: "A", Name: "standard"}, RBAC: !v.ByPolicy, SoftDelete: true, Retention: v.SoftDelete, PurgeProtection: v.PurgeProtection,
+		Policies: arm.PoliciesOf(v.Policies, auth.Tenant), Network: "Enabled", Provisioning: "Succeeded"}
 	if u, err := url.Parse(a.Public); err == nil && a.VaultSuffix != "" {
 		p.URI = "https://" + strings.ToLower(v.Name) + "." + a.VaultSuffix
 		if u.Port() != "" {
@@ -32,155 +54,273 @@ func (a *API) vaultResource(v secret.VaultRow) arm.Resource {
 		}
 		p.URI += "/"
 	}
-	return arm.Resource{ID: arm.VaultID(order.ID{Subscription: v.Subscription, Group: v.Group}, v.Name), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: "Global", Properties: p}
+	for _, own := range secret.Own {
+		right := secret.MaySet
+		if own == secret.Fetcher {
+			right = secret.MayGet
+		}
+		p.Own = append(p.Own, arm.OwnPrincipal{ID: own.ID, Name: own.Name, Does: own.Does, Allowed: v.Admits(own, right)})
+	}
+	return arm.Resource{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags, Properties: p}
 }
 
 func (a *API) listVaults(w http.ResponseWriter, r *request) error {
-	all, err := a.Scopes.ListVaults(r.Context())
-	if err != nil {
-		return err
-	}
-	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	for _, v := range all {
-		res := a.vaultResource(v)
-		if inPath(r, v.Subscription, v.Group) && auth.Covers(r.who.Scope, res.ID) {
-			list.Value = append(list.Value, res)
-		}
-	}
-	write(w, http.StatusOK, list)
-	return nil
+	all, err := a.Vaults.ListVaults(r.Context())
+	return listResources(w, r, inPathAlone(r, all), err, func(v *secret.VaultRow) (arm.Resource, error) { return a.vaultResource(*v), nil })
 }
 
-// inPath says whether something lies in the subscription, and group, that a path names.
-func inPath(r *request, subscription, group string) bool {
-	g := r.PathValue("group")
-	return strings.EqualFold(r.PathValue("subscription"), subscription) && (g == "" || strings.EqualFold(g, group))
+// inPathAlone are those of the vaults that lie in the subscription, and group, that a path names.
+func inPathAlone(r *request, all []secret.VaultRow) (out []secret.VaultRow) {
+	for _, v := range all {
+		if inPath(r, v.Subscription, v.Group) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // vaultAt reads the vault that a path names; one of that name elsewhere is not it.
 func (a *API) vaultAt(r *request) (secret.VaultRow, error) {
 	v, err := a.Vaults.LoadVault(r.Context(), r.scope.Name)
+	return vaultIn(r, v, err)
+}
+
+func vaultIn(r *request, v secret.VaultRow, err error) (secret.VaultRow, error) {
 	if err == nil && !inPath(r, v.Subscription, v.Group) {
 		err = secret.ErrNoVault
 	}
 	if errors.Is(err, secret.ErrNoVault) {
-		return v, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no vault %s in resource group %s", r.scope.Name, r.scope.Group), Fix: "See those that there are with: certwright explore"}
+		return v, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Message: fmt.Sprintf("there is no vault %s in resource group %s", r.scope.Name, r.scope.Group), Fix: "A deleted one is in: certwright vault deleted"}
 	}
 	return v, err
 }
 
 func (a *API) getVault(w http.ResponseWriter, r *request) error {
 	v, err := a.vaultAt(r)
-	if err != nil {
-		return err
-	}
-	write(w, http.StatusOK, a.vaultResource(v))
-	return nil
-}
-
-// readVault reads a body. Who may do what is said by roles alone.
-func (a *API) readVault(r *request) (arm.VaultWish, error) {
-	var body arm.VaultWish
-	if err := readLoose(r, &body); err != nil {
-		return body, err
-	}
-	p := body.Properties
-	switch {
-	case len(p.Policies) > 0, p.RBAC != nil && !*p.RBAC:
-		return body, &order.Refusal{Kind: order.Unsuitable, Code: "AccessPoliciesNotSupported", Property: "properties.accessPolicies", Message: "Certwright has no access policies: roles say who may read a vault",
-			Fix: "Leave them away, set enableRbacAuthorization to true, and give a token the role: certwright token create NAME --role \"Key Vault Secrets User\" --scope VAULT-ID"}
-	case p.SoftDelete != nil && !*p.SoftDelete:
-		return body, &order.Refusal{Kind: order.BadInput, Code: "SoftDeleteRequired", Property: "properties.enableSoftDelete", Message: "soft delete cannot be switched off"}
-	case p.Retention != nil && (*p.Retention < 7 || *p.Retention > 90):
-		return body, &order.Refusal{Kind: order.BadInput, Code: "OutOfRange", Property: "properties.softDeleteRetentionInDays", Message: fmt.Sprintf("%d is not between 7 and 90", *p.Retention)}
-	case len(body.Tags) > 0:
-		return body, &order.Refusal{Kind: order.Unsuitable, Code: "TagsNotSupported", Property: "tags", Message: "Certwright keeps no tags of vaults", Fix: "Leave them away"}
-	}
-	return body, nil
+	return answerResource(w, a.vaultResource(v), err)
 }
 
 func (a *API) putVault(w http.ResponseWriter, r *request) error {
-	body, err := a.readVault(r)
+	body, err := readVault(r)
+	if err == nil {
+		err = located(body.Location)
+	}
 	if err != nil {
 		return err
 	}
-	if body.Location == "" {
-		return required("location", "Give any: Certwright is where it is")
-	}
 	v, err := a.vaultAt(r)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-		if !vaultName.MatchString(r.scope.Name) {
-			return &order.Refusal{Kind: order.BadInput, Code: "VaultNameNotValid", Property: "name", Message: fmt.Sprintf("%q is no name of a vault", r.scope.Name), Fix: "Use 3 to 24 letters, digits and single '-', beginning with a letter: it becomes a part of a host name"}
-		}
-		if _, err := a.group(r); err != nil {
-			return err
-		}
-		v = secret.VaultRow{Name: r.scope.Name, Subscription: r.scope.Subscription, Group: r.scope.Group, SoftDelete: 90, Created: a.Now()}
-	} else if err != nil {
+	if strings.EqualFold(body.Properties.Mode, "recover") {
+		return a.recoverVault(w, r, v, err)
+	}
+	if missing(err) {
+		return a.createVault(w, r, body)
+	}
+	if err != nil {
 		return err
 	}
-	return a.saveVault(w, r, v, body)
+	return a.changeVault(w, r, body)
 }
 
 func (a *API) patchVault(w http.ResponseWriter, r *request) error {
-	body, err := a.readVault(r)
+	body, err := readVault(r)
+	if err == nil {
+		_, err = a.vaultAt(r)
+	}
 	if err != nil {
 		return err
 	}
-	v, err := a.vaultAt(r)
-	if err != nil {
-		return err
-	}
-	return a.saveVault(w, r, v, body)
+	return a.changeVault(w, r, body)
 }
 
-func (a *API) saveVault(w http.ResponseWriter, r *request, v secret.VaultRow, body arm.VaultWish) error {
-	p := body.Properties
-	if p.Retention != nil {
-		v.SoftDelete = *p.Retention
+// createVault makes a vault. Certwright's own principals may use it, unless the body says otherwise of them.
+func (a *API) createVault(w http.ResponseWriter, r *request, body arm.VaultWish) error {
+	if !vaultName.MatchString(r.scope.Name) {
+		return &order.Refusal{Kind: order.BadInput, Code: "VaultNameNotValid", Property: "name", Message: fmt.Sprintf("%q is no name of a vault", r.scope.Name), Fix: "Use 3 to 24 letters, digits and single '-', beginning with a letter: it becomes a part of a host name"}
 	}
-	if p.PurgeProtection != nil {
-		if v.PurgeProtection && !*p.PurgeProtection {
-			return &order.Refusal{Kind: order.BadInput, Code: "PurgeProtectionFinal", Property: "properties.enablePurgeProtection", Message: "purge protection cannot be switched off again"}
+	if _, err := a.group(r); err != nil {
+		return err
+	}
+	v := secret.VaultRow{Name: r.scope.Name, Subscription: r.scope.Subscription, Group: r.scope.Group, SoftDelete: 90, Created: a.Now().UTC().Truncate(time.Millisecond)}
+	v.ByPolicy = body.Properties.RBAC == nil && body.Properties.Policies != nil && len(*body.Properties.Policies) > 0
+	if err := applyVault(&v, body); err != nil {
+		return err
+	}
+	if v.ByPolicy { // nothing has a role in it: a switch to roles takes all rights away, as in Azure
+		for _, p := range secret.Own {
+			if v.NoRole = append(v.NoRole, p.ID); v.Policy(p.ID) == nil {
+				v.Grant(p.ID)
+			}
 		}
-		v.PurgeProtection = *p.PurgeProtection
 	}
-	err := a.Scopes.SaveVault(r.Context(), v)
+	err := a.Vaults.SaveVault(r.Context(), v)
 	if errors.Is(err, fulfill.ErrExists) {
-		return &order.Refusal{Kind: order.Conflict, Code: "VaultAlreadyExists", Property: "name", Message: fmt.Sprintf("the name %s is taken: vaults have one name in the whole service", v.Name), Fix: "Choose another name"}
+		return a.nameTaken(r.Context(), v.Name)
+	}
+	return answerResource(w, a.vaultResource(v), err)
+}
+
+// nameTaken says by what a vault's name is taken.
+func (a *API) nameTaken(ctx context.Context, name string) error {
+	if v, err := a.Vaults.LoadDeletedVault(ctx, name); err == nil {
+		return &order.Refusal{Kind: order.Conflict, Code: "ConflictError", Property: "name", Message: fmt.Sprintf("a vault with the name %s exists already in deleted state", v.Name),
+			Fix: fmt.Sprintf("Recover it (createMode recover, or: certwright vault recover --vault %s), or purge it (certwright vault purge --vault %s), or choose another name", v.Name, v.Name)}
+	}
+	return &order.Refusal{Kind: order.Conflict, Code: "VaultAlreadyExists", Property: "name", Message: fmt.Sprintf("the name %s is taken: vaults have one name in the whole service", name), Fix: "Choose another name"}
+}
+
+// changeVault changes a vault by what a body names; the rest stays.
+func (a *API) changeVault(w http.ResponseWriter, r *request, body arm.VaultWish) error {
+	return a.edit(w, r, func(v *secret.VaultRow) error {
+		if b := body.Properties.RBAC; b != nil && *b == v.ByPolicy {
+			if err := allow(r, "Microsoft.Authorization/roleAssignments/Write", vaultScope(*v)); err != nil { // as in Azure: it gives and takes rights of everybody
+				return err
+			}
+		}
+		return applyVault(v, body)
+	})
+}
+
+// edit changes the vault that a path names, tells the orders in it where rights are others then, and answers with it.
+func (a *API) edit(w http.ResponseWriter, r *request, how func(*secret.VaultRow) error) error {
+	v, err := a.edited(r, how)
+	return answerResource(w, a.vaultResource(v), err)
+}
+
+func (a *API) edited(r *request, how func(*secret.VaultRow) error) (secret.VaultRow, error) {
+	v, err := a.vaultAt(r)
+	if err != nil {
+		return v, err
+	}
+	var before secret.VaultRow
+	v, err = a.Vaults.ChangeVault(r.Context(), v.Name, func(row *secret.VaultRow) error {
+		before = *row
+		return how(row)
+	})
+	if err != nil {
+		return v, err
+	}
+	if what := rightsChanged(before, v); what != "" {
+		a.Plane.VaultChanged(r.Context(), r.by, v.Name, what)
+	}
+	return v, nil
+}
+
+// deleteVault soft-deletes a vault with all that it holds.
+func (a *API) deleteVault(w http.ResponseWriter, r *request) error {
+	v, err := a.vaultAt(r)
+	return removed(w, err, func() error {
+		if strings.EqualFold(v.Name, secret.DefaultVault) {
+			return &order.Refusal{Kind: order.Conflict, Code: "VaultInUse", Message: "the vault default is always there: orders that name none are kept in it"}
+		}
+		now := a.Now()
+		err := a.Vaults.DeleteVault(r.Context(), v.Name, secret.Deleted{At: now, Purge: now.AddDate(0, 0, v.SoftDelete)})
+		if err == nil {
+			a.Plane.VaultChanged(r.Context(), r.by, v.Name, "soft-deleted with all that it holds")
+		} else if errors.Is(err, secret.ErrNoVault) {
+			err = nil // somebody was faster
+		}
+		return err
+	})
+}
+
+// recoverVault undoes a deletion (createMode recover). A vault that is there is recovered already.
+func (a *API) recoverVault(w http.ResponseWriter, r *request, v secret.VaultRow, err error) error {
+	if !missing(err) {
+		return answerResource(w, a.vaultResource(v), err)
+	}
+	v, err = a.Vaults.LoadDeletedVault(r.Context(), r.scope.Name)
+	if v, err = vaultIn(r, v, err); missing(err) {
+		return &order.Refusal{Kind: order.NotFound, Code: "DeletedVaultNotFound", Message: fmt.Sprintf("there is no deleted vault %s in resource group %s", r.scope.Name, r.scope.Group), Fix: "See those that there are with: certwright vault deleted"}
+	}
+	if err == nil {
+		_, err = a.group(r)
+	}
+	if err == nil {
+		err = a.Vaults.RecoverVault(r.Context(), v.Name)
 	}
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusOK, a.vaultResource(v))
+	a.Plane.VaultChanged(r.Context(), r.by, v.Name, "recovered")
+	return answerResource(w, a.vaultResource(v), nil)
+}
+
+func deletedVault(v secret.VaultRow) arm.Resource {
+	location := or(v.Location, "Global")
+	return arm.Resource{ID: "/subscriptions/" + v.Subscription + "/providers/Microsoft.KeyVault/locations/" + location + "/deletedVaults/" + v.Name, Name: v.Name, Type: "Microsoft.KeyVault/deletedVaults", Location: location,
+		Properties: arm.DeletedVault{VaultID: vaultScope(v), Location: location, Deleted: v.Deleted.At, Purge: v.Deleted.Purge, Tags: v.Tags, Protected: v.PurgeProtection}}
+}
+
+func (a *API) listDeletedVaults(w http.ResponseWriter, r *request) error {
+	all, err := a.Vaults.ListDeletedVaults(r.Context())
+	if err != nil {
+		return err
+	}
+	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
+	for _, v := range inPathAlone(r, all) {
+		if auth.Covers(r.who.Scope, vaultScope(v)) { // it lies in no group any more: who could see the vault sees it
+			list.Value = append(list.Value, deletedVault(v))
+		}
+	}
+	write(w, http.StatusOK, list)
 	return nil
 }
 
-// deleteVault removes a vault that is empty. What is in one has to be deleted, and purged, first.
-func (a *API) deleteVault(w http.ResponseWriter, r *request) error {
-	v, err := a.vaultAt(r)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-		return nothing(w, http.StatusNoContent)
+// deletedAt reads the deleted vault that a path names.
+func (a *API) deletedAt(r *request) (secret.VaultRow, error) {
+	v, err := a.Vaults.LoadDeletedVault(r.Context(), r.PathValue("name"))
+	if errors.Is(err, secret.ErrNoVault) || err == nil && !inPath(r, v.Subscription, v.Group) {
+		return v, &order.Refusal{Kind: order.NotFound, Code: "DeletedVaultNotFound", Message: fmt.Sprintf("there is no deleted vault %s", r.PathValue("name")), Fix: "See those that there are with: certwright vault deleted"}
 	}
+	return v, err
+}
+
+func (a *API) getDeletedVault(w http.ResponseWriter, r *request) error {
+	v, err := a.deletedAt(r)
 	if err != nil {
 		return err
 	}
-	if strings.EqualFold(v.Name, secret.DefaultVault) {
-		return &order.Refusal{Kind: order.Conflict, Code: "VaultInUse", Message: "the vault default is always there: orders that name none are kept in it"}
-	}
-	secrets, err := a.Secrets.List(r.Context(), v.Name, "", 1)
+	write(w, http.StatusOK, deletedVault(v))
+	return nil
+}
+
+func (a *API) purgeVault(w http.ResponseWriter, r *request) error {
+	v, err := a.deletedAt(r)
 	if err != nil {
 		return err
 	}
-	deleted, err := a.Secrets.ListDeleted(r.Context(), v.Name, "", 1)
-	if err != nil {
+	if v.PurgeProtection {
+		return &order.Refusal{Kind: order.NoMethod, Code: "MethodNotAllowed", Message: fmt.Sprintf("the vault %s has purge protection: it is purged by itself at %s", v.Name, v.Deleted.Purge.UTC().Format(time.RFC3339)), Fix: "Recover it, or wait"}
+	}
+	if err := a.Vaults.PurgeVault(r.Context(), v.Name); err != nil {
 		return err
 	}
-	if len(secrets)+len(deleted) > 0 {
-		return &order.Refusal{Kind: order.Conflict, Code: "VaultInUse", Message: fmt.Sprintf("the vault %s holds secrets, or deleted ones that can be recovered", v.Name), Fix: "Delete and purge them first: certwright vault list --vault " + v.Name}
-	}
-	if err := a.Scopes.DeleteVault(r.Context(), v.Name); err != nil && !errors.Is(err, secret.ErrNoVault) {
-		return err
-	}
+	a.Plane.VaultChanged(r.Context(), r.by, v.Name, "purged with all that it held")
 	return nothing(w, http.StatusOK)
+}
+
+func (a *API) checkVaultName(w http.ResponseWriter, r *request) error {
+	var body arm.NameWish
+	if err := readLoose(r, &body); err != nil {
+		return err
+	}
+	if body.Name == "" {
+		return required("name", "Give the name that the vault is to have")
+	}
+	out := arm.NameFree{Free: true}
+	_, live := a.Vaults.LoadVault(r.Context(), body.Name)
+	_, gone := a.Vaults.LoadDeletedVault(r.Context(), body.Name)
+	switch {
+	case !vaultName.MatchString(body.Name):
+		out = arm.NameFree{Reason: "AccountNameInvalid", Message: fmt.Sprintf("%q is no name of a vault: 3 to 24 letters, digits and single '-', beginning with a letter", body.Name)}
+	case live == nil || gone == nil:
+		refusal, _ := order.AsRefusal(a.nameTaken(r.Context(), body.Name))
+		out = arm.NameFree{Reason: "AlreadyExists", Message: refusal.Message}
+	case !errors.Is(live, secret.ErrNoVault):
+		return live
+	case !errors.Is(gone, secret.ErrNoVault):
+		return gone
+	}
+	write(w, http.StatusOK, out)
+	return nil
 }

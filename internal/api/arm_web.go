@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"certwright/internal/arm"
-	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/site"
@@ -17,7 +16,7 @@ import (
 
 func (a *API) webHandlers() map[string]handler {
 	return map[string]handler{
-		"WebApps_List": a.listWebSites, "WebApps_ListByResourceGroup": a.listWebSites, "WebApps_Get": a.getWebSite, "WebApps_CreateOrUpdate": a.putWebSite, "WebApps_Delete": a.deleteWebSite,
+		"WebApps_List": a.listWebSites, "WebApps_ListByResourceGroup": a.listWebSites, "WebApps_Get": a.getWebSite, "WebApps_CreateOrUpdate": a.putWebSite, "WebApps_Update": a.patchWebSite, "WebApps_Delete": a.deleteWebSite,
 		"WebApps_ListHostNameBindings": a.listBindings, "WebApps_GetHostNameBinding": a.getBinding, "WebApps_CreateOrUpdateHostNameBinding": a.putBinding, "WebApps_DeleteHostNameBinding": a.deleteBinding,
 		"Certificates_List": a.listImports, "Certificates_ListByResourceGroup": a.listImports, "Certificates_Get": a.getImport, "Certificates_CreateOrUpdate": a.putImport,
 		"Certificates_Update": a.patchImport, "Certificates_Delete": a.deleteImport,
@@ -65,54 +64,54 @@ func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
 
 func (a *API) listWebSites(w http.ResponseWriter, r *request) error {
 	all, err := a.Reader.ListSites(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
-	if err != nil {
-		return err
-	}
-	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	for i := range all {
-		res, err := a.webSite(r.Context(), &all[i])
-		if err != nil {
-			return err
-		}
-		if auth.Covers(r.who.Scope, res.ID) {
-			list.Value = append(list.Value, res)
-		}
-	}
-	write(w, http.StatusOK, list)
-	return nil
+	return listResources(w, r, all, err, func(s *site.Site) (arm.Resource, error) { return a.webSite(r.Context(), s) })
 }
 
-func (a *API) answerSite(w http.ResponseWriter, r *request, s *site.Site) error {
-	res, err := a.webSite(r.Context(), s)
+func (a *API) answerSite(w http.ResponseWriter, r *request, s *site.Site, err error) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", res.ETag)
-	write(w, http.StatusOK, res)
-	return nil
+	res, err := a.webSite(r.Context(), s)
+	return answerResource(w, res, err)
 }
 
 func (a *API) getWebSite(w http.ResponseWriter, r *request) error {
 	s, err := a.siteAt(r)
-	if err != nil {
-		return err
-	}
-	return a.answerSite(w, r, s)
+	return a.answerSite(w, r, s, err)
 }
 
 // putWebSite makes a site or changes it. What a client leaves away stays: Azure's know no targets.
 func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
 	var body arm.SiteWish
+	err := readLoose(r, &body)
+	if err == nil {
+		err = located(body.Location)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := a.siteAt(r)
+	s, err = foundOrNew(a, r, s, err, func() (*site.Site, error) {
+		return &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}, nil
+	})
+	return a.saveWebSite(w, r, s, err, body)
+}
+
+func (a *API) patchWebSite(w http.ResponseWriter, r *request) error {
+	var body arm.SiteWish
 	if err := readLoose(r, &body); err != nil {
 		return err
 	}
-	if body.Location == "" {
-		return required("location", "Give any: Certwright is where it is")
-	}
 	s, err := a.siteAt(r)
-	if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-		s = &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}
-	} else if err != nil {
+	return a.saveWebSite(w, r, s, err, body)
+}
+
+// saveWebSite puts what a body names onto a site.
+func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err error, body arm.SiteWish) error {
+	if err == nil {
+		err = checkTags(body.Tags)
+	}
+	if err != nil {
 		return err
 	}
 	s.Revision = or0(r.generation, s.Revision)
@@ -121,11 +120,11 @@ func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
 	put(p.Webroot, &s.Webroot)
 	put(p.Targets, &s.Targets)
 	put(p.Endpoints, &s.Endpoints)
-	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
-	if err != nil {
-		return err
+	if body.Tags != nil {
+		s.Tags = body.Tags
 	}
-	return a.answerSite(w, r, saved)
+	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
+	return a.answerSite(w, r, saved, err)
 }
 
 func put[T any](from *T, to *T) {
@@ -135,16 +134,10 @@ func put[T any](from *T, to *T) {
 }
 
 func (a *API) deleteWebSite(w http.ResponseWriter, r *request) error {
-	if _, err := a.siteAt(r); err != nil {
-		if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-			return nothing(w, http.StatusNoContent)
-		}
-		return err
-	}
-	if err := a.Service.DeleteSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name); err != nil {
-		return err
-	}
-	return nothing(w, http.StatusOK)
+	_, err := a.siteAt(r)
+	return removed(w, err, func() error {
+		return a.Service.DeleteSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
+	})
 }
 
 // binding says what a host name of a site is served with: the current version of an order that deploys there and
@@ -229,7 +222,11 @@ func (a *API) putBinding(w http.ResponseWriter, r *request) error {
 	}
 	p := body.Properties
 	p.State = or(p.State, arm.Unbound)
-	if !slices.Contains([]string{arm.Unbound, arm.BySNI, arm.ByIP}, p.State) {
+	switch p.State {
+	case arm.Unbound, arm.BySNI:
+	case arm.ByIP:
+		return &order.Refusal{Kind: order.Unsuitable, Code: "IpBasedNotSupported", Property: "properties.sslState", Message: "a site here has no address of its own that a certificate could be bound to", Fix: "Use SniEnabled; which certificate a client without SNI gets is for the server's configuration to say"}
+	default:
 		return &order.Refusal{Kind: order.BadInput, Code: "UnknownSslState", Property: "properties.sslState", Message: fmt.Sprintf("%q is no state of a binding", p.State), Fix: "Use Disabled or SniEnabled"}
 	}
 	s, err := a.siteAt(r)
@@ -280,7 +277,11 @@ func (a *API) orderOf(r *request, s *site.Site, host, thumbprint string) (*order
 		if err != nil {
 			return nil, err
 		}
-		if v := o.First(); v == nil || !covers(v.Names, host) {
+		v := o.First()
+		if v == nil {
+			return nil, &order.Refusal{Kind: order.Conflict, Code: "CertificateNotStored", Property: "properties.thumbprint", Message: fmt.Sprintf("the certificate of order %s is not in its vault yet", id.Name), Fix: "See how far it is with: certwright order show " + id.Name}
+		}
+		if !covers(v.Names, host) {
 			return nil, &order.Refusal{Kind: order.Conflict, Code: "HostNameNotCovered", Property: "name", Message: fmt.Sprintf("the certificate of order %s does not cover %s", id.Name, host), Fix: "Bind the certificate of an order that lists it"}
 		}
 		return o, allow(r, order.Type+"/Write", id.String())
@@ -314,10 +315,7 @@ func (a *API) unbind(r *request, s *site.Site, host string) error {
 func (a *API) deleteBinding(w http.ResponseWriter, r *request) error {
 	s, err := a.siteAt(r)
 	if err != nil {
-		if refusal, ok := order.AsRefusal(err); ok && refusal.Kind == order.NotFound {
-			return nothing(w, http.StatusNoContent)
-		}
-		return err
+		return removed(w, err, nil)
 	}
 	host, i, err := hostAt(s, r)
 	if err != nil {
@@ -330,8 +328,6 @@ func (a *API) deleteBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	s.HostNames = slices.Delete(s.HostNames, i, i+1)
-	if _, err := a.Service.SaveSite(r.Context(), r.by, *s); err != nil {
-		return err
-	}
-	return nothing(w, http.StatusOK)
+	_, err = a.Service.SaveSite(r.Context(), r.by, *s)
+	return removed(w, err, func() error { return nil })
 }

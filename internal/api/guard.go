@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"certwright/internal/arm"
 	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
+	"certwright/internal/secret"
 )
 
 // ServeHTTP finds the route of a request, sees that whoever asks may, bounds its body, and turns its error into an
@@ -147,11 +149,30 @@ func (a *API) admit(w http.ResponseWriter, q *request, rt Route) error {
 			}
 		}
 	}
+	if v := q.PathValue("vault"); v != "" {
+		return a.admitTo(q, rt, v)
+	}
 	scope, err := a.scopeOf(q, rt)
 	if err != nil {
 		return err
 	}
 	return allow(q, rt.Action, scope)
+}
+
+// admitTo refuses what whoever asks may not do in a vault, by the vault's own permission model, and remembers the vault.
+func (a *API) admitTo(q *request, rt Route, vault string) error {
+	row, err := a.Vaults.LoadVault(q.Context(), vault)
+	if errors.Is(err, secret.ErrNoVault) {
+		if err := allow(q, rt.Action, arm.VaultID(q.scope, vault)); err != nil {
+			return err
+		}
+		return &order.Refusal{Kind: order.NotFound, Code: "VaultNotFound", Property: "vault", Message: fmt.Sprintf("there is no vault %s", vault), Fix: "A deleted one is in: certwright vault deleted"}
+	}
+	if err != nil {
+		return err
+	}
+	q.vault = row
+	return allowIn(q, row, rt.Action, rt.Permission)
 }
 
 // allow refuses what whoever asks may not do on a scope.
@@ -179,12 +200,6 @@ func (a *API) scopeOf(q *request, rt Route) (string, error) {
 	}
 	at := "/subscriptions/" + q.scope.Subscription + "/resourceGroups/" + q.scope.Group
 	words := strings.SplitN(rt.Action, "/", 3)
-	if v := q.PathValue("vault"); v != "" {
-		if row, err := a.Vaults.LoadVault(q.Context(), v); err == nil {
-			at = "/subscriptions/" + row.Subscription + "/resourceGroups/" + row.Group
-		}
-		return at + "/providers/Microsoft.KeyVault/vaults/" + v, nil
-	}
 	if q.scope.Name != "" {
 		at += "/providers/" + words[0] + "/" + words[1] + "/" + q.scope.Name
 	}

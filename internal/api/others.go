@@ -15,7 +15,7 @@ import (
 
 // SiteResource is a site in ARM's envelope.
 func siteResource(s site.Site) arm.Resource {
-	return arm.Resource{ID: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/sites/" + s.Name, Name: s.Name, Type: "Microsoft.Web/sites", Location: "Global", ETag: arm.ETag(s.Revision), Properties: s}
+	return arm.Resource{ID: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/sites/" + s.Name, Name: s.Name, Type: "Microsoft.Web/sites", Location: "Global", Tags: s.Tags, ETag: arm.ETag(s.Revision), Properties: s}
 }
 
 func (a *API) listSites(w http.ResponseWriter, r *request) error {
@@ -32,9 +32,9 @@ func (a *API) listSites(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) getSite(w http.ResponseWriter, r *request) error {
-	s, err := a.Reader.LoadSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
+	s, err := a.siteAt(r)
 	if err != nil {
-		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: "there is no site " + r.scope.Name, Fix: "See the names with: certwright site list"}
+		return err
 	}
 	w.Header().Set("ETag", arm.ETag(s.Revision))
 	write(w, http.StatusOK, siteResource(*s))
@@ -157,12 +157,12 @@ func noSecret(r *request, which string, err error) error {
 }
 
 func (a *API) listSecrets(w http.ResponseWriter, r *request) error {
-	list, err := a.Secrets.List(r.Context(), r.PathValue("vault"), r.URL.Query().Get("after"), 1000)
+	list, err := a.Secrets.List(r.Context(), r.vault.Name, r.URL.Query().Get("after"), 1000)
 	return secretList(w, list, err)
 }
 
 func (a *API) listVersions(w http.ResponseWriter, r *request) error {
-	list, err := a.Secrets.Versions(r.Context(), r.PathValue("vault"), r.PathValue("secret"), r.URL.Query().Get("after"), 1000)
+	list, err := a.Secrets.Versions(r.Context(), r.vault.Name, r.PathValue("secret"), r.URL.Query().Get("after"), 1000)
 	if err == nil && len(list) == 0 && r.URL.Query().Get("after") == "" {
 		err = secret.ErrNotFound
 	}
@@ -170,12 +170,12 @@ func (a *API) listVersions(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) listDeleted(w http.ResponseWriter, r *request) error {
-	list, err := a.Secrets.ListDeleted(r.Context(), r.PathValue("vault"), r.URL.Query().Get("after"), 1000)
+	list, err := a.Secrets.ListDeleted(r.Context(), r.vault.Name, r.URL.Query().Get("after"), 1000)
 	return secretList(w, list, err)
 }
 
 func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
-	info, err := a.Secrets.DeleteSecret(r.Context(), r.PathValue("vault"), r.PathValue("secret"))
+	info, err := a.Plane.Delete(r.Context(), r.by, r.vault, r.PathValue("secret"))
 	if err != nil {
 		return noSecret(r, "", err)
 	}
@@ -184,19 +184,17 @@ func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) recoverSecret(w http.ResponseWriter, r *request) error {
-	if err := a.Secrets.Recover(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
+	if _, err := a.Plane.Recover(r.Context(), r.by, r.vault, r.PathValue("secret")); err != nil {
 		return noSecret(r, "soft-deleted ", err)
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return nothing(w, http.StatusNoContent)
 }
 
 func (a *API) purgeSecret(w http.ResponseWriter, r *request) error {
-	if err := a.Secrets.Purge(r.Context(), r.PathValue("vault"), r.PathValue("secret")); err != nil {
+	if err := a.Plane.Purge(r.Context(), r.by, r.vault, r.PathValue("secret")); err != nil {
 		return noSecret(r, "soft-deleted ", err)
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return nothing(w, http.StatusNoContent)
 }
 
 func (a *API) version(w http.ResponseWriter, _ *request) error {

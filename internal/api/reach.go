@@ -39,7 +39,7 @@ func (a *API) mayReach(r *request, was *order.Spec, will order.Spec) error {
 		if err != nil {
 			return err
 		}
-		if err := allow(r, "Microsoft.KeyVault/vaults/secrets/Write", arm.VaultID(order.ID{Subscription: row.Subscription, Group: row.Group}, row.Name)); err != nil {
+		if err := allowIn(r, row, "Microsoft.KeyVault/vaults/secrets/Write", secret.MaySet); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"certwright/internal/order"
+	"certwright/internal/secret"
 )
 
 // Route is one route: what it answers and the action that its caller must be allowed. An empty action
@@ -13,6 +14,8 @@ type Route struct {
 	handle                  handler
 	On                      on       // what the action must be allowed on
 	Versions                []string // API versions, one of which must be named; nil = none need be
+	// Permission is what its caller needs instead of the action in a vault whose access policies say who may.
+	Permission secret.Permission
 }
 
 // on is what a route is about.
@@ -103,11 +106,11 @@ func (a *API) shortRoutes() []Route {
 		{Method: "PUT", Pattern: "/v1/issuers/{issuer}", Action: "Certwright/issuers/Write", handle: a.putIssuer, On: onAll},
 		{Method: "DELETE", Pattern: "/v1/issuers/{issuer}", Action: "Certwright/issuers/Delete", handle: a.deleteIssuer, On: onAll},
 
-		{Method: "GET", Pattern: "/v1/vaults/{vault}/secrets", Action: "Microsoft.KeyVault/vaults/secrets/Read", handle: a.listSecrets},
-		{Method: "GET", Pattern: "/v1/vaults/{vault}/secrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Read", handle: a.listVersions},
-		{Method: "DELETE", Pattern: "/v1/vaults/{vault}/secrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Delete", handle: a.deleteSecret},
-		{Method: "GET", Pattern: "/v1/vaults/{vault}/deletedsecrets", Action: "Microsoft.KeyVault/vaults/secrets/Read", handle: a.listDeleted},
-		{Method: "POST", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}/recover", Action: "Microsoft.KeyVault/vaults/secrets/Write", handle: a.recoverSecret},
-		{Method: "DELETE", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Delete", handle: a.purgeSecret},
+		{Method: "GET", Pattern: "/v1/vaults/{vault}/secrets", Action: "Microsoft.KeyVault/vaults/secrets/Read", Permission: secret.MayList, handle: a.listSecrets},
+		{Method: "GET", Pattern: "/v1/vaults/{vault}/secrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Read", Permission: secret.MayList, handle: a.listVersions},
+		{Method: "DELETE", Pattern: "/v1/vaults/{vault}/secrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Delete", Permission: secret.MayDelete, handle: a.deleteSecret},
+		{Method: "GET", Pattern: "/v1/vaults/{vault}/deletedsecrets", Action: "Microsoft.KeyVault/vaults/secrets/Read", Permission: secret.MayList, handle: a.listDeleted},
+		{Method: "POST", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}/recover", Action: "Microsoft.KeyVault/vaults/secrets/Write", Permission: secret.MayRecover, handle: a.recoverSecret},
+		{Method: "DELETE", Pattern: "/v1/vaults/{vault}/deletedsecrets/{secret}", Action: "Microsoft.KeyVault/vaults/secrets/Delete", Permission: secret.MayPurge, handle: a.purgeSecret},
 	}
 }

@@ -52,7 +52,7 @@ func TestProvidersAndTypes(t *testing.T) {
 		t.Errorf("providers: %s", got)
 	}
 	p, ok := arm.ProviderOf("/subscriptions/s", "MICROSOFT.KEYVAULT")
-	if !ok || p.ID != "/subscriptions/s/providers/Microsoft.KeyVault" || len(p.Types) != 1 || p.Types[0].Name != "vaults" || p.Types[0].Default == "" {
+	if !ok || p.ID != "/subscriptions/s/providers/Microsoft.KeyVault" || len(p.Types) != 4 || p.Types[0].Name != "vaults" || p.Types[0].Default == "" {
 		t.Errorf("%v %+v", ok, p)
 	}
 	if _, ok := arm.ProviderOf("", "Microsoft.Nothing"); ok {

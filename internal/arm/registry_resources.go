@@ -37,6 +37,7 @@ func resourceTypes() []Type {
 			{ID: "ResourceGroups_Get", Method: "GET", Path: inGroup, Action: read + "resourceGroups/Read", Answer: GroupInfo{}, Codes: []int{200}, Text: "Read a resource group"},
 			{ID: "ResourceGroups_CheckExistence", Method: "HEAD", Path: inGroup, Action: read + "resourceGroups/Read", Codes: []int{204}, Text: "Say whether a resource group is there"},
 			{ID: "ResourceGroups_CreateOrUpdate", Method: "PUT", Path: inGroup, Action: read + "resourceGroups/Write", Body: GroupWish{}, Answer: GroupInfo{}, Codes: []int{200, 201}, Text: "Make a resource group"},
+			{ID: "ResourceGroups_Update", Method: "PATCH", Path: inGroup, Action: read + "resourceGroups/Write", Body: GroupWish{}, Answer: GroupInfo{}, Codes: []int{200}, Text: "Change the tags of a resource group"},
 			{ID: "ResourceGroups_Delete", Method: "DELETE", Path: inGroup, Action: read + "resourceGroups/Delete", Codes: []int{200}, Text: "Remove a resource group that is empty"},
 		}},
 		ourTypes(),

@@ -43,10 +43,11 @@ type SubscriptionWish struct {
 
 // GroupInfo is a resource group as Azure shows it.
 type GroupInfo struct {
-	ID         string `json:"id"`
-	Name       string `json:"name"`
-	Type       string `json:"type"`
-	Location   string `json:"location"`
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
 	Properties struct {
 		State string `json:"provisioningState"`
 	} `json:"properties"`
@@ -54,18 +55,20 @@ type GroupInfo struct {
 
 // GroupOf is a resource group in Azure's shape.
 func GroupOf(g order.Group) GroupInfo {
-	v := GroupInfo{ID: "/subscriptions/" + g.Subscription + "/resourceGroups/" + g.Name, Name: g.Name, Type: Resources + "/resourceGroups", Location: "global"}
+	v := GroupInfo{ID: "/subscriptions/" + g.Subscription + "/resourceGroups/" + g.Name, Name: g.Name, Type: Resources + "/resourceGroups", Location: "global", Tags: g.Tags}
 	v.Properties.State = "Succeeded"
 	return v
 }
 
-// GroupWish is the body with which a resource group is made.
+// GroupWish is the body with which a resource group is made or changed.
 type GroupWish struct {
 	Echo
 	Location   string            `json:"location"`
 	Tags       map[string]string `json:"tags,omitempty"`
-	Properties map[string]any    `json:"properties,omitempty"`
-	ManagedBy  *string           `json:"managedBy,omitempty"`
+	Properties struct {
+		State string `json:"provisioningState,omitempty"` // read-only
+	} `json:"properties"`
+	ManagedBy *string `json:"managedBy,omitempty"`
 }
 
 // MoveWish says what is to be moved where.

@@ -1,7 +1,6 @@
 package arm
 
 import (
-	"encoding/json"
 	"time"
 
 	"certwright/internal/order"
@@ -34,7 +33,8 @@ type SSLState struct {
 // SiteWish is the body with which a site is made or changed. Of Azure's properties those that mean something here are
 // read; the others are for a platform that Certwright is not.
 type SiteWish struct {
-	Location   string `json:"location"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
 	Properties struct {
 		HostNames *[]string        `json:"hostNames,omitempty"`
 		Webroot   *string          `json:"webroot,omitempty"`
@@ -66,10 +66,11 @@ type WebCertificateWish struct {
 	Location   string            `json:"location"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Properties struct {
-		KeyVaultID   *string         `json:"keyVaultId,omitempty"`
-		SecretName   *string         `json:"keyVaultSecretName,omitempty"`
-		ServerFarmID *string         `json:"serverFarmId,omitempty"`
-		PFX          json.RawMessage `json:"pfxBlob,omitempty"`
+		KeyVaultID   *string `json:"keyVaultId,omitempty"`
+		SecretName   *string `json:"keyVaultSecretName,omitempty"`
+		ServerFarmID *string `json:"serverFarmId,omitempty"`
+		PFX          []byte  `json:"pfxBlob,omitempty"` // a certificate of one's own with its key; it is never given back
+		Password     string  `json:"password,omitempty"`
 	} `json:"properties"`
 }
 
@@ -98,35 +99,3 @@ const (
 	BySNI   = "SniEnabled"
 	ByIP    = "IpBasedEnabled"
 )
-
-// Vault are the properties of a vault.
-type Vault struct {
-	Tenant          string   `json:"tenantId"`
-	SKU             SKU      `json:"sku"`
-	URI             string   `json:"vaultUri,omitempty"`
-	RBAC            bool     `json:"enableRbacAuthorization"`
-	SoftDelete      bool     `json:"enableSoftDelete"`
-	Retention       int      `json:"softDeleteRetentionInDays"`
-	PurgeProtection bool     `json:"enablePurgeProtection,omitempty"`
-	Policies        []string `json:"accessPolicies"` // none: roles say who may
-	Provisioning    string   `json:"provisioningState"`
-}
-
-// SKU is Azure's word for what a vault costs.
-type SKU struct {
-	Family string `json:"family"`
-	Name   string `json:"name"`
-}
-
-// VaultWish is the body with which a vault is made or changed.
-type VaultWish struct {
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Properties struct {
-		Policies        []json.RawMessage `json:"accessPolicies,omitempty"`
-		RBAC            *bool             `json:"enableRbacAuthorization,omitempty"`
-		SoftDelete      *bool             `json:"enableSoftDelete,omitempty"`
-		Retention       *int              `json:"softDeleteRetentionInDays,omitempty"`
-		PurgeProtection *bool             `json:"enablePurgeProtection,omitempty"`
-	} `json:"properties"`
-}

@@ -1,6 +1,10 @@
 package auth
 
-import "strings"
+import (
+	"strings"
+
+	"certwright/internal/secret"
+)
 
 // Role is what a token may do, on its scope. The names and their meaning are Azure's built-in roles'.
 type Role string
@@ -86,6 +90,16 @@ func RolesFor(action string) string {
 		}
 	}
 	return strings.Join(may, " or ")
+}
+
+// AllowData says whether the principal may do something on the data plane of a vault: by its access policies, whatever the principal's
+// role and scope, where these say who may; else by its role, as Allow says.
+func AllowData(p Principal, v secret.VaultSettings, action string, right secret.Permission, scope string) bool {
+	if v.ByPolicy {
+		_, own := secret.OwnPrincipal(p.Name) // a token that only bears such a name
+		return right != "" && !own && v.Allows(p.Name, right)
+	}
+	return Allow(p, action, scope)
 }
 
 // Covers says whether the scope is the id's own or one above it: segment by segment, without case. An

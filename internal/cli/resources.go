@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"certwright/internal/api"
 	"certwright/internal/arm"
 	"certwright/internal/order"
-	"certwright/internal/secret"
 )
 
 func (e *Env) issuerCommand() *cobra.Command {
@@ -98,74 +96,4 @@ func (e *Env) issuerRemove() *cobra.Command {
 		e.printf("Removed: issuer %s.\n", args[0])
 		return nil
 	}}
-}
-
-func (e *Env) vaultCommand() *cobra.Command {
-	c := group("vault", "What the vault holds")
-	var vault string
-	var deleted bool
-	c.PersistentFlags().StringVar(&vault, "vault", "default", "the vault")
-	list := &cobra.Command{Use: "list [SECRET]", Short: "List secrets, or the versions of one", Args: upTo(1, "the name of one secret, or nothing for all"),
-		Example: "  certwright vault list\n  certwright vault list www\n  certwright vault list --deleted"}
-	list.Flags().BoolVar(&deleted, "deleted", false, "list the soft-deleted ones")
-	list.RunE = func(c *cobra.Command, args []string) error {
-		p := "/v1/vaults/" + url.PathEscape(vault) + "/secrets"
-		if deleted {
-			p = "/v1/vaults/" + url.PathEscape(vault) + "/deletedsecrets"
-		} else if len(args) == 1 {
-			p += "/" + url.PathEscape(args[0])
-		}
-		return e.listSecrets(c, p, deleted)
-	}
-	act := func(use, short, method, format, done, next string) *cobra.Command {
-		return &cobra.Command{Use: use + " SECRET", Short: short, Args: oneArg("the secret's name"), Example: "  certwright vault " + use + " www", RunE: func(c *cobra.Command, args []string) error {
-			cl, err := e.client()
-			if err != nil {
-				return err
-			}
-			if err := cl.Call(c.Context(), method, fmt.Sprintf(format, url.PathEscape(vault), url.PathEscape(args[0])), nil, nil, nil); err != nil {
-				return err
-			}
-			e.printf("%s: secret %s of vault %s.%s\n", done, args[0], vault, strings.ReplaceAll(next, "NAME", args[0]))
-			return nil
-		}}
-	}
-	c.AddCommand(list, e.vaultSecret(&vault), e.vaultCertificate(&vault),
-		act("delete", "Soft-delete a secret", "DELETE", "/v1/vaults/%s/secrets/%s", "Soft-deleted", "\n  → bring it back with: certwright vault recover NAME"),
-		act("recover", "Recover a soft-deleted secret", "POST", "/v1/vaults/%s/deletedsecrets/%s/recover", "Recovered", "\n  → an order that missed it looks again with: certwright order sync ORDER"),
-		act("purge", "Purge a soft-deleted secret for good", "DELETE", "/v1/vaults/%s/deletedsecrets/%s", "Purged", " It cannot be brought back."))
-	return c
-}
-
-func (e *Env) listSecrets(c *cobra.Command, path string, deleted bool) error {
-	cl, err := e.client()
-	if err != nil {
-		return err
-	}
-	var list arm.List[secret.Info]
-	if err := cl.Call(c.Context(), "GET", path, nil, nil, &list); err != nil {
-		return err
-	}
-	return e.show(list.Value, func() {
-		var rows [][]string
-		switch {
-		case len(list.Value) == 0 && deleted:
-			e.printf("No secret is soft-deleted.\n")
-			return
-		case len(list.Value) == 0:
-			e.printf("No secrets yet: an order's certificate is kept here once it is issued.\n")
-			return
-		}
-		for _, s := range list.Value {
-			state := "enabled"
-			switch {
-			case s.Deleted != nil:
-				state = "deleted, purged " + e.ago(&s.Deleted.Purge)
-			case !s.Attributes.Enabled:
-				state = "disabled"
-			}
-			rows = append(rows, []string{s.Name, s.ID, dash(s.ContentType), state, e.ago(&s.Attributes.Created), e.ago(s.Attributes.Expires), dash(s.Author)})
-		}
-		e.table([]string{"SECRET", "VERSION", "CONTENT", "STATE", "WRITTEN", "EXPIRES", "BY"}, rows, nil)
-	})
 }

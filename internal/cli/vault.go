@@ -114,14 +114,7 @@ func (e *Env) showKept(list []kept, what string) error {
 		var rows [][]string
 		for _, k := range list {
 			name, version := k.parts()
-			state := "enabled"
-			switch {
-			case k.Purge != 0:
-				state = "deleted, purged " + e.ago(when(k.Purge))
-			case !k.Attributes.Enabled:
-				state = "disabled"
-			}
-			rows = append(rows, []string{name, dash(version), dash(k.ContentType), state, e.ago(when(k.Attributes.Created)), e.ago(when(k.Attributes.Expires))})
+			rows = append(rows, []string{name, dash(version), dash(k.ContentType), e.keptState(when(k.Purge), k.Attributes.Enabled), e.ago(when(k.Attributes.Created)), e.ago(when(k.Attributes.Expires))})
 		}
 		e.table([]string{"NAME", "VERSION", "CONTENT", "STATE", "WRITTEN", "EXPIRES"}, rows, nil)
 	})
@@ -156,7 +149,7 @@ func (e *Env) keptList(vault *string, collection, one string) *cobra.Command {
 // vaultSecret are the operations on secrets, as az keyvault secret has them.
 func (e *Env) vaultSecret(vault *string) *cobra.Command {
 	c := group("secret", "Secrets of the vault, their values included")
-	c.AddCommand(e.keptList(vault, "secrets", "secret"), e.secretShow(vault), e.secretDownload(vault), e.secretSet(vault),
+	c.AddCommand(e.keptList(vault, "secrets", "secret"), e.keptShow(vault, "secrets", "secret", "Show a secret; its value with -o json", "Show a secret, the newest enabled version or the one named. The table hides the value; -o json has it, as az does.", "-o tsv --query value"), e.secretDownload(vault), e.secretSet(vault),
 		e.secretAct(vault, "delete", "Soft-delete a secret with all its versions", "DELETE", "secrets", "", "Soft-deleted", "bring it back with: certwright vault secret recover"),
 		e.secretAct(vault, "recover", "Recover a soft-deleted secret", "POST", "deletedsecrets", "recover", "Recovered", ""),
 		e.secretAct(vault, "purge", "Purge a soft-deleted secret for good", "DELETE", "deletedsecrets", "", "Purged", ""))
@@ -190,20 +183,53 @@ func (p plane) read(ctx context.Context, collection, name, version string, query
 	return k, err
 }
 
-func (e *Env) secretShow(vault *string) *cobra.Command {
-	c := &cobra.Command{Use: "show NAME", Short: "Show a secret; its value with -o json", Args: oneArg("the secret's name"),
-		Long: "Show a secret, the newest enabled version or the one named. The table hides the value; -o json has it, as az does.", Example: "  certwright vault secret show www\n  certwright vault secret show www -o tsv --query value"}
-	version := c.Flags().String("version", "", "a version (default: the newest enabled one)")
+// keptShow is the show command of secrets or certificates.
+func (e *Env) keptShow(vault *string, collection, one, short, long, query string) *cobra.Command {
+	c := &cobra.Command{Use: "show NAME", Short: short, Args: oneArg("the " + one + "'s name"), Long: long, Example: "  certwright vault " + one + " show www\n  certwright vault " + one + " show www " + query}
+	version := keptVersion(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := e.plane(*vault)
 		if err != nil {
 			return err
 		}
-		k, err := p.read(c.Context(), "secrets", args[0], *version, nil)
+		k, err := p.read(c.Context(), collection, args[0], *version, nil)
 		if err != nil {
 			return err
 		}
 		return e.show(&k, func() { e.printKept(k) })
+	}
+	return c
+}
+
+func keptVersion(c *cobra.Command) *string {
+	return c.Flags().String("version", "", "a version (default: the newest enabled one)")
+}
+
+// keptDownload is the download command of secrets or certificates: write gives the bytes, and says what they are.
+func (e *Env) keptDownload(vault *string, collection string, c *cobra.Command, query func() url.Values, write func(k kept) (data []byte, said string, err error)) *cobra.Command {
+	file := c.Flags().String("file", "", "file to write; one that exists is not overwritten")
+	version := keptVersion(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *file == "" {
+			return usage("--file is missing: the file to write")
+		}
+		p, err := e.plane(*vault)
+		if err != nil {
+			return err
+		}
+		k, err := p.read(c.Context(), collection, args[0], *version, query())
+		if err != nil {
+			return err
+		}
+		data, said, err := write(k)
+		if err == nil {
+			err = writePrivate(*file, data)
+		}
+		if err != nil {
+			return err
+		}
+		e.printf("Written to %s%s\n", *file, said)
+		return nil
 	}
 	return c
 }
@@ -219,11 +245,7 @@ func (e *Env) printKept(k kept) {
 	}
 	line("id", k.ID)
 	line("content", k.ContentType)
-	state := "enabled"
-	if !k.Attributes.Enabled {
-		state = "disabled"
-	}
-	line("state", state)
+	line("state", e.keptState(when(k.Purge), k.Attributes.Enabled))
 	line("written", e.ago(when(k.Attributes.Created)))
 	if t := when(k.Attributes.Expires); t != nil {
 		line("expires", e.ago(t)+", "+t.Format(time.RFC3339))
@@ -240,40 +262,24 @@ func (e *Env) printKept(k kept) {
 func (e *Env) secretDownload(vault *string) *cobra.Command {
 	c := &cobra.Command{Use: "download NAME", Short: "Write a secret's value to a file", Args: oneArg("the secret's name"),
 		Long: "Write a secret's value to a file that you alone can read. A PFX, which the vault keeps in base64, is written as the PFX that it is.", Example: "  certwright vault secret download www --file www.pfx\n  certwright vault secret download www --file www.pem --pem"}
-	f := c.Flags()
-	file := f.String("file", "", "file to write; one that exists is not overwritten")
-	version := f.String("version", "", "a version (default: the newest enabled one)")
-	asPEM := f.Bool("pem", false, "write a certificate as PEM: key, certificate, chain")
-	raw := f.Bool("raw", false, "write the value as the vault keeps it")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if *file == "" {
-			return usage("--file is missing: the file to write")
-		}
-		p, err := e.plane(*vault)
-		if err != nil {
-			return err
-		}
-		query := url.Values{}
+	asPEM := c.Flags().Bool("pem", false, "write a certificate as PEM: key, certificate, chain")
+	raw := c.Flags().Bool("raw", false, "write the value as the vault keeps it")
+	query := func() url.Values {
 		if *asPEM {
-			query.Set("outContentType", secret.ContentPEM)
+			return url.Values{"outContentType": {secret.ContentPEM}}
 		}
-		k, err := p.read(c.Context(), "secrets", args[0], *version, query)
-		if err != nil {
-			return err
-		}
-		data := []byte(k.Value)
-		if k.ContentType == secret.ContentPFX && !*raw {
-			if data, err = base64.StdEncoding.DecodeString(k.Value); err != nil {
-				return fmt.Errorf("secret %s says that it is a PFX, and is not base64: %w\n  → write it as it is with --raw", args[0], err)
-			}
-		}
-		if err := writePrivate(*file, data); err != nil {
-			return err
-		}
-		e.printf("Written to %s, readable by you alone. It is a copy: Certwright does not renew it.\n", *file)
 		return nil
 	}
-	return c
+	return e.keptDownload(vault, "secrets", c, query, func(k kept) (data []byte, said string, err error) {
+		data = []byte(k.Value)
+		if k.ContentType == secret.ContentPFX && !*raw {
+			if data, err = base64.StdEncoding.DecodeString(k.Value); err != nil {
+				name, _ := k.parts()
+				return nil, "", fmt.Errorf("secret %s says that it is a PFX, and is not base64: %w\n  → write it as it is with --raw", name, err)
+			}
+		}
+		return data, ", readable by you alone. It is a copy: Certwright does not renew it.", nil
+	})
 }
 
 func (e *Env) secretSet(vault *string) *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"maps"
+	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -12,54 +13,16 @@ import (
 // vaultCertificate are the operations on certificate objects, as az keyvault certificate has them.
 func (e *Env) vaultCertificate(vault *string) *cobra.Command {
 	c := group("certificate", "Certificate objects of the vault, without their keys")
-	c.AddCommand(e.keptList(vault, "certificates", "certificate"), e.certificateShow(vault), e.certificateDownload(vault), e.certificateImport(vault))
-	return c
-}
-
-func (e *Env) certificateShow(vault *string) *cobra.Command {
-	c := &cobra.Command{Use: "show NAME", Short: "Show a certificate object", Args: oneArg("the certificate's name"), Example: "  certwright vault certificate show www\n  certwright vault certificate show www -o json --query policy"}
-	version := c.Flags().String("version", "", "a version (default: the newest enabled one)")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		p, err := e.plane(*vault)
-		if err != nil {
-			return err
-		}
-		k, err := p.read(c.Context(), "certificates", args[0], *version, nil)
-		if err != nil {
-			return err
-		}
-		return e.show(&k, func() { e.printKept(k) })
-	}
+	c.AddCommand(e.keptList(vault, "certificates", "certificate"), e.keptShow(vault, "certificates", "certificate", "Show a certificate object", "", "-o json --query policy"), e.certificateDownload(vault), e.certificateImport(vault))
 	return c
 }
 
 func (e *Env) certificateDownload(vault *string) *cobra.Command {
 	c := &cobra.Command{Use: "download NAME", Short: "Write a certificate to a file as PEM, without its key", Args: oneArg("the certificate's name"), Example: "  certwright vault certificate download www --file www.pem"}
-	file := c.Flags().String("file", "", "file to write; one that exists is not overwritten")
-	version := c.Flags().String("version", "", "a version (default: the newest enabled one)")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if *file == "" {
-			return usage("--file is missing: the file to write")
-		}
-		p, err := e.plane(*vault)
-		if err != nil {
-			return err
-		}
-		k, err := p.read(c.Context(), "certificates", args[0], *version, nil)
-		if err != nil {
-			return err
-		}
+	return e.keptDownload(vault, "certificates", c, func() url.Values { return nil }, func(k kept) (data []byte, said string, err error) {
 		der, err := base64.StdEncoding.DecodeString(k.Cer)
-		if err != nil {
-			return err
-		}
-		if err := writePrivate(*file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})); err != nil {
-			return err
-		}
-		e.printf("Written to %s: the certificate alone, without key and chain.\n", *file)
-		return nil
-	}
-	return c
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), ": the certificate alone, without key and chain.", err
+	})
 }
 
 func (e *Env) certificateImport(vault *string) *cobra.Command {

@@ -6,7 +6,7 @@ func catalogue() []Row {
 	var all []Row
 	for _, part := range [][]Row{
 		rowsOrder,
-		rowsVault,
+		rowsVault, rowsVaultRights,
 		rowsFiles,
 		rowsSync,
 		rowsSpread,

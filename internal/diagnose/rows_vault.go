@@ -9,9 +9,9 @@ var rowsVault = []Row{
 	{
 		ID: "vault-not-found", Per: perVault, Node: nodeVault, Severity: Critical, Impact: blocksLater,
 		Must:  []sign{vNoVault},
-		Title: "There is no vault {vault}",
-		Cause: "The order keeps its certificate there. The vault was deleted or renamed, or the order names another.",
-		Fix:   Fix{Text: "Assign a vault that exists to the order (or make this one again), then store.", Command: "certwright order update {order} --vault default", Action: ""},
+		Title: "There is no vault {vault}{gone}",
+		Cause: "The order keeps its certificate there. {lost}",
+		Fix:   Fix{Text: "{mend}", Command: "{mendcommand}", Action: ""},
 		Twins: []Twin{
 			{ID: "vault-secret-purged", Because: "it is the vault that is missing, not one secret in it"},
 			{ID: "vault-unreachable", When: []sign{vNoVault}, Because: "the vaults were asked and answered: this one is not among them"},

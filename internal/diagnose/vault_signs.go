@@ -7,6 +7,7 @@ import (
 
 	"certwright/internal/evidence"
 	"certwright/internal/order"
+	"certwright/internal/secret"
 )
 
 // Signs of a secret in a vault (perVault).
@@ -26,6 +27,9 @@ const (
 	vMismatch  sign = "the-key-in-the-value-is-not-the-leaf's"
 	vShort     sign = "the-value-lacks-the-intermediates-that-the-authority-gave"
 	vForeign   sign = "the-newest-version-holds-a-serial-that-is-not-the-order's-current-one"
+	vSwitched  sign = "rights-are-there-in-the-permission-model-that-the-vault-has-no-more"
+	vNoSet     sign = "who-stores-orders-may-not-set-secrets-in-the-vault"
+	vNoGet     sign = "who-reads-for-targets-may-not-get-secrets-of-the-vault"
 	vStranger  sign = "the-newest-version-was-not-written-by-Certwright"
 )
 
@@ -47,12 +51,33 @@ func (j *judge) vaultScopes() []*scope {
 			ref.Command = "certwright vault list " + quote(v.Name)
 		}
 		j.presenceSigns(s, v, ref)
+		rightSigns(s, v, ref)
 		j.attributeSigns(s, v, ref)
 		valueSigns(s, v, ref)
 		j.writerSigns(s, v, ref)
 		out = append(out, s)
 	}
 	return out
+}
+
+// rightSigns are what Certwright's own principals may do in the vault.
+func rightSigns(s *scope, v evidence.Stored, ref EvidenceRef) {
+	s.vars["storer"], s.vars["reader"] = secret.Storer.Name+" ("+secret.Storer.ID+")", secret.Fetcher.Name+" ("+secret.Fetcher.ID+")"
+	r := v.Rights
+	if r == nil {
+		for _, x := range []sign{vSwitched, vNoSet, vNoGet} {
+			s.unknown(x, "who may do what in the vault was not seen")
+		}
+		return
+	}
+	s.vars["model"], s.vars["other"] = "roles", "access policies"
+	if r.ByPolicy {
+		s.vars["model"], s.vars["other"] = "access policies", "roles"
+	}
+	ref.Command = "certwright vault show --vault " + quote(v.Vault)
+	s.set(vSwitched, r.Switched, saw(ref, "rights in the model that the vault has", "rights in the other model alone: "+s.vars["other"]))
+	s.set(vNoSet, !r.Store, saw(ref, s.vars["storer"]+" may set secrets", "it may not"))
+	s.set(vNoGet, !r.Read, saw(ref, s.vars["reader"]+" may get secrets", "it may not"))
 }
 
 // saw gives the reference other words for what was seen.
@@ -65,6 +90,13 @@ func saw(ref EvidenceRef, expected, seen string) EvidenceRef {
 func (j *judge) presenceSigns(s *scope, v evidence.Stored, ref EvidenceRef) {
 	s.vars["elsewhere"], s.vars["deleted"], s.vars["purge"] = listed(v.Elsewhere), "", "at a time that was not seen"
 	s.set(vNoVault, v.Finding == "vault-not-found", saw(ref, "vault "+v.Vault, "no such vault"))
+	s.vars["gone"], s.vars["lost"] = "", "The vault was deleted or renamed, or the order names another."
+	s.vars["mend"], s.vars["mendcommand"] = "Assign a vault that exists to the order (or make this one again), then store.", "certwright order update "+quote(j.target)+" --vault default"
+	if v.VaultGone != nil {
+		s.vars["gone"] = ": it was deleted " + day(*v.VaultGone) + " UTC"
+		s.vars["lost"] = "The vault is soft-deleted with all that it holds; it is purged at " + day(*v.VaultPurge) + " UTC."
+		s.vars["mend"], s.vars["mendcommand"] = "Recover the vault, with all that it held; the order heals by itself then.", "certwright vault recover --vault "+quote(v.Vault)
+	}
 	s.set(vDeleted, v.Deleted != nil, saw(ref, "present", "soft-deleted"))
 	if v.Deleted != nil {
 		s.vars["deleted"] = day(*v.Deleted) + " UTC"

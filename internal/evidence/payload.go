@@ -82,10 +82,23 @@ type Stored struct {
 	Issues      bool       `json:"issues,omitempty"`  // every certificate in it was issued by the next one
 	Error       string     `json:"error,omitempty"`   // in Certwright's words
 	Finding     string     `json:"finding,omitempty"` // finding id that the error stands for, such as vault-dek-missing
+	// VaultGone and VaultPurge: the vault itself is soft-deleted, and when it will be gone for good.
+	VaultGone  *time.Time   `json:"vaultDeleted,omitempty"`
+	VaultPurge *time.Time   `json:"vaultPurge,omitempty"`
+	Rights     *VaultRights `json:"rights,omitempty"` // nil = not seen
 	// Versions are those that the vault keeps, the newest first, at most 100.
 	Versions []StoredVersion `json:"versions,omitempty"`
 	// Elsewhere are other secrets of the vault that hold the expected serial, where this one does not.
 	Elsewhere []string `json:"elsewhere,omitempty"`
+}
+
+// VaultRights are what Certwright's own principals may do in a vault.
+type VaultRights struct {
+	ByPolicy bool `json:"byPolicy"` // its access policies say who may; else roles do
+	Store    bool `json:"store"`    // who stores orders may set secrets
+	Read     bool `json:"read"`     // who reads what is deployed may get them
+	Switched bool `json:"switched"` // what is missing was given in the other permission model, which has no effect now
+	Named    int  `json:"named"`    // principals that its access policies name
 }
 
 // StoredVersion is one version of a secret: everything but its value.

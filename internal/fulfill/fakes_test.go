@@ -261,6 +261,8 @@ func (v *vaultFake) Exists(_ context.Context, name string) error {
 	return nil
 }
 
+func (v *vaultFake) Ready(context.Context, string) error { return nil }
+
 func (v *vaultFake) ObserveSecret(context.Context, string, string, string) []evidence.Observation {
 	return nil
 }

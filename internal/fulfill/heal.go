@@ -47,6 +47,17 @@ func (m *Mover) SecretChanged(ctx context.Context, by order.By, id order.ID, nam
 	})
 }
 
+// VaultChanged records that somebody changed a vault that an order is kept in, and has it looked at now. An order that has ended, or that
+// is kept elsewhere, does not mind.
+func (m *Mover) VaultChanged(ctx context.Context, by order.By, id order.ID, vault, what string) (*order.Order, error) {
+	return m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		if o.Ended() || !o.KeptIn(vault) {
+			return nil, nil
+		}
+		return []order.Result{order.VaultChanged{By: by, Vault: vault, What: what}}, nil
+	})
+}
+
 // mend does something to the secret of each key type, then records who did and looks at the vault again. It may be
 // repeated: secrets that need nothing are passed over.
 func (m *Mover) mend(ctx context.Context, by order.By, id order.ID, c order.Command, do func(o *order.Order, name, version string) error, code, state, fix string) (*order.Order, error) {

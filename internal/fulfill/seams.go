@@ -176,6 +176,8 @@ type Vault interface {
 	Delete(ctx context.Context, vault, name string) error
 	// Exists says whether the vault is there: nil, or a Problem.
 	Exists(ctx context.Context, vault string) error
+	// Ready says whether Certwright may store in the vault and read there what is deployed: nil, or a Problem.
+	Ready(ctx context.Context, vault string) error
 	// ObserveSecret looks at the secret and whether it holds the serial as its current version.
 	ObserveSecret(ctx context.Context, vault, name, serial string) []evidence.Observation
 }

@@ -30,8 +30,8 @@ func (r *run) current(ctx context.Context, o *order.Order, v *order.Version) (Ce
 	r.mu.Lock()
 	c, ok := r.fresh[name+"/"+v.SecretID]
 	r.mu.Unlock()
-	if ok {
-		return c, nil
+	if ok { // what a target gets is what may be read there, however it came here
+		return c, r.Vault.Ready(ctx, o.Spec.Vault)
 	}
 	return r.Vault.Get(ctx, o.Spec.Vault, name, v.SecretID)
 }

@@ -9,11 +9,14 @@ import (
 	"certwright/internal/secret"
 )
 
-// checkVault looks whether the vault still gives the current version of every key type, key and all.
+// checkVault looks whether the vault still gives the current version of every key type, key and all, and would take the next.
 func (r *run) checkVault(ctx context.Context, o *order.Order) []order.Result {
 	if p := r.suspended(ctx, o); p != nil { // as in the service we equal: the vault of a suspended subscription counts as out of sync
 		p.What, p.Vault = "read the vault", order.VaultNotPermitted
 		return []order.Result{order.VaultSeen{Problem: p}}
+	}
+	if err := r.Vault.Ready(ctx, o.Spec.Vault); err != nil {
+		return []order.Result{order.VaultSeen{Problem: r.problem(err, "use the vault")}}
 	}
 	for _, k := range o.Spec.KeyTypes {
 		v := o.Current(k)
@@ -94,6 +97,11 @@ func (r *run) window(ctx context.Context, o *order.Order, v *order.Version) []or
 	return []order.Result{order.WindowSeen{Number: v.Number, CertID: info.CertID, Window: info.Window, Again: info.Again}}
 }
 
+// kept says whether a secret stays in its vault though its order goes: the vault is gone, or is not Certwright's to change.
+func kept(err error) bool {
+	return errors.Is(err, secret.ErrNoVault) || errors.Is(err, secret.ErrDenied)
+}
+
 // remove ends an order: its secrets are soft-deleted, its row goes, its events stay for their retention.
 // What targets hold is left to them.
 func (r *run) remove(ctx context.Context, o *order.Order) ([]order.Result, bool) {
@@ -102,7 +110,11 @@ func (r *run) remove(ctx context.Context, o *order.Order) ([]order.Result, bool)
 			if !o.Kept(k) {
 				continue
 			}
-			if err := r.Vault.Delete(ctx, o.Spec.Vault, o.SecretFor(k)); err != nil && !errors.Is(err, secret.ErrNotFound) {
+			switch err := r.Vault.Delete(ctx, o.Spec.Vault, o.SecretFor(k)); {
+			case err == nil, errors.Is(err, secret.ErrNotFound):
+			case kept(err):
+				r.Logger.Warn("the secret of a deleted order stays in its vault", "order", o.ID.Name, "vault", o.Spec.Vault, "secret", o.SecretFor(k), "error", err)
+			default:
 				p := r.problem(err, "delete the secret "+o.SecretFor(k))
 				return []order.Result{order.VaultSeen{Problem: p}}, false
 			}

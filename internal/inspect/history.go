@@ -10,7 +10,7 @@ import (
 // changes are the events that record a change by somebody, and of what.
 var changes = map[string]string{
 	"updated": evidence.ChangedOrder, "rekey-requested": evidence.ChangedOrder, "site-changed": evidence.ChangedSite,
-	"secret-recovered": evidence.ChangedSecret, "secret-enabled": evidence.ChangedSecret, "secret-changed": evidence.ChangedSecret,
+	"secret-recovered": evidence.ChangedSecret, "secret-enabled": evidence.ChangedSecret, "secret-changed": evidence.ChangedSecret, "vault-changed": evidence.ChangedSecret,
 }
 
 // History reads an order's events, given in any direction, for what was changed by whom, and since when what fails now fails.

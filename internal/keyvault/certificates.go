@@ -17,35 +17,35 @@ import (
 func (h *Handler) certificateRoutes() []Route {
 	const cert, ca, contacts = kv + "certificates/", kv + "certificatecas/", kv + "certificatecontacts/"
 	return []Route{
-		{Method: "GET", Pattern: "/certificates", Action: cert + "read", handle: h.listCertificates},
-		{Method: "GET", Pattern: "/certificates/issuers", Action: ca + "read", handle: h.listIssuers},
-		{Method: "GET", Pattern: "/certificates/issuers/{name}", Action: ca + "read", handle: h.getIssuer},
-		{Method: "PUT", Pattern: "/certificates/issuers/{name}", Action: ca + "write", handle: h.setIssuer},
-		{Method: "PATCH", Pattern: "/certificates/issuers/{name}", Action: ca + "write", handle: h.updateIssuer},
-		{Method: "DELETE", Pattern: "/certificates/issuers/{name}", Action: ca + "delete", handle: h.deleteIssuer},
-		{Method: "GET", Pattern: "/certificates/contacts", Action: cert + "read", handle: h.getContacts},
-		{Method: "PUT", Pattern: "/certificates/contacts", Action: contacts + "write", handle: h.setContacts},
-		{Method: "DELETE", Pattern: "/certificates/contacts", Action: contacts + "write", handle: h.deleteContacts},
-		{Method: "POST", Pattern: "/certificates/restore", Action: cert + "restore/action", handle: h.restoreCertificate, large: true},
-		{Method: "POST", Pattern: "/certificates/{name}/create", Action: cert + "create/action", handle: h.createCertificate},
-		{Method: "POST", Pattern: "/certificates/{name}/import", Action: cert + "import/action", handle: h.importCertificate},
-		{Method: "GET", Pattern: "/certificates/{name}/pending", Action: cert + "read", handle: h.getPending},
-		{Method: "PATCH", Pattern: "/certificates/{name}/pending", Action: cert + "update/action", handle: h.updatePending},
-		{Method: "DELETE", Pattern: "/certificates/{name}/pending", Action: cert + "delete", handle: h.deletePending},
-		{Method: "POST", Pattern: "/certificates/{name}/pending/merge", Action: cert + "create/action", handle: h.merge},
-		{Method: "GET", Pattern: "/certificates/{name}/policy", Action: cert + "read", handle: h.getPolicy},
-		{Method: "PATCH", Pattern: "/certificates/{name}/policy", Action: cert + "update/action", handle: h.updatePolicy},
-		{Method: "GET", Pattern: "/certificates/{name}/versions", Action: cert + "read", handle: h.listCertificateVersions},
-		{Method: "POST", Pattern: "/certificates/{name}/backup", Action: cert + "backup/action", handle: h.backupCertificate},
-		{Method: "DELETE", Pattern: "/certificates/{name}", Action: cert + "delete", handle: h.deleteCertificate},
-		{Method: "GET", Pattern: "/certificates/{name}", Action: cert + "read", handle: h.getCertificate},
-		{Method: "PATCH", Pattern: "/certificates/{name}", Action: cert + "update/action", handle: h.updateCertificate},
-		{Method: "GET", Pattern: "/certificates/{name}/{version?}", Action: cert + "read", handle: h.getCertificate},
-		{Method: "PATCH", Pattern: "/certificates/{name}/{version?}", Action: cert + "update/action", handle: h.updateCertificate},
-		{Method: "GET", Pattern: "/deletedcertificates", Action: cert + "read", handle: h.listDeletedCertificates},
-		{Method: "GET", Pattern: "/deletedcertificates/{name}", Action: cert + "read", handle: h.getDeletedCertificate},
-		{Method: "DELETE", Pattern: "/deletedcertificates/{name}", Action: cert + "purge/action", handle: h.purgeCertificate},
-		{Method: "POST", Pattern: "/deletedcertificates/{name}/recover", Action: cert + "recover/action", handle: h.recoverCertificate},
+		{Method: "GET", Pattern: "/certificates", Action: cert + "read", Permission: "certificates/list", handle: h.listCertificates},
+		{Method: "GET", Pattern: "/certificates/issuers", Action: ca + "read", Permission: "certificates/listissuers", handle: h.listIssuers},
+		{Method: "GET", Pattern: "/certificates/issuers/{name}", Action: ca + "read", Permission: "certificates/getissuers", handle: h.getIssuer},
+		{Method: "PUT", Pattern: "/certificates/issuers/{name}", Action: ca + "write", Permission: "certificates/setissuers", handle: h.setIssuer},
+		{Method: "PATCH", Pattern: "/certificates/issuers/{name}", Action: ca + "write", Permission: "certificates/setissuers", handle: h.updateIssuer},
+		{Method: "DELETE", Pattern: "/certificates/issuers/{name}", Action: ca + "delete", Permission: "certificates/deleteissuers", handle: h.deleteIssuer},
+		{Method: "GET", Pattern: "/certificates/contacts", Action: cert + "read", Permission: "certificates/managecontacts", handle: h.getContacts},
+		{Method: "PUT", Pattern: "/certificates/contacts", Action: contacts + "write", Permission: "certificates/managecontacts", handle: h.setContacts},
+		{Method: "DELETE", Pattern: "/certificates/contacts", Action: contacts + "write", Permission: "certificates/managecontacts", handle: h.deleteContacts},
+		{Method: "POST", Pattern: "/certificates/restore", Action: cert + "restore/action", Permission: "certificates/restore", handle: h.restoreCertificate, large: true},
+		{Method: "POST", Pattern: "/certificates/{name}/create", Action: cert + "create/action", Permission: "certificates/create", handle: h.createCertificate},
+		{Method: "POST", Pattern: "/certificates/{name}/import", Action: cert + "import/action", Permission: "certificates/import", handle: h.importCertificate},
+		{Method: "GET", Pattern: "/certificates/{name}/pending", Action: cert + "read", Permission: "certificates/get", handle: h.getPending},
+		{Method: "PATCH", Pattern: "/certificates/{name}/pending", Action: cert + "update/action", Permission: "certificates/update", handle: h.updatePending},
+		{Method: "DELETE", Pattern: "/certificates/{name}/pending", Action: cert + "delete", Permission: "certificates/delete", handle: h.deletePending},
+		{Method: "POST", Pattern: "/certificates/{name}/pending/merge", Action: cert + "create/action", Permission: "certificates/create", handle: h.merge},
+		{Method: "GET", Pattern: "/certificates/{name}/policy", Action: cert + "read", Permission: "certificates/get", handle: h.getPolicy},
+		{Method: "PATCH", Pattern: "/certificates/{name}/policy", Action: cert + "update/action", Permission: "certificates/update", handle: h.updatePolicy},
+		{Method: "GET", Pattern: "/certificates/{name}/versions", Action: cert + "read", Permission: "certificates/list", handle: h.listCertificateVersions},
+		{Method: "POST", Pattern: "/certificates/{name}/backup", Action: cert + "backup/action", Permission: "certificates/backup", handle: h.backupCertificate},
+		{Method: "DELETE", Pattern: "/certificates/{name}", Action: cert + "delete", Permission: "certificates/delete", handle: h.deleteCertificate},
+		{Method: "GET", Pattern: "/certificates/{name}", Action: cert + "read", Permission: "certificates/get", handle: h.getCertificate},
+		{Method: "PATCH", Pattern: "/certificates/{name}", Action: cert + "update/action", Permission: "certificates/update", handle: h.updateCertificate},
+		{Method: "GET", Pattern: "/certificates/{name}/{version?}", Action: cert + "read", Permission: "certificates/get", handle: h.getCertificate},
+		{Method: "PATCH", Pattern: "/certificates/{name}/{version?}", Action: cert + "update/action", Permission: "certificates/update", handle: h.updateCertificate},
+		{Method: "GET", Pattern: "/deletedcertificates", Action: cert + "read", Permission: "certificates/list", handle: h.listDeletedCertificates},
+		{Method: "GET", Pattern: "/deletedcertificates/{name}", Action: cert + "read", Permission: "certificates/get", handle: h.getDeletedCertificate},
+		{Method: "DELETE", Pattern: "/deletedcertificates/{name}", Action: cert + "purge/action", Permission: "certificates/purge", handle: h.purgeCertificate},
+		{Method: "POST", Pattern: "/deletedcertificates/{name}/recover", Action: cert + "recover/action", Permission: "certificates/recover", handle: h.recoverCertificate},
 	}
 }
 
@@ -213,11 +213,10 @@ func (h *Handler) deleteCertificate(w http.ResponseWriter, q *request) error {
 		}
 		return write(w, http.StatusOK, b)
 	}
-	i, err := h.Vault.DeleteSecret(q.Context(), q.vault.Name, q.name())
+	i, err := h.Delete(q.Context(), q.by, q.vault, q.name())
 	if err != nil {
 		return gone(err)
 	}
-	h.changed("deleted", q, i)
 	return write(w, http.StatusOK, q.certWhole(i, p))
 }
 
@@ -260,9 +259,9 @@ func (h *Handler) recoverCertificate(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	i, err := h.recovered("Certificate", q)
+	i, err := h.Recover(q.Context(), q.by, q.vault, q.name())
 	if err != nil {
-		return err
+		return notDeleted("Certificate", q, err)
 	}
 	return write(w, http.StatusOK, q.certWhole(i, p))
 }
@@ -271,8 +270,8 @@ func (h *Handler) purgeCertificate(w http.ResponseWriter, q *request) error {
 	if _, _, err := h.deletedCertificate(q); err != nil {
 		return err
 	}
-	if err := h.purged("Certificate", q); err != nil {
-		return err
+	if err := h.Purge(q.Context(), q.by, q.vault, q.name()); err != nil {
+		return notDeleted("Certificate", q, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -140,7 +140,7 @@ func (h *Handler) createCertificate(w http.ResponseWriter, q *request) error {
 		o.record.Keep = *body.Keep
 	}
 	o.record.Pending = &pending{ID: fulfill.NewID(), Issuer: p.Issuer.Name, Status: inProgress, Tags: body.Tags, Created: h.Now(),
-		Disabled: body.Attributes != nil && body.Attributes.Enabled != nil && !*body.Attributes.Enabled}
+		Disabled: body.Attributes.off()}
 	switch {
 	case p.is(issuerSelf):
 		err = h.createSelf(q, o)
@@ -238,15 +238,23 @@ func (h *Handler) createUnknown(q *request, o *object) error {
 	return err
 }
 
+// wishOf is what a policy wishes of an order at its issuer.
+func (h *Handler) wishOf(q *request, p *policy) (w fulfill.Wish, err error) {
+	issuer, err := h.issuer(q, p.Issuer.Name)
+	if err == nil {
+		err = p.onto(&w, issuer)
+	}
+	return w, err
+}
+
+// off says whether attributes switch a version off.
+func (a *attributes) off() bool { return a != nil && a.Enabled != nil && !*a.Enabled }
+
 // createOrder orders at an issuer, or orders anew what the order of that name writes.
 func (h *Handler) createOrder(q *request, o *object) error {
 	p, op := o.record.Policy, o.record.Pending
-	issuer, err := h.issuer(q, p.Issuer.Name)
+	w, err := h.wishOf(q, p)
 	if err != nil {
-		return err
-	}
-	var w fulfill.Wish
-	if err := p.onto(&w, issuer); err != nil {
 		return err
 	}
 	op.Order = true

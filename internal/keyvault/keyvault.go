@@ -69,12 +69,15 @@ type Orders interface {
 	Delete(ctx context.Context, by order.By, id order.ID, force bool) (*order.Order, error)
 	// SecretChanged tells an order that somebody changed its secret here.
 	SecretChanged(ctx context.Context, by order.By, id order.ID, name, what string) (*order.Order, error)
+	// VaultChanged tells an order that somebody changed a vault that it is kept in.
+	VaultChanged(ctx context.Context, by order.By, id order.ID, vault, what string) (*order.Order, error)
 }
 
 // Reader finds orders; store is one.
 type Reader interface {
 	// LoadOrder: fulfill.ErrNotFound.
 	LoadOrder(ctx context.Context, id order.ID) (*order.Order, error)
+	ListOrders(ctx context.Context, q order.Query) (order.Page, error)
 }
 
 // Issuers are the configured authorities.

@@ -63,12 +63,8 @@ func (h *Handler) changePolicy(q *request, o *object, body json.RawMessage) erro
 	if o.order.Kind != order.Ordered {
 		return o.ordered()
 	}
-	issuer, err := h.issuer(q, p.Issuer.Name)
+	w, err := h.wishOf(q, p)
 	if err != nil {
-		return err
-	}
-	var w fulfill.Wish
-	if err := p.onto(&w, issuer); err != nil {
 		return err
 	}
 	_, err = h.Orders.Update(q.Context(), q.by, o.order.ID, 0, func(old *fulfill.Wish) {
@@ -139,8 +135,7 @@ func (h *Handler) keepImport(w http.ResponseWriter, q *request, o *object, c ful
 		}
 		c.Content = p.Secret.ContentType
 	}
-	disabled := body.Attributes != nil && body.Attributes.Enabled != nil && !*body.Attributes.Enabled
-	i, err := h.Vault.SetCertificate(q.Context(), c, disabled)
+	i, err := h.Vault.SetCertificate(q.Context(), c, body.Attributes.off())
 	if err != nil {
 		return err
 	}

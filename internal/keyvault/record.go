@@ -122,7 +122,11 @@ func (h *Handler) object(q *request, name, id string) (*object, error) {
 // orderOf finds the order that writes a secret: the one that its tags name, or the one of the same name. Tags can be
 // written by anybody who may write the secret, so the order has to say the same.
 func (h *Handler) orderOf(q *request, name string, i *secret.Info) (*order.Order, order.KeyType, error) {
-	candidates := []order.ID{{Subscription: q.vault.Subscription, Group: q.vault.Group, Name: name}}
+	return h.writerOf(q.Context(), q.vault, name, i)
+}
+
+func (h *Handler) writerOf(ctx context.Context, v secret.VaultRow, name string, i *secret.Info) (*order.Order, order.KeyType, error) {
+	candidates := []order.ID{{Subscription: v.Subscription, Group: v.Group, Name: name}}
 	if i != nil {
 		if id, ok := parseID(i.Tags["CertificateId"]); ok {
 			candidates = append([]order.ID{id}, candidates...)
@@ -132,14 +136,14 @@ func (h *Handler) orderOf(q *request, name string, i *secret.Info) (*order.Order
 		if id.Valid() != nil || n > 0 && id.Key() == candidates[0].Key() {
 			continue
 		}
-		o, err := h.Reader.LoadOrder(q.Context(), id)
+		o, err := h.Reader.LoadOrder(ctx, id)
 		if errors.Is(err, fulfill.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		if k, ok := writes(o, q.vault.Name, name); ok {
+		if k, ok := writes(o, v.Name, name); ok {
 			return o, k, nil
 		}
 	}

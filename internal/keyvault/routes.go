@@ -3,12 +3,15 @@ package keyvault
 import (
 	"net/http"
 	"strings"
+
+	"certwright/internal/secret"
 )
 
-// Route is one operation: what it answers, and the action that its caller must be allowed. The actions are those that Azure's
-// roles for Key Vault list.
+// Route is one operation: what it answers, and what its caller must be allowed: the action, which Azure's roles for Key Vault list,
+// or the permission in a vault whose access policies say who may.
 type Route struct {
 	Method, Pattern, Action string
+	Permission              secret.Permission
 	handle                  func(w http.ResponseWriter, q *request) error
 	large                   bool // its body may be a backup
 	segments                []string
@@ -28,19 +31,19 @@ func (h *Handler) Routes() []Route {
 
 func (h *Handler) secretRoutes() []Route {
 	return []Route{
-		{Method: "GET", Pattern: "/secrets", Action: kv + "secrets/readMetadata/action", handle: h.listSecrets},
-		{Method: "POST", Pattern: "/secrets/restore", Action: kv + "secrets/restore/action", handle: h.restoreSecret, large: true},
-		{Method: "PUT", Pattern: "/secrets/{name}", Action: kv + "secrets/setSecret/action", handle: h.setSecret},
-		{Method: "DELETE", Pattern: "/secrets/{name}", Action: kv + "secrets/delete", handle: h.deleteSecret},
-		{Method: "GET", Pattern: "/secrets/{name}", Action: kv + "secrets/getSecret/action", handle: h.getSecret},
-		{Method: "PATCH", Pattern: "/secrets/{name}", Action: kv + "secrets/update/action", handle: h.updateSecret},
-		{Method: "GET", Pattern: "/secrets/{name}/versions", Action: kv + "secrets/readMetadata/action", handle: h.listSecretVersions},
-		{Method: "POST", Pattern: "/secrets/{name}/backup", Action: kv + "secrets/backup/action", handle: h.backupSecret},
-		{Method: "GET", Pattern: "/secrets/{name}/{version?}", Action: kv + "secrets/getSecret/action", handle: h.getSecret},
-		{Method: "PATCH", Pattern: "/secrets/{name}/{version?}", Action: kv + "secrets/update/action", handle: h.updateSecret},
-		{Method: "GET", Pattern: "/deletedsecrets", Action: kv + "secrets/readMetadata/action", handle: h.listDeletedSecrets},
-		{Method: "GET", Pattern: "/deletedsecrets/{name}", Action: kv + "secrets/readMetadata/action", handle: h.getDeletedSecret},
-		{Method: "DELETE", Pattern: "/deletedsecrets/{name}", Action: kv + "secrets/purge/action", handle: h.purgeSecret},
-		{Method: "POST", Pattern: "/deletedsecrets/{name}/recover", Action: kv + "secrets/recover/action", handle: h.recoverSecret},
+		{Method: "GET", Pattern: "/secrets", Action: kv + "secrets/readMetadata/action", Permission: "secrets/list", handle: h.listSecrets},
+		{Method: "POST", Pattern: "/secrets/restore", Action: kv + "secrets/restore/action", Permission: "secrets/restore", handle: h.restoreSecret, large: true},
+		{Method: "PUT", Pattern: "/secrets/{name}", Action: kv + "secrets/setSecret/action", Permission: "secrets/set", handle: h.setSecret},
+		{Method: "DELETE", Pattern: "/secrets/{name}", Action: kv + "secrets/delete", Permission: "secrets/delete", handle: h.deleteSecret},
+		{Method: "GET", Pattern: "/secrets/{name}", Action: kv + "secrets/getSecret/action", Permission: "secrets/get", handle: h.getSecret},
+		{Method: "PATCH", Pattern: "/secrets/{name}", Action: kv + "secrets/update/action", Permission: "secrets/set", handle: h.updateSecret},
+		{Method: "GET", Pattern: "/secrets/{name}/versions", Action: kv + "secrets/readMetadata/action", Permission: "secrets/list", handle: h.listSecretVersions},
+		{Method: "POST", Pattern: "/secrets/{name}/backup", Action: kv + "secrets/backup/action", Permission: "secrets/backup", handle: h.backupSecret},
+		{Method: "GET", Pattern: "/secrets/{name}/{version?}", Action: kv + "secrets/getSecret/action", Permission: "secrets/get", handle: h.getSecret},
+		{Method: "PATCH", Pattern: "/secrets/{name}/{version?}", Action: kv + "secrets/update/action", Permission: "secrets/set", handle: h.updateSecret},
+		{Method: "GET", Pattern: "/deletedsecrets", Action: kv + "secrets/readMetadata/action", Permission: "secrets/list", handle: h.listDeletedSecrets},
+		{Method: "GET", Pattern: "/deletedsecrets/{name}", Action: kv + "secrets/readMetadata/action", Permission: "secrets/get", handle: h.getDeletedSecret},
+		{Method: "DELETE", Pattern: "/deletedsecrets/{name}", Action: kv + "secrets/purge/action", Permission: "secrets/purge", handle: h.purgeSecret},
+		{Method: "POST", Pattern: "/deletedsecrets/{name}/recover", Action: kv + "secrets/recover/action", Permission: "secrets/recover", handle: h.recoverSecret},
 	}
 }

@@ -71,7 +71,7 @@ func (h *Handler) setSecret(w http.ResponseWriter, q *request) error {
 	}
 	s := secret.Write{Vault: q.vault.Name, Name: q.name(), ID: fulfill.NewID(), Value: secret.Bytes(*body.Value), ContentType: body.ContentType, Tags: body.Tags, Author: q.by.Caller}
 	if a := body.Attributes; a != nil {
-		s.Disabled, s.NotBefore, s.Expires = a.Enabled != nil && !*a.Enabled, a.NotBefore.time(), a.Expires.time()
+		s.Disabled, s.NotBefore, s.Expires = a.off(), a.NotBefore.time(), a.Expires.time()
 	}
 	i, err := h.Vault.Set(q.Context(), s)
 	if err != nil {
@@ -112,24 +112,6 @@ func (h *Handler) getSecret(w http.ResponseWriter, q *request) error {
 		}
 	}
 	return write(w, http.StatusOK, b)
-}
-
-// told logs who did what to a secret: Key Vault's AuditEvent. Never its value.
-func (h *Handler) told(what string, q *request, i secret.Info) {
-	h.Logger.Info(what, "vault", i.Vault, "secret", i.Name, "version", i.ID, "caller", q.by.Caller, "request", q.by.Correlation)
-}
-
-// changed logs what was done to a secret, and tells the order that writes it, if one does: it is looked at now, and its
-// timeline says who did what.
-func (h *Handler) changed(what string, q *request, i secret.Info) {
-	h.told("secret "+what, q, i)
-	o, _, err := h.orderOf(q, i.Name, &i)
-	if err == nil && o != nil {
-		_, err = h.Orders.SecretChanged(q.Context(), q.by, o.ID, i.Name, what)
-	}
-	if err != nil { // the change stands; the order sees it when it next looks
-		h.Logger.Warn("an order could not be told that its secret was changed", "vault", i.Vault, "secret", i.Name, "error", err)
-	}
 }
 
 // patched is changed for what is about a secret; its tags and dates are nothing to an order.
@@ -188,11 +170,10 @@ func (h *Handler) listSecretVersions(w http.ResponseWriter, q *request) error {
 }
 
 func (h *Handler) deleteSecret(w http.ResponseWriter, q *request) error {
-	i, err := h.Vault.DeleteSecret(q.Context(), q.vault.Name, q.name())
+	i, err := h.Delete(q.Context(), q.by, q.vault, q.name())
 	if err != nil {
 		return gone(err)
 	}
-	h.changed("deleted", q, i)
 	return write(w, http.StatusOK, q.bundle(i, i.ID))
 }
 
@@ -211,40 +192,18 @@ func (h *Handler) getDeletedSecret(w http.ResponseWriter, q *request) error {
 }
 
 func (h *Handler) recoverSecret(w http.ResponseWriter, q *request) error {
-	i, err := h.recovered("Secret", q)
+	i, err := h.Recover(q.Context(), q.by, q.vault, q.name())
 	if err != nil {
-		return err
+		return notDeleted("Secret", q, err)
 	}
 	return write(w, http.StatusOK, q.bundle(i, i.ID))
 }
 
-// recovered undoes a deletion and gives what was deleted, as it is now.
-func (h *Handler) recovered(kind string, q *request) (secret.Info, error) {
-	i, err := h.Vault.Deleted(q.Context(), q.vault.Name, q.name())
-	if err == nil {
-		err = h.Vault.Recover(q.Context(), q.vault.Name, q.name())
-	}
-	if err != nil {
-		return i, notDeleted(kind, q, err)
-	}
-	h.changed("recovered", q, i)
-	i.Deleted = nil
-	return i, nil
-}
-
 func (h *Handler) purgeSecret(w http.ResponseWriter, q *request) error {
-	if err := h.purged("Secret", q); err != nil {
-		return err
+	if err := h.Purge(q.Context(), q.by, q.vault, q.name()); err != nil {
+		return notDeleted("Secret", q, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (h *Handler) purged(kind string, q *request) error {
-	if err := h.Vault.Purge(q.Context(), q.vault.Name, q.name()); err != nil {
-		return notDeleted(kind, q, err)
-	}
-	h.changed("purged", q, secret.Info{Vault: q.vault.Name, Name: q.name()})
 	return nil
 }
 

@@ -119,9 +119,8 @@ func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *
 			return &failure{405, "MethodNotAllowed", "", fmt.Sprintf("%s of %s is not possible: it answers %s.", q.Method, q.URL.Path, strings.Join(methods, ", "))}
 		}
 		return &failure{404, "NotFound", "", fmt.Sprintf("There is no %s %s.", q.Method, q.URL.Path)}
-	case !auth.Allow(who, route.Action, scopeOf(q, route)):
-		return &failure{403, "Forbidden", "ForbiddenByRbac", fmt.Sprintf("The token %s (%s on %s) may not do %s on %s: ask for a role that may, on this scope or one above it.",
-			who.Name, who.Role, who.Scope, route.Action, scopeOf(q, route))}
+	case !auth.AllowData(who, q.vault.VaultSettings, route.Action, route.Permission, scopeOf(q, route)):
+		return forbidden(who, q, route)
 	}
 	if v := q.URL.Query().Get("api-version"); v != "" && !apiVersion.MatchString(v) {
 		return bad("api-version", "%q is no api-version of Key Vault, such as 7.6 or 2025-07-01", v)
@@ -132,6 +131,21 @@ func (h *Handler) serve(w http.ResponseWriter, q *request, vault string, route *
 	}
 	q.Body = http.MaxBytesReader(w, q.Body, limit)
 	return route.handle(w, q)
+}
+
+// forbidden says what whoever asks lacks, in the words of the permission model that the vault has.
+func forbidden(who auth.Principal, q *request, route *Route) error {
+	if q.vault.ByPolicy {
+		kind, word, _ := strings.Cut(string(route.Permission), "/")
+		return &failure{403, "Forbidden", "ForbiddenByPolicy", fmt.Sprintf("The token %s does not have %s %s permission on key vault '%s', whose access policies say who may: give it with certwright vault policy set %s --vault %s --%s %s.",
+			who.Name, kind, word, q.vault.Name, who.Name, q.vault.Name, kind, word)}
+	}
+	more := ""
+	if q.vault.Allows(who.Name, route.Permission) {
+		more = " The vault has an access policy that would allow it, but policies have no effect while roles say who may (enableRbacAuthorization)."
+	}
+	return &failure{403, "Forbidden", "ForbiddenByRbac", fmt.Sprintf("The token %s (%s on %s) may not do %s on %s: ask for a role that may, on this scope or one above it.%s",
+		who.Name, who.Role, who.Scope, route.Action, scopeOf(q, route), more)}
 }
 
 // caller says who asks. Who tries one token after the other is made to wait.
@@ -185,6 +199,13 @@ const (
 	vaultLife = 2 * time.Second
 	vaultMax  = 1000
 )
+
+// Forget lets the next request read a vault anew: it was changed.
+func (h *Handler) Forget(vault string) {
+	h.known.mu.Lock()
+	defer h.known.mu.Unlock()
+	delete(h.known.rows, strings.ToLower(vault))
+}
 
 func (k *knownVaults) vault(ctx context.Context, from Vault, name string, now time.Time) (secret.VaultRow, error) {
 	k.mu.Lock()

@@ -1,9 +1,13 @@
 package order
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
-// heal applies a command that mends: it makes due now what waits, and says in an event who asked.
-func (r Commanded) heal(o *Order, now time.Time) []Event {
+// askVault makes due now whatever an order may have of its vault: a look, what is signed and not stored, and targets that failed.
+func (o *Order) askVault() {
 	o.Vault.hurry()
 	o.Vault.CheckAt = time.Time{}
 	for i := range o.Attempts {
@@ -16,6 +20,11 @@ func (r Commanded) heal(o *Order, now time.Time) []Event {
 			d.hurry()
 		}
 	}
+}
+
+// heal applies a command that mends: it makes due now what waits, and says in an event who asked.
+func (r Commanded) heal(o *Order, now time.Time) []Event {
+	o.askVault()
 	switch r.Command {
 	case CmdStore:
 		return []Event{r.event(o, now, StageStore, "store-requested", "Storing again asked for by %s.", r.Caller)}
@@ -43,6 +52,29 @@ func (r SecretChanged) apply(o *Order, now time.Time) []Event {
 	o.Vault.hurry()
 	o.Vault.CheckAt = time.Time{}
 	return []Event{r.event(o, now, StageStore, "secret-changed", "The secret %s of vault %s was %s by %s.", r.Secret, o.Spec.Vault, r.What, r.Caller)}
+}
+
+// VaultChanged records that somebody changed a vault that the order is kept in: what of it is still as it should be is looked at now.
+type VaultChanged struct {
+	By
+	Vault string
+	What  string // what was done to it: "soft-deleted", "recovered"
+}
+
+func (r VaultChanged) apply(o *Order, now time.Time) []Event {
+	o.askVault()
+	for i := range o.Copies {
+		o.Copies[i].hurry()
+	}
+	return []Event{r.event(o, now, StageStore, "vault-changed", "The vault %s was %s by %s.", r.Vault, r.What, r.Caller).with("vault", r.Vault)}
+}
+
+// KeptIn says whether the order keeps anything in a vault, or would.
+func (o *Order) KeptIn(vault string) bool {
+	if strings.EqualFold(o.Spec.Vault, vault) {
+		return true
+	}
+	return slices.ContainsFunc(o.Spec.Links, func(l Link) bool { return strings.EqualFold(l.Vault, vault) })
 }
 
 // unstored says whether something is signed and not stored yet.

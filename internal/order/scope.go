@@ -18,7 +18,8 @@ type Subscription struct {
 
 // Group is a resource group: the inner scope.
 type Group struct {
-	Subscription string    `json:"subscription"`
-	Name         string    `json:"name"`
-	Created      time.Time `json:"created"`
+	Subscription string            `json:"subscription"`
+	Name         string            `json:"name"`
+	Created      time.Time         `json:"created"`
+	Tags         map[string]string `json:"tags,omitempty"`
 }

@@ -1,6 +1,9 @@
 package order
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // StatusOf is the App Service Certificates' status of the order, computed from its facts.
 func (o *Order) StatusOf(now time.Time) Status {
@@ -85,14 +88,13 @@ func (o *Order) VaultStatusOf(now time.Time) VaultStatus {
 	return VaultWaiting
 }
 
-// OutOfSync says whether the vault does not hold what it should: the tile "Key Vault out of sync".
-func (s VaultStatus) OutOfSync() bool {
-	switch s {
-	case VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError:
-		return true
-	}
-	return false
+// OutOfSync are the words for a vault that does not hold what it should: the tile "Key Vault out of sync".
+func OutOfSync() []VaultStatus {
+	return []VaultStatus{VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError}
 }
+
+// OutOfSync says whether it is one of those.
+func (s VaultStatus) OutOfSync() bool { return slices.Contains(OutOfSync(), s) }
 
 // Project is the projection: what lists filter and count by.
 func (o *Order) Project(now time.Time) Projection {

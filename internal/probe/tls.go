@@ -112,7 +112,7 @@ type capture struct {
 // serial is that of the leaf, of which there must be one.
 func (c capture) serial() (string, error) {
 	if c.leaf != nil {
-		return serialText(c.leaf), nil
+		return order.SerialOf(c.leaf), nil
 	}
 	return leafSerial(c.Chain[0])
 }
@@ -384,10 +384,8 @@ func leafSerial(der []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the leaf served cannot be parsed: %w", err)
 	}
-	return serialText(c), nil
+	return order.SerialOf(c), nil
 }
-
-func serialText(c *x509.Certificate) string { return order.SerialOf(c) }
 
 // sameSerial compares as numbers: leading zeros, case and colons do not count.
 func sameSerial(a, b string) bool {

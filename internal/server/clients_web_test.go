@@ -105,8 +105,10 @@ func TestVaultManagement(t *testing.T) {
 		t.Errorf("kv-one: %+v", got)
 	}
 	c.refused("PATCH", vaults+"/kv-one"+v, `{"properties":{"enablePurgeProtection":false}}`, 400, "PurgeProtectionFinal")
-	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":{"accessPolicies":[{"objectId":"a"}]}}`, 422, "AccessPoliciesNotSupported")
-	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":{"enableRbacAuthorization":false}}`, 422, "AccessPoliciesNotSupported")
+	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":{"sku":{"name":"premium"}}}`, 422, "SkuNotSupported")
+	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":{"networkAcls":{"defaultAction":"Deny"}}}`, 422, "NetworkRulesNotSupported")
+	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":{"createMode":"copy"}}`, 400, "UnknownCreateMode")
+	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","tags":{"":"x"},"properties":{}}`, 400, "InvalidTag")
 	c.refused("PUT", vaults+"/kv_two"+v, `{"location":"x","properties":{}}`, 400, "VaultNameNotValid")
 	c.refused("PUT", vaults+"/kv-two"+v, `{"location":"x","properties":"y"}`, 400, "InvalidBody")
 	c.refused("PUT", strings.Replace(vaults, "default", "nowhere", 1)+"/kv-two"+v, `{"location":"x","properties":{}}`, 404, "ResourceGroupNotFound")

@@ -18,7 +18,7 @@ import (
 // handler is everything behind HTTPS: the API, and the pages at all other paths.
 func (s *Server) handler() http.Handler {
 	a := api.New(api.Options{
-		Service: s.Mover, Reader: s.Store, Issuers: s.Issuers, DNS: s.DNS, Secrets: s.Vault, Encoder: encoder{}, Auth: s.Auth, Vaults: s.Store, Scopes: s.Store, Imports: s.Store, Now: s.Now, Logger: s.Logger, Version: s.Version,
+		Service: s.Mover, Reader: s.Store, Issuers: s.Issuers, DNS: s.DNS, Secrets: s.Vault, Plane: s.Vaults, Encoder: encoder{}, Auth: s.Auth, Vaults: s.Store, Scopes: s.Store, Imports: s.Store, Now: s.Now, Logger: s.Logger, Version: s.Version,
 		MaxBody: int64(s.Config.Limits.Body), Quota: s.quota, VaultSuffix: s.Config.Vault.Suffix, Configured: configured(s.Config),
 		Public: strings.TrimRight(s.Config.URL, "/"), Roots: s.Builtin.RootsPEM, CRL: s.Builtin.CRL, Ready: s.ready, Metrics: s.metrics.handler(), Notes: s.notes, TestNotify: s.testNotify, Commits: s.Store.Commits,
 		Diagnose: s.Diagnose, Bundle: s.Bundle, Fix: s.Fix, Mail: s.mailPublish,

@@ -140,7 +140,7 @@ func (s *Server) build(ctx context.Context) error {
 	s.verifier = verify.New(v)
 	s.deployer = deploy.New(deploy.Options{Now: s.Now, Roots: paths(c.Roots), Commands: commands(c.Commands), Logger: s.Logger})
 	s.buildWatch()
-	fo := fulfill.Options{Store: s.Store, Authorities: s.Issuers, Verifier: s.verifier, Vault: s.Vault, Sealer: kr, Deployer: s.deployer, Prober: s.Prober,
+	fo := fulfill.Options{Store: s.Store, Authorities: s.Issuers, Verifier: s.verifier, Vault: vault.Own{Builtin: s.Vault}, Sealer: kr, Deployer: s.deployer, Prober: s.Prober,
 		Hinter: &s.hints, Watcher: watcher{s}, Now: s.Now, Node: c.Node, Logger: s.Logger, MaxNames: c.Limits.Names}
 	if s.Wrap != nil {
 		s.Wrap(&fo)

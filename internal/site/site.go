@@ -15,6 +15,8 @@ type Site struct {
 	Webroot      string     `json:"webroot,omitempty"` // name of a configured webroot: proofs are published there
 	Targets      []Target   `json:"targets,omitempty"`
 	Endpoints    []Endpoint `json:"endpoints,omitempty"`
+
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // Kinds of target.
@@ -87,4 +89,5 @@ type Import struct {
 	Farm         string            `json:"serverFarmId,omitempty"` // kept for Azure's clients; it means nothing here
 	Location     string            `json:"location,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
+	Uploaded     bool              `json:"uploaded,omitempty"` // it was brought as a PFX: the imported order of this name keeps it
 }

@@ -104,16 +104,16 @@ func TestScopes(t *testing.T) {
 		}
 		_, err := s.SubscriptionState(t.Context(), "none")
 		wantErr(t, err, fulfill.ErrNotFound)
-		wantErr(t, s.SaveGroup(t.Context(), "None", "g"), fulfill.ErrNotFound)
+		wantErr(t, s.SaveGroup(t.Context(), "None", "g", nil), fulfill.ErrNotFound)
 		must(t, s.SaveSubscription(t.Context(), "Two", "Second", order.SubscriptionEnabled))
 		must(t, s.SaveSubscription(t.Context(), "TWO", "Second", order.SubscriptionDisabled))
 		if st := get[string](t)(s.SubscriptionState(t.Context(), "two")); st != order.SubscriptionDisabled {
 			t.Errorf("the state is %s, want Disabled", st)
 		}
-		must(t, s.SaveGroup(t.Context(), "two", "Web"))
-		must(t, s.SaveGroup(t.Context(), "two", "WEB"))
+		must(t, s.SaveGroup(t.Context(), "two", "Web", nil))
+		must(t, s.SaveGroup(t.Context(), "two", "WEB", nil))
 		groups := get[[]order.Group](t)(s.ListGroups(t.Context(), "TWO"))
-		if len(groups) != 1 || groups[0] != (order.Group{Subscription: "two", Name: "Web", Created: t0}) {
+		if len(groups) != 1 || !reflect.DeepEqual(groups[0], order.Group{Subscription: "two", Name: "Web", Created: t0, Tags: map[string]string{}}) {
 			t.Errorf("groups: %+v", groups)
 		}
 		if all := get[[]order.Subscription](t)(s.ListSubscriptions(t.Context())); len(all) != 2 || all[1].ID != "Two" {
@@ -129,7 +129,7 @@ func TestOnlyEmptyGroupsGo(t *testing.T) {
 		wantErr(t, s.DeleteGroup(t.Context(), "two", "none"), fulfill.ErrNotFound)
 		wantErr(t, s.DeleteGroup(t.Context(), order.DefaultSubscription, "Default"), fulfill.ErrConflict)
 		for _, g := range []string{"empty", "vaults", "sites"} {
-			must(t, s.SaveGroup(t.Context(), "two", g))
+			must(t, s.SaveGroup(t.Context(), "two", g, nil))
 		}
 		must(t, s.SaveVault(t.Context(), secret.VaultRow{Name: "kv", Subscription: "Two", Group: "Vaults", SoftDelete: 90}))
 		must(t, s.SaveSite(t.Context(), &site.Site{Subscription: "two", Group: "sites", Name: "shop"}))
@@ -235,37 +235,6 @@ func TestSoftDelete(t *testing.T) {
 		_, err = s.SecretVersion(t.Context(), "default", "www", "a1")
 		wantErr(t, err, secret.ErrNotFound)
 		must(t, s.PutSecret(t.Context(), version("www", "a1", 0)))
-	})
-}
-
-func TestVaults(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *store.Store) {
-		if !get[bool](t)(s.VaultExists(t.Context(), "Default")) {
-			t.Error("the default vault is not there")
-		}
-		v := secret.VaultRow{Name: "Kv", Subscription: "s", Group: "g", SoftDelete: 7, Created: t0}
-		must(t, s.SaveVault(t.Context(), v))
-		v.SoftDelete = 30
-		must(t, s.SaveVault(t.Context(), v))
-		if back := get[secret.VaultRow](t)(s.LoadVault(t.Context(), "KV")); back != v {
-			t.Errorf("read back %+v", back)
-		}
-		elsewhere := v
-		elsewhere.Group = "h"
-		wantErr(t, s.SaveVault(t.Context(), elsewhere), fulfill.ErrExists)
-		if all := get[[]secret.VaultRow](t)(s.ListVaults(t.Context())); len(all) != 2 {
-			t.Errorf("vaults: %+v", all)
-		}
-		sv := version("www", "a1", 0)
-		sv.Vault = "kv"
-		must(t, s.PutSecret(t.Context(), sv))
-		wantErr(t, s.DeleteVault(t.Context(), "kv"), store.ErrVaultInUse)
-		must(t, s.DeleteSecret(t.Context(), "kv", "www", secret.Deleted{At: t0, Purge: t0}))
-		must(t, s.PurgeSecret(t.Context(), "kv", "www"))
-		must(t, s.DeleteVault(t.Context(), "kv"))
-		wantErr(t, s.DeleteVault(t.Context(), "kv"), secret.ErrNoVault)
-		_, err := s.LoadVault(t.Context(), "kv")
-		wantErr(t, err, secret.ErrNoVault)
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 
@@ -53,14 +54,17 @@ func (s *Store) GroupExists(ctx context.Context, subscription, group string) (bo
 // ListGroups lists the resource groups of a subscription by name.
 func (s *Store) ListGroups(ctx context.Context, subscription string) ([]order.Group, error) {
 	var out []order.Group
-	rows, err := s.reader.query(ctx, `SELECT subscription, shown, created FROM resource_groups WHERE subscription = $1 ORDER BY name`, lower(subscription))
+	rows, err := s.reader.query(ctx, `SELECT subscription, shown, created, tags FROM resource_groups WHERE subscription = $1 ORDER BY name`, lower(subscription))
 	err = each(rows, err, func(r *sql.Rows) error {
 		var v order.Group
 		var created int64
-		err := r.Scan(&v.Subscription, &v.Name, &created)
+		var tags string
+		if err := r.Scan(&v.Subscription, &v.Name, &created, &tags); err != nil {
+			return err
+		}
 		v.Created = at(created)
 		out = append(out, v)
-		return err
+		return json.Unmarshal([]byte(tags), &out[len(out)-1].Tags)
 	})
 	return out, fail("list resource groups", err)
 }
@@ -77,7 +81,7 @@ func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) erro
 		n, err := q.exec(ctx, `DELETE FROM resource_groups WHERE subscription = $1 AND name = $2
 			AND NOT EXISTS (SELECT 1 FROM orders WHERE key > $3 AND key < $4)
 			AND NOT EXISTS (SELECT 1 FROM resources WHERE subscription = $1 AND resource_group = $2)
-			AND NOT EXISTS (SELECT 1 FROM vaults WHERE LOWER(subscription) = $1 AND LOWER(resource_group) = $2)`, sub, group, prefix, prefix+"\x7f")
+			AND NOT EXISTS (SELECT 1 FROM vaults WHERE LOWER(subscription) = $1 AND LOWER(resource_group) = $2 AND deleted_at = 0)`, sub, group, prefix, prefix+"\x7f")
 		if err != nil || n == 1 {
 			return err
 		}
@@ -91,15 +95,22 @@ func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) erro
 	}))
 }
 
-// SaveGroup makes a resource group; one that is there stays as it is. fulfill.ErrNotFound if the
+// SaveGroup makes a resource group, or gives the one that is there other tags; nil leaves them as they are. fulfill.ErrNotFound if the
 // subscription is not there.
-func (s *Store) SaveGroup(ctx context.Context, subscription, name string) error {
-	now := ms(s.now())
+func (s *Store) SaveGroup(ctx context.Context, subscription, name string, tags map[string]string) error {
+	now, doc := ms(s.now()), ""
+	if tags != nil {
+		b, err := json.Marshal(tags)
+		if err != nil {
+			return fail("save resource group "+name, err)
+		}
+		doc = string(b)
+	}
 	return fail("save resource group "+name, s.write(ctx, func(ctx context.Context, q *session) error {
-		n, err := q.exec(ctx, `INSERT INTO resource_groups (subscription, name, shown, created)
-			SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT) FROM subscriptions WHERE id = $1
-			ON CONFLICT (subscription, name) DO UPDATE SET created = resource_groups.created`,
-			lower(subscription), lower(name), name, now)
+		n, err := q.exec(ctx, `INSERT INTO resource_groups (subscription, name, shown, created, tags)
+			SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CASE WHEN $5 = '' THEN '{}' ELSE CAST($5 AS TEXT) END FROM subscriptions WHERE id = $1
+			ON CONFLICT (subscription, name) DO UPDATE SET tags = CASE WHEN $5 = '' THEN resource_groups.tags ELSE excluded.tags END`,
+			lower(subscription), lower(name), name, now, doc)
 		if err == nil && n == 0 {
 			return notFound("subscription " + subscription)
 		}

@@ -39,7 +39,7 @@ func (s *Store) PutSecret(ctx context.Context, v secret.Sealed) error {
 func (q *session) openSecret(ctx context.Context, vault, name string) error {
 	var deleted int64
 	err := q.one(ctx, `INSERT INTO secrets (vault, name, writes, deleted_at, purge_at)
-		SELECT name, CAST($2 AS TEXT), 1, 0, 0 FROM vaults WHERE name = $1
+		SELECT name, CAST($2 AS TEXT), 1, 0, 0 FROM vaults WHERE name = $1 AND deleted_at = 0
 		ON CONFLICT (vault, name) DO UPDATE SET writes = secrets.writes + 1 RETURNING deleted_at`, vault, name).Scan(&deleted)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -216,9 +216,12 @@ func (q *session) purge(ctx context.Context, vault, name string) error {
 	return err
 }
 
-// PurgeDue purges the deleted secrets whose time to recover has passed at now, and says how many.
+// PurgeDue purges the deleted secrets and vaults whose time to recover has passed at now, and says how many.
 func (s *Store) PurgeDue(ctx context.Context, now time.Time) (int, error) {
-	total := 0
+	total, err := s.purgeVaultsDue(ctx, now)
+	if err != nil {
+		return total, fail("purge deleted vaults", err)
+	}
 	rows, err := s.reader.query(ctx, `SELECT vault, name FROM secrets WHERE deleted_at > 0 AND purge_at <= $1 ORDER BY vault, name`, ms(now))
 	var due [][2]string
 	err = each(rows, err, func(r *sql.Rows) error {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func TestVaultItems(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		row := secret.VaultRow{Name: "Kv", Subscription: "s", Group: "g", SoftDelete: 7, PurgeProtection: true, Created: t0}
 		must(t, s.SaveVault(t.Context(), row))
-		if back := get[secret.VaultRow](t)(s.LoadVault(t.Context(), "kv")); back != row {
+		if back := get[secret.VaultRow](t)(s.LoadVault(t.Context(), "kv")); !reflect.DeepEqual(back, row) {
 			t.Errorf("read back %+v", back)
 		}
 		i := secret.Item{Kind: secret.ItemCertificate, Vault: "Kv", Name: "Www", Doc: []byte(`{"a":1}`)}
@@ -110,7 +111,8 @@ func TestVaultItems(t *testing.T) {
 		must(t, s.PurgeSecret(t.Context(), "kv", "www"))
 		_, err = s.LoadItem(t.Context(), secret.ItemCertificate, "kv", "www")
 		wantErr(t, err, secret.ErrNotFound)
-		must(t, s.DeleteVault(t.Context(), "kv"))
+		must(t, s.DeleteVault(t.Context(), "kv", secret.Deleted{At: t0, Purge: t0}))
+		must(t, s.PurgeVault(t.Context(), "kv"))
 		if l := get[[]secret.Item](t)(s.ListItems(t.Context(), secret.ItemIssuer, "kv", "", 10)); len(l) != 0 {
 			t.Errorf("of a vault that is gone: %+v", l)
 		}

@@ -3,28 +3,31 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"time"
 
 	"certwright/internal/fulfill"
 	"certwright/internal/secret"
 )
 
-// VaultExists says whether there is a built-in vault of that name.
+// VaultExists says whether there is a built-in vault of that name that is not deleted.
 func (s *Store) VaultExists(ctx context.Context, vault string) (bool, error) {
 	var n int
-	err := s.reader.one(ctx, `SELECT COUNT(*) FROM vaults WHERE name = $1`, lower(vault)).Scan(&n)
+	err := s.reader.one(ctx, `SELECT COUNT(*) FROM vaults WHERE name = $1 AND deleted_at = 0`, lower(vault)).Scan(&n)
 	return n > 0, fail("read vault "+vault, err)
 }
 
-// SaveVault makes a vault, or changes the days of soft delete and the purge protection of the one of that name and place.
-// fulfill.ErrExists if the name is taken in another group: it is unique in the whole service.
+// SaveVault makes a vault. fulfill.ErrExists if the name is taken, by a soft-deleted one too: it is unique in the whole service.
 func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow) error {
+	settings, err := json.Marshal(v.VaultSettings)
+	if err != nil {
+		return fail("save vault "+v.Name, err)
+	}
 	return fail("save vault "+v.Name, s.write(ctx, func(ctx context.Context, q *session) error {
-		n, err := q.exec(ctx, `INSERT INTO vaults (name, shown, subscription, resource_group, soft_delete, purge_protection, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE
-			SET soft_delete = excluded.soft_delete, purge_protection = excluded.purge_protection
-			WHERE LOWER(vaults.subscription) = LOWER(excluded.subscription) AND LOWER(vaults.resource_group) = LOWER(excluded.resource_group)`,
-			lower(v.Name), v.Name, v.Subscription, v.Group, int64(v.SoftDelete), flag(v.PurgeProtection), ms(v.Created))
+		n, err := q.exec(ctx, `INSERT INTO vaults (name, shown, subscription, resource_group, soft_delete, purge_protection, created, settings)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING`,
+			lower(v.Name), v.Name, v.Subscription, v.Group, int64(v.SoftDelete), flag(v.PurgeProtection), ms(v.Created), string(settings))
 		if err == nil && n == 0 {
 			return fulfill.ErrExists
 		}
@@ -32,9 +35,49 @@ func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow) error {
 	}))
 }
 
-// LoadVault reads a vault. secret.ErrNoVault.
+// ChangeVault changes a vault as it is at that moment, and gives it as it is then. secret.ErrNoVault, and what edit says.
+func (s *Store) ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) error) (secret.VaultRow, error) {
+	var v secret.VaultRow
+	err := s.write(ctx, func(ctx context.Context, q *session) error {
+		// Takes the row first: of two changes the second sees the first.
+		n, err := q.exec(ctx, `UPDATE vaults SET soft_delete = soft_delete WHERE name = $1 AND deleted_at = 0`, lower(vault))
+		if err == nil && n == 0 {
+			return secret.ErrNoVault
+		}
+		if err != nil {
+			return err
+		}
+		all, err := vaults(ctx, q, ` WHERE name = $1`, lower(vault))
+		if err != nil {
+			return err
+		}
+		v = all[0]
+		if err := edit(&v); err != nil {
+			return err
+		}
+		settings, err := json.Marshal(v.VaultSettings)
+		if err != nil {
+			return err
+		}
+		_, err = q.exec(ctx, `UPDATE vaults SET soft_delete = $2, purge_protection = $3, settings = $4 WHERE name = $1`,
+			lower(vault), int64(v.SoftDelete), flag(v.PurgeProtection), string(settings))
+		return err
+	})
+	return v, fail("change vault "+vault, err)
+}
+
+// LoadVault reads a vault that is not deleted. secret.ErrNoVault.
 func (s *Store) LoadVault(ctx context.Context, vault string) (secret.VaultRow, error) {
-	all, err := s.vaults(ctx, ` WHERE name = $1`, lower(vault))
+	return s.oneVault(ctx, vault, ` AND deleted_at = 0`)
+}
+
+// LoadDeletedVault reads a soft-deleted vault. secret.ErrNoVault.
+func (s *Store) LoadDeletedVault(ctx context.Context, vault string) (secret.VaultRow, error) {
+	return s.oneVault(ctx, vault, ` AND deleted_at > 0`)
+}
+
+func (s *Store) oneVault(ctx context.Context, vault, cond string) (secret.VaultRow, error) {
+	all, err := vaults(ctx, s.reader, ` WHERE name = $1`+cond, lower(vault))
 	if err == nil && len(all) == 0 {
 		err = secret.ErrNoVault
 	}
@@ -44,33 +87,57 @@ func (s *Store) LoadVault(ctx context.Context, vault string) (secret.VaultRow, e
 	return all[0], nil
 }
 
-// ListVaults lists all vaults by name.
+// ListVaults lists the vaults that are not deleted by name.
 func (s *Store) ListVaults(ctx context.Context) ([]secret.VaultRow, error) {
-	all, err := s.vaults(ctx, ` ORDER BY name`)
+	all, err := vaults(ctx, s.reader, ` WHERE deleted_at = 0 ORDER BY name`)
 	return all, fail("list vaults", err)
 }
 
-func (s *Store) vaults(ctx context.Context, tail string, args ...any) ([]secret.VaultRow, error) {
+// ListDeletedVaults lists the soft-deleted vaults by name.
+func (s *Store) ListDeletedVaults(ctx context.Context) ([]secret.VaultRow, error) {
+	all, err := vaults(ctx, s.reader, ` WHERE deleted_at > 0 ORDER BY name`)
+	return all, fail("list deleted vaults", err)
+}
+
+func vaults(ctx context.Context, q source, tail string, args ...any) ([]secret.VaultRow, error) {
 	var out []secret.VaultRow
-	rows, err := s.reader.query(ctx, `SELECT shown, subscription, resource_group, soft_delete, purge_protection, created FROM vaults`+tail, args...)
+	rows, err := q.query(ctx, `SELECT shown, subscription, resource_group, soft_delete, purge_protection, created, settings, deleted_at, purge_at FROM vaults`+tail, args...)
 	err = each(rows, err, func(r *sql.Rows) error {
 		var v secret.VaultRow
-		var protected, created int64
-		err := r.Scan(&v.Name, &v.Subscription, &v.Group, &v.SoftDelete, &protected, &created)
+		var protected, created, deleted, purge int64
+		var settings string
+		if err := r.Scan(&v.Name, &v.Subscription, &v.Group, &v.SoftDelete, &protected, &created, &settings, &deleted, &purge); err != nil {
+			return err
+		}
 		v.PurgeProtection, v.Created = protected == 1, at(created)
+		if deleted > 0 {
+			v.Deleted = &secret.Deleted{At: at(deleted), Purge: at(purge)}
+		}
 		out = append(out, v)
-		return err
+		return json.Unmarshal([]byte(settings), &out[len(out)-1].VaultSettings)
 	})
 	return out, err
 }
 
-// ErrVaultInUse is the error of deleting a vault that holds secrets.
-var ErrVaultInUse = errors.New("the vault holds secrets: delete and purge them first")
-
 // MoveVault puts a vault into another resource group. Its name, and so its address, stays. secret.ErrNoVault.
 func (s *Store) MoveVault(ctx context.Context, vault, subscription, group string) error {
-	return fail("move vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
-		n, err := q.exec(ctx, `UPDATE vaults SET subscription = $2, resource_group = $3 WHERE name = $1`, lower(vault), subscription, group)
+	return s.changeVault(ctx, "move vault "+vault, `UPDATE vaults SET subscription = $2, resource_group = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), subscription, group)
+}
+
+// DeleteVault soft-deletes a vault with all that it holds. secret.ErrNoVault.
+func (s *Store) DeleteVault(ctx context.Context, vault string, d secret.Deleted) error {
+	return s.changeVault(ctx, "delete vault "+vault, `UPDATE vaults SET deleted_at = $2, purge_at = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), ms(d.At), ms(d.Purge))
+}
+
+// RecoverVault undoes DeleteVault. secret.ErrNoVault if it is not deleted.
+func (s *Store) RecoverVault(ctx context.Context, vault string) error {
+	return s.changeVault(ctx, "recover vault "+vault, `UPDATE vaults SET deleted_at = 0, purge_at = 0 WHERE name = $1 AND deleted_at > 0`, lower(vault))
+}
+
+// changeVault runs a statement that must find its vault.
+func (s *Store) changeVault(ctx context.Context, what, text string, args ...any) error {
+	return fail(what, s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, text, args...)
 		if err == nil && n == 0 {
 			return secret.ErrNoVault
 		}
@@ -78,24 +145,48 @@ func (s *Store) MoveVault(ctx context.Context, vault, subscription, group string
 	}))
 }
 
-// DeleteVault removes an empty vault. secret.ErrNoVault, ErrVaultInUse.
-func (s *Store) DeleteVault(ctx context.Context, vault string) error {
-	return fail("delete vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
-		// The secrets' reference to their vault backs this up against a writer beside it.
-		n, err := q.exec(ctx, `DELETE FROM vaults WHERE name = $1 AND NOT EXISTS (SELECT 1 FROM secrets WHERE vault = $1)`, lower(vault))
-		if err == nil && n == 1 {
-			_, err = q.exec(ctx, `DELETE FROM resources WHERE subscription = '' AND resource_group = $1 AND kind IN ($2, $3, $4)`,
-				lower(vault), secret.ItemCertificate, secret.ItemIssuer, secret.ItemContacts)
+// PurgeVault removes a soft-deleted vault for good, with all that it holds. secret.ErrNoVault if it is not deleted.
+func (s *Store) PurgeVault(ctx context.Context, vault string) error {
+	return fail("purge vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error { return q.purgeVault(ctx, lower(vault)) }))
+}
+
+func (q *session) purgeVault(ctx context.Context, vault string) error {
+	// Takes the row first, so that a recovery either came before or finds nothing.
+	n, err := q.exec(ctx, `UPDATE vaults SET soft_delete = soft_delete WHERE name = $1 AND deleted_at > 0`, vault)
+	if err == nil && n == 0 {
+		return secret.ErrNoVault
+	}
+	for _, text := range []string{
+		`DELETE FROM secret_versions WHERE vault = $1`,
+		`DELETE FROM secrets WHERE vault = $1`,
+		`DELETE FROM vaults WHERE name = $1`,
+	} {
+		if err == nil {
+			_, err = q.exec(ctx, text, vault)
 		}
-		if err != nil || n == 1 {
-			return err
+	}
+	if err == nil {
+		_, err = q.exec(ctx, `DELETE FROM resources WHERE subscription = '' AND resource_group = $1 AND kind IN ($2, $3, $4)`,
+			vault, secret.ItemCertificate, secret.ItemIssuer, secret.ItemContacts)
+	}
+	return err
+}
+
+// purgeVaultsDue purges the deleted vaults whose time to recover has passed at now, and says how many.
+func (s *Store) purgeVaultsDue(ctx context.Context, now time.Time) (int, error) {
+	rows, err := s.reader.query(ctx, `SELECT name FROM vaults WHERE deleted_at > 0 AND purge_at <= $1 ORDER BY name`, ms(now))
+	due, err := column(rows, err)
+	total := 0
+	for _, name := range due {
+		err = s.PurgeVault(ctx, name)
+		if errors.Is(err, secret.ErrNoVault) {
+			err = nil // recovered, or purged by another
+			continue
 		}
-		err = q.one(ctx, `SELECT COUNT(*) FROM vaults WHERE name = $1`, lower(vault)).Scan(&n)
-		if err == nil && n == 0 {
-			return secret.ErrNoVault
-		} else if err == nil {
-			return ErrVaultInUse
+		if err != nil {
+			break
 		}
-		return err
-	}))
+		total++
+	}
+	return total, err
 }

@@ -57,6 +57,7 @@ var kinds = map[string]kind{
 	"stored-again":      {title: "Stored in the vault again", rank: 3},
 	"store-failed":      {title: "Storing in the vault", rank: 3},
 	"vault-out-of-sync": {title: "Key Vault out of sync", rank: 3},
+	"vault-changed":     {title: "Vault changed", rank: 8, opens: true, fact: true},
 	"vault-in-sync":     {title: "Key Vault in sync again", rank: 3},
 	"synced":            {title: "Sync", rank: 3},
 	"sync-skipped":      {title: "Sync", rank: 3},

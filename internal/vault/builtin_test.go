@@ -24,7 +24,7 @@ import (
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 )
 
-var _ fulfill.Vault = (*Builtin)(nil)
+var _ fulfill.Vault = Own{}
 
 func testVault(t testing.TB) (*Builtin, *memory) {
 	m := newMemory()

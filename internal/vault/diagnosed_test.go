@@ -68,7 +68,24 @@ func TestVaultDiagnosed(t *testing.T) {
 		}},
 		"the same version written twice": {"", "", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) { b.Put(ctx, c) }},
 		"no vault":                       {"vault-not-found", "vault-secret-purged", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) { m.vaults, m.secrets = nil, nil }},
-		"soft-deleted":                   {"vault-secret-soft-deleted", "vault-secret-purged", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) { b.Delete(ctx, "default", "www") }},
+		"the vault soft-deleted": {"vault-not-found", "vault-secret-purged", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
+			m.vaults, m.gone = nil, &secret.Deleted{At: testNow, Purge: testNow.Add(time.Hour)}
+		}},
+		"no right to write": {"vault-write-denied", "vault-rbac-mode-switched", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
+			m.settingsOf.Withdraw(secret.Storer.ID)
+		}},
+		"no policy to write": {"vault-write-denied", "vault-read-denied-target", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
+			m.settingsOf = secret.VaultSettings{ByPolicy: true, NoRole: []string{secret.Storer.ID, secret.Fetcher.ID}}
+			m.settingsOf.Grant()
+			m.settingsOf.Remove([]secret.AccessPolicy{{Principal: secret.Storer.ID, Secrets: []string{"set"}}})
+		}},
+		"no right to read": {"vault-read-denied-target", "vault-write-denied", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
+			m.settingsOf.Withdraw(secret.Fetcher.ID)
+		}},
+		"switched to roles": {"vault-rbac-mode-switched", "vault-write-denied", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
+			m.settingsOf = secret.VaultSettings{NoRole: []string{secret.Storer.ID, secret.Fetcher.ID}, Policies: secret.OwnPolicies()}
+		}},
+		"soft-deleted": {"vault-secret-soft-deleted", "vault-secret-purged", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) { b.Delete(ctx, "default", "www") }},
 		"purged": {"vault-secret-purged", "vault-secret-soft-deleted", func(t *testing.T, b *Builtin, m *memory, c fulfill.Certificate) {
 			b.Delete(ctx, "default", "www")
 			b.Purge(ctx, "default", "www")

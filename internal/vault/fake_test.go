@@ -31,6 +31,9 @@ type memory struct {
 	writes    int
 	full      error
 	protected bool
+
+	settingsOf secret.VaultSettings // of every vault
+	gone       *secret.Deleted      // when the vault was soft-deleted
 }
 
 func newMemory() *memory {
@@ -91,7 +94,14 @@ func (m *memory) LoadVault(_ context.Context, vault string) (secret.VaultRow, er
 	if !slices.Contains(m.vaults, vault) {
 		return secret.VaultRow{}, secret.ErrNoVault
 	}
-	return secret.VaultRow{Name: vault, PurgeProtection: m.protected}, nil
+	return secret.VaultRow{Name: vault, PurgeProtection: m.protected, VaultSettings: m.settingsOf}, nil
+}
+
+func (m *memory) LoadDeletedVault(context.Context, string) (secret.VaultRow, error) {
+	if m.gone == nil {
+		return secret.VaultRow{}, secret.ErrNoVault
+	}
+	return secret.VaultRow{Name: "default", Deleted: m.gone}, nil
 }
 
 func (m *memory) DeletedSecret(_ context.Context, vault, name string) (secret.Info, error) {

@@ -119,6 +119,10 @@ func serialObs(l looked, serial string, obs observer) evidence.Observation {
 // look reads the secret and takes its value apart. The value stays in here.
 func (b *Builtin) look(ctx context.Context, vault, name string) looked {
 	l := looked{Stored: evidence.Stored{Vault: vault, Name: name, KeyMatch: -2}}
+	if err := b.lookAtVault(ctx, &l); err != nil {
+		l.failed(b.problem("look at the vault", place(vault, name, ""), err))
+		return l
+	}
 	row, err := b.row(ctx, vault, name, "")
 	if err == nil && !row.Attributes.Enabled {
 		if older, oerr := b.newestEnabled(ctx, vault, name); oerr == nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 
@@ -38,6 +39,22 @@ func (b *Builtin) around(ctx context.Context, l *looked, serial string) {
 	if l.Version == "" && l.Deleted == nil && serial != "" && absentOutcome(l.err) == evidence.Fail {
 		l.Elsewhere = b.elsewhere(ctx, l.Vault, serial)
 	}
+}
+
+// lookAtVault sees whether the vault is there, and what Certwright may do in it.
+func (b *Builtin) lookAtVault(ctx context.Context, l *looked) error {
+	row, err := b.rows.LoadVault(ctx, l.Vault)
+	if errors.Is(err, secret.ErrNoVault) {
+		if gone, err := b.rows.LoadDeletedVault(ctx, l.Vault); err == nil && gone.Deleted != nil {
+			l.VaultGone, l.VaultPurge = &gone.Deleted.At, &gone.Deleted.Purge
+		}
+	}
+	if err != nil {
+		return err
+	}
+	l.Rights = &evidence.VaultRights{ByPolicy: row.ByPolicy, Named: len(row.Policies), Store: row.Admits(secret.Storer, secret.MaySet), Read: row.Admits(secret.Fetcher, secret.MayGet),
+		Switched: row.Switched(secret.Storer, secret.MaySet) || row.Switched(secret.Fetcher, secret.MayGet)}
+	return nil
 }
 
 // elsewhere finds the secrets whose newest version holds a serial.

@@ -12,6 +12,8 @@ type Rows interface {
 	VaultExists(ctx context.Context, vault string) (bool, error)
 	// LoadVault reads a vault. secret.ErrNoVault.
 	LoadVault(ctx context.Context, vault string) (secret.VaultRow, error)
+	// LoadDeletedVault reads a soft-deleted vault. secret.ErrNoVault.
+	LoadDeletedVault(ctx context.Context, vault string) (secret.VaultRow, error)
 	// PutSecret writes a new version. secret.ErrConflict when this version id is there already,
 	// secret.ErrDeleted when the name is soft-deleted, secret.ErrNoVault, secret.ErrVaultFull.
 	PutSecret(ctx context.Context, s secret.Sealed) error

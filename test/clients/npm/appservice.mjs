@@ -22,6 +22,7 @@ out.refused.pending = await refused(() => certificates.createOrUpdate(group, "ot
 out.refused.vault = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultId: vault + "x" }));
 
 out.site = await webApps.createOrUpdate(group, "npm-site", { location: "West Europe", serverFarmId: farm, httpsOnly: true }).pollUntilDone();
+out.patched = await webApps.update(group, "npm-site", { httpsOnly: true });
 out.sites = [names(await all(webApps.list())), names(await all(webApps.listByResourceGroup(group)))];
 out.shop = await webApps.get(group, "shop");
 out.bindings = names(await all(webApps.listHostNameBindings(group, "shop")));
