@@ -72,13 +72,23 @@ func (a *API) counted(r *request) ([]order.Count, error) {
 	return []order.Count{{Subscription: in.Subscription, Group: in.Group, Status: p.Status, Stage: p.Stage, State: p.State, N: 1}}, nil
 }
 
-// orderEvents gives the events of one order, newest first.
+// orderEvents gives the events of one order, newest first, and those that it had under the ids from which it was moved.
 func (a *API) orderEvents(w http.ResponseWriter, r *request) error {
 	before, err := number(r.URL.Query(), "before", 0, 1<<60)
 	if err != nil {
 		return err
 	}
-	return a.events(w, r, order.EventQuery{Order: &r.scope, Before: int64(before)})
+	q := order.EventQuery{Order: &r.scope, Before: int64(before)}
+	if former := r.URL.Query().Get("former"); former != "" {
+		p, err := a.formerOf(r.Context(), r.scope, former)
+		if err != nil {
+			return err
+		}
+		if q.Order = &p.id; before == 0 || int64(before) > p.end {
+			q.Before = p.end + 1
+		}
+	}
+	return a.events(w, r, q)
 }
 
 func (a *API) allEvents(w http.ResponseWriter, r *request) error {
@@ -123,18 +133,27 @@ func (a *API) events(w http.ResponseWriter, r *request, q order.EventQuery) erro
 	if err != nil {
 		return err
 	}
+	var at past
+	if r.scope.Name != "" { // of one order, not of what a narrow token may see
+		if events, at, err = a.withPast(r.Context(), q, events); err != nil {
+			return err
+		}
+	}
 	list := arm.List[order.Event]{Value: events}
 	if list.Value == nil {
 		list.Value = []order.Event{}
 	}
-	if next != "" && q.Order == nil {
+	if next != "" && r.scope.Name == "" {
 		v := r.URL.Query()
 		v.Set("after", next)
 		list.NextLink = a.Public + "/v1/timeline?" + v.Encode()
 	}
-	if q.Order != nil && len(events) == q.Limit && events[len(events)-1].Seq > 1 {
+	if at.end > 0 {
 		v := r.URL.Query()
-		v.Set("before", strconv.FormatInt(events[len(events)-1].Seq, 10))
+		v.Set("before", strconv.FormatInt(at.end, 10))
+		if v.Del("former"); at.id.Key() != r.scope.Key() {
+			v.Set("former", at.id.String())
+		}
 		list.NextLink = a.Public + r.URL.Path + "?" + v.Encode()
 	}
 	write(w, http.StatusOK, list)

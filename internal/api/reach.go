@@ -56,7 +56,17 @@ func (a *API) ownSecret(r *request, vault, name, property string) error {
 		return err
 	}
 	newest := slices.MaxFunc(versions, func(a, b secret.Info) int { return a.Attributes.Created.Compare(b.Attributes.Created) })
-	if owner := newest.Tags["CertificateId"]; !strings.EqualFold(owner, r.scope.String()) {
+	owner := newest.Tags["CertificateId"]
+	if strings.EqualFold(owner, r.scope.String()) { // it may be of an order that had this id, and took its secret along
+		last, _, err := a.Reader.Events(r.Context(), order.EventQuery{Order: &r.scope, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(last) == 1 && last[0].Name == "moved-away" {
+			owner = last[0].Properties["to"]
+		}
+	}
+	if !strings.EqualFold(owner, r.scope.String()) {
 		return &order.Refusal{Kind: order.Conflict, Code: "SecretTaken", Property: property, Message: fmt.Sprintf("the secret %s of vault %s holds something else (%s)", name, vault, or(owner, "of no order")), Fix: "Choose another name"}
 	}
 	return nil

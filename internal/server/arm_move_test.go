@@ -2,9 +2,11 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"certwright/internal/arm"
 	"certwright/internal/auth"
 	"certwright/internal/order"
 )
@@ -80,4 +82,41 @@ func TestMove(t *testing.T) {
 	c.wait(id, "in sync", func(o *order.Order) bool {
 		return o.LeaseOwner == "" && o.VaultStatusOf(c.Now()) == order.VaultSucceeded
 	})
+	c.pastIsTold(ask, id)
+}
+
+// pastIsTold: the timeline of an order that was moved goes on with what came of it under its former id, page by page, and
+// with nothing of whoever has that id now; another id cannot be slipped in.
+func (c *clients) pastIsTold(ask *caller, id order.ID) {
+	c.t.Helper()
+	ask.refused("PUT", c.id.String()+orderV, strings.ReplaceAll(wishV, "%s", "stranger.example.com"), 409, "SecretTaken") // the moved order keeps its secret
+	if code, _, data := ask.call("PUT", c.id.String()+orderV, strings.Replace(strings.ReplaceAll(wishV, "%s", "stranger.example.com"), `"productType"`, `"secretName":"stranger","productType"`, 1)); code > 201 {
+		c.t.Fatalf("another order of that name: %d %s", code, data)
+	}
+	for _, top := range []string{"100", "1", "2", "3"} {
+		var names []string
+		pages := 0
+		for next := id.String() + "/timeline?top=" + top; next != "" && pages < 200; pages++ {
+			var page arm.List[order.Event]
+			ask.get(next, &page)
+			for _, e := range page.Value {
+				names = append(names, e.Name)
+				if strings.Contains(e.Text, "stranger") {
+					c.t.Errorf("an event of another order: %s", e.Text)
+				}
+			}
+			next = page.NextLink
+		}
+		i, j := slices.Index(names, "moved"), slices.Index(names, "moved-away")
+		if i < 0 || j != i+1 || names[len(names)-1] != "created" && names[len(names)-1] != "ordered" || !slices.Contains(names[j:], "issued") {
+			c.t.Errorf("%s at a time, %d pages: %v", top, pages, names)
+		}
+	}
+	ask.refused("GET", id.String()+"/timeline?former="+order.Short("other").String(), "", 400, "InvalidCursor")
+	ask.refused("GET", c.id.String()+"/timeline?former="+id.String(), "", 400, "InvalidCursor")
+	var forged arm.List[order.Event]
+	ask.get(id.String()+"/timeline?former="+c.id.String()+"&before=1000000", &forged)
+	if len(forged.Value) == 0 || forged.Value[0].Name != "moved-away" {
+		c.t.Errorf("before the end of the former id: %+v", forged.Value)
+	}
 }
