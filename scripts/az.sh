@@ -64,6 +64,8 @@ unpack() { # archives, root
 
 install() {
     command -v apt-get >/dev/null || { echo "az.sh: it takes Debian's packages: there is no apt-get here" >&2; exit 1; }
+    # Whose a mirror is stands in its lists, which a fresh machine does not have yet.
+    [ -n "$(mirror)" ] || [ "$(id -u)" != 0 ] || apt-get update -qq || true
     [ -n "$(mirror)" ] || { echo "az.sh: apt knows no mirror of Debian: run apt-get update" >&2; exit 1; }
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
