@@ -308,3 +308,58 @@ func TestBrowserTellsThatTheServerIsGone(t *testing.T) {
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "x"))
 	b.await("an answer", `document.getElementById("lost").hidden && `+b.text("Nothing has mailx in its name."))
 }
+
+// TestBrowserTimelineIsDrawnForItsOwnNews: with a filter the page stays as it is while other things happen, and is drawn anew
+// once for what it is meant to show.
+func TestBrowserTimelineIsDrawnForItsOwnNews(t *testing.T) {
+	t.Parallel()
+	w := fixtures()
+	pages := New(w.options())
+	var drawn atomic.Int32
+	s := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/timeline" {
+			drawn.Add(1)
+		}
+		pages.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	b := open(t, s.URL)
+	b.do(chromedp.Navigate(s.URL + "/timeline?by=alice"))
+	b.await("the stream", `document.getElementById("stream").dataset.state === "live"`)
+	happens := func(caller string, seq int64, text string) {
+		w.change("mail", func(f *fixture) {
+			f.events = append(f.events, order.Event{Seq: seq, ID: fmt.Sprint("news", seq), Order: f.o.ID, At: now.Add(time.Duration(seq) * time.Minute), Caller: caller, Correlation: fmt.Sprint("n", seq), Name: "sync-requested", Status: order.Succeeded, Text: text})
+		})
+	}
+	before := w.read()
+	happens("bob", 100, "Bob asked for a sync.")
+	for judged := time.NewTicker(10 * time.Millisecond); w.read() == before; { // that it is no news is known once it was judged
+		<-judged.C
+	}
+	if n := drawn.Load(); n != 1 {
+		t.Errorf("the page was drawn %d times though nothing of alice's happened", n)
+	}
+	happens("alice", 200, "Alice asked for a sync.")
+	b.await("what alice did", b.text("Alice asked for a sync."))
+	if n := drawn.Load(); n != 2 || eval[bool](b, b.text("Bob asked")) {
+		t.Errorf("the page was drawn %d times, or shows what bob did", n)
+	}
+}
+
+// TestExplorerSaysWhatIsRefused: what the viewer may not see is told, with the way back.
+func TestExplorerSaysWhatIsRefused(t *testing.T) {
+	w := fixtures()
+	o := w.options()
+	o.Ask = func(r *http.Request, address string) (int, []byte) {
+		if strings.HasPrefix(address, "/providers/Certwright/issuers") {
+			return 403, []byte(`{"error":{"code":"AuthorizationFailed","message":"alice may not read issuers","fix":"Ask for the role Reader at /"}}`)
+		}
+		return w.ask(r, address)
+	}
+	got := browse(t, New(o), "GET", "/explore?at=issuers")
+	if got.Code != 403 {
+		t.Errorf("status %d", got.Code)
+	}
+	says(t, got.Body.String(), "subscriptions", "issuers", "Everything", "This cannot be shown. Alice may not read issuers. Ask for the role Reader at /")
+}
