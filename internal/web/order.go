@@ -122,6 +122,8 @@ func recordedRoot(o *order.Order, stages []order.Stage) *Root {
 	if o.DeniedAt != nil {
 		// Final: no button brings it back.
 		root.Action, root.FixCommand = "", "certwright order again "+o.ID.Name
+	} else if cmd := keyCommands[root.ID]; cmd != "" {
+		root.Action, root.FixCommand = "", fmt.Sprintf(cmd, o.ID.Name)
 	} else if s.Stage == order.StageIssue && s.State == order.StateFail {
 		// It is tried again by itself; whoever has mended the cause need not wait for that.
 		root.FixCommand = "certwright order renew " + o.ID.Name
@@ -130,6 +132,9 @@ func recordedRoot(o *order.Order, stages []order.Stage) *Root {
 	}
 	return root
 }
+
+// keyCommands are what whoever keeps an order's key can do with it; no button can.
+var keyCommands = map[string]string{"renew-external-csr": "certwright order renew %s --csr FILE", "sync-key-external": "certwright order export %s --chain"}
 
 // problemOf is the problem of a stage, or of the first of its rows that has one.
 func problemOf(s order.Stage) *order.Problem {
@@ -354,6 +359,13 @@ func factsOf(v orderView) []fact {
 		out = append(out, fact{Word: "Auto-renew", Text: renew})
 	} else {
 		out = append(out, fact{Word: "Kind", Text: string(o.Kind)})
+	}
+	if o.Spec.ExternalKey {
+		key := "kept by the order's owner"
+		if o.Kind == order.Ordered && !o.Spec.ReuseCSR {
+			key += ": each version needs a new certificate request"
+		}
+		out = append(out, fact{Word: "Key", Text: key})
 	}
 	if o.Spec.ImportedFrom != "" {
 		out = append(out, fact{Word: "Imported from", Text: o.Spec.ImportedFrom})

@@ -23,6 +23,10 @@ func TestPagesOfRealPaths(t *testing.T) {
 	keyless.Versions = []order.Version{
 		{Number: 1, KeyType: order.P256, State: order.VersionStored, Serial: "A1", Issued: now, NotBefore: now, NotAfter: now.Add(90 * dayLong), RevokeAt: &tomorrow},
 		{Number: 2, KeyType: order.P256, State: order.VersionStored, Serial: "A2", Issued: now, NotBefore: now, NotAfter: now.Add(90 * dayLong)}}
+	awaits := order.Fresh(order.Short("hsm"), order.Ordered, order.Spec{Names: names("www.example.test"), Issuer: "builtin", KeyTypes: []order.KeyType{order.P256}, AutoRenew: true, Vault: "main", ExternalKey: true}, nil, now)
+	awaits.Versions = []order.Version{{Number: 1, KeyType: order.P256, State: order.VersionIssued, External: true, Serial: "A1", Issued: now, NotBefore: now, NotAfter: now.Add(30 * dayLong)}}
+	_, problem := awaits.NextCSR(now)
+	awaits.Needs = []order.Need{{KeyType: order.P256, Reason: order.Renewal, Progress: order.Progress{Problem: problem, Since: now}}}
 	for name, c := range map[string]struct {
 		o    *order.Order
 		at   time.Time
@@ -32,6 +36,7 @@ func TestPagesOfRealPaths(t *testing.T) {
 		"denied":  {fresh, now.Add(16 * dayLong), []string{"Certificate denied", "certwright order again www"}},
 		"dead":    {dead, now, []string{"Serve failed", "Nothing is issued here, but the endpoint could not be looked at."}},
 		"keyless": {keyless, now, []string{"Imported", "without its private key: it is looked at, and put where no key is needed", "replaced to be revoked in 24 h"}},
+		"awaits":  {awaits, now, []string{"Certificate request awaited", "so only whoever holds it can make the request", "certwright order renew hsm --csr FILE", "Key kept by the order's owner", "Vault status ExternalPrivateKey"}},
 		"watched": {watched, now, []string{"far.example.test", "Not looked at yet", "Verify not part of this order", "Serve", "far.example.test:443"}},
 	} {
 		t.Run(name, func(t *testing.T) {
