@@ -24,6 +24,7 @@ nginx        nginx-light     a real web server to deploy to
 postgres     postgresql      the other database
 named        bind9           a real name server, with DNSSEC
 dig          bind9-dnsutils  a second opinion on DNS answers
+nsupdate     bind9-dnsutils  an owner who changes a zone, as BIND has it done
 named-checkzone bind9-utils  zone files are checked before they are served
 delv         bind9-dnsutils  a second opinion on DNSSEC
 chromium     chromium        the pages, looked at in a browser
