@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,8 @@ func (a *API) getSite(w http.ResponseWriter, r *request) error {
 
 // SiteBody is what putSite reads.
 type SiteBody struct {
+	arm.Echo
+	Location   string    `json:"location,omitempty"`
 	Properties site.Site `json:"properties"`
 }
 
@@ -102,6 +105,17 @@ type IssuerBody struct {
 	EABKey    string   `json:"eabKey,omitempty"` // base64url, as authorities give it out
 	Profile   string   `json:"profile,omitempty"`
 	InFlight  int      `json:"inFlight,omitempty"`
+
+	// What a GET shows besides may be sent back, and changes nothing.
+	Name     json.RawMessage `json:"name,omitempty"`
+	Kind     json.RawMessage `json:"kind,omitempty"`
+	Revision json.RawMessage `json:"revision,omitempty"`
+	Account  json.RawMessage `json:"account,omitempty"`
+	Reuse    json.RawMessage `json:"reuse,omitempty"`
+	Hold     json.RawMessage `json:"hold,omitempty"`
+	Problem  json.RawMessage `json:"problem,omitempty"`
+	Created  json.RawMessage `json:"created,omitempty"`
+	Updated  json.RawMessage `json:"updated,omitempty"`
 }
 
 func (a *API) putIssuer(w http.ResponseWriter, r *request) error {
@@ -112,11 +126,15 @@ func (a *API) putIssuer(w http.ResponseWriter, r *request) error {
 	if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.EABKey, "=")); err != nil {
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidEABKey", Property: "eabKey", Message: "the HMAC key is not base64url", Fix: "Copy it as the authority shows it"}
 	}
+	ca := []byte(body.CAFile)
+	if der, err := base64.StdEncoding.DecodeString(body.CAFile); err == nil { // as a GET shows it
+		ca = der
+	}
 	status := http.StatusCreated
 	if _, err := a.Issuers.Get(r.Context(), r.PathValue("issuer")); err == nil {
 		status = http.StatusOK
 	}
-	i, err := a.Issuers.Add(r.Context(), order.Issuer{Name: r.PathValue("issuer"), Kind: order.IssuerACME, Directory: body.Directory, CAFile: []byte(body.CAFile), Contact: body.Contact,
+	i, err := a.Issuers.Add(r.Context(), order.Issuer{Name: r.PathValue("issuer"), Kind: order.IssuerACME, Directory: body.Directory, CAFile: ca, Contact: body.Contact,
 		EABKid: body.EABKid, Profile: body.Profile, InFlight: body.InFlight}, secret.Bytes(body.EABKey))
 	if err != nil {
 		return err
