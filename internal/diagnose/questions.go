@@ -18,6 +18,9 @@ var furtherLooks = []struct {
 }{
 	{hAgent, evidence.AskAgents, 100 * time.Millisecond, "whether the answer depends on the User-Agent, or on which node is hit"},
 	{sSteady, evidence.AskAgain, 200 * time.Millisecond, "whether what is served depends on the client, or on which node is hit"},
+	{tTestElse, evidence.AskTest, 300 * time.Millisecond, "whether the server itself accepts its configuration"},
+	{tReloadBad, evidence.AskTest, 300 * time.Millisecond, "whether the server itself accepts its configuration"},
+	{fAccepted, evidence.AskTest, 300 * time.Millisecond, "whether the server itself accepts the files"},
 	{sByNode, evidence.AskAgain, 200 * time.Millisecond, "whether what is served depends on the client, or on which node is hit"},
 }
 

@@ -144,7 +144,7 @@ var rowsSync = []Row{
 	},
 	{
 		ID: "sync-reload-failed-unrelated", Per: perTarget, Node: nodeReload, Severity: Critical, Impact: blocksNow, Spare: tWell,
-		Must:  []sign{tTestElse, tLate},
+		Must:  []sign{tLate, tTestElse},
 		Title: "Every reload fails for a reason outside this certificate: {line}",
 		Cause: "The server tests its whole configuration before it takes any of it. It says: {fault}. The files of this certificate are not what it complains of.",
 		Fix:   Fix{Text: "Mend {line} (or take it out), then sync.", Command: "certwright order sync {order}", Action: ActionSync},

@@ -44,7 +44,9 @@ func (f faults) add(name sign, ref EvidenceRef, expected string) {
 func (j *judge) contentSigns(s *scope, t *target) {
 	all := []sign{fMissing, fEmpty, fCut, fFormat, fLocked, fUnreadable, fPairWrong, fHalf, fOrder, fShort, fMarks, fPostgres}
 	passed := slices.ContainsFunc(t.tests, func(x seenTest) bool { return x.Exit == 0 && readsFiles(x.Software) })
-	s.set(fAccepted, passed)
+	if s.set(fAccepted, passed); t.untested() {
+		s.unknown(fAccepted, untested)
+	}
 	pairs := t.pairs()
 	if len(pairs) == 0 {
 		for _, x := range all {

@@ -140,6 +140,8 @@ func (j *judge) loadSigns(s *scope, t *target) {
 	elsewhere := s.signs[tTestElse].state == yes
 	switch {
 	case own, elsewhere && !bad:
+	case t.untested() && !bad:
+		s.unknown(tReloadBad, untested)
 	case known || len(t.tests) > 0:
 		s.set(tReloadBad, bad && !elsewhere, ev...)
 	default:
@@ -255,6 +257,8 @@ func (j *judge) testSigns(s *scope, t *target) {
 	switch {
 	case len(own)+len(elsewhere) > 0:
 		s.set(tTestElse, len(elsewhere) > 0 && len(own) == 0, elsewhere...)
+	case t.untested():
+		s.unknown(tTestElse, untested)
 	case passed || id != "sync-reload-failed-unrelated":
 		s.set(tTestElse, false)
 	default:
@@ -262,6 +266,21 @@ func (j *judge) testSigns(s *scope, t *target) {
 	}
 	if len(own) > 0 {
 		s.set(tReloadBad, true, own...)
+	}
+}
+
+// untested is why it is not known what a server says of its configuration.
+const untested = "the server was not asked whether it accepts its configuration"
+
+// untested says whether a server could be asked to test its configuration and was not.
+func (t *target) untested() bool {
+	return len(t.tests) == 0 && slices.ContainsFunc(t.configs, func(c seenConfig) bool { return len(c.Test) > 0 })
+}
+
+// testQuestion asks the target's servers to test their configuration, where they were not asked yet.
+func (s *scope) testQuestion(t *target) {
+	if t.untested() {
+		s.questions = append(s.questions, evidence.Question{Target: t.key, Address: t.configs[0].Address})
 	}
 }
 

@@ -70,6 +70,7 @@ func (j *judge) targetScopes() []*scope {
 		j.memorySigns(s, t)
 		j.placeSigns(s, t)
 		j.fixSigns(s, t)
+		s.testQuestion(t)
 		out = append(out, s)
 	}
 	return out

@@ -20,6 +20,7 @@ type rig struct {
 	memory   *evidence.Memory
 	place    evidence.Directory
 	served   string // serial on the wire
+	untested bool   // the server was not asked to test its configuration
 }
 
 func newRig() *rig {
@@ -40,6 +41,13 @@ func (r *rig) old() { r.served = "A0" }
 // report is what is found.
 func (r *rig) report(t *testing.T) Report {
 	t.Helper()
+	rep := r.seen().Judge()
+	checkReport(t, rep)
+	return rep
+}
+
+// seen is the case as its machine shows it.
+func (r *rig) seen() Case {
 	o := ordered(func(o *order.Order) {
 		o.Versions = append([]order.Version{{Number: 1, State: order.VersionStored, Serial: "A0", KeyHash: "KA", NotBefore: noon.AddDate(0, 0, -90), NotAfter: noon.AddDate(0, 0, 5)}}, o.Versions...)
 		o.Versions[1].KeyHash = "KB"
@@ -51,8 +59,10 @@ func (r *rig) report(t *testing.T) Report {
 	see := func(check string, v any) evidence.Observation {
 		return evidence.Observation{Probe: evidence.ProbeTarget, Check: check, Subject: check, Outcome: evidence.Pass, Seen: check + " seen", From: "test", At: noon, Command: "look"}.With(v)
 	}
-	obs := []evidence.Observation{see(evidence.CheckListener, r.listener), see(evidence.CheckConfig, r.config), see(evidence.CheckRead, r.crt), see(evidence.CheckRead, r.key),
-		see(evidence.CheckTest, r.test), see(evidence.CheckPlace, r.place)}
+	obs := []evidence.Observation{see(evidence.CheckListener, r.listener), see(evidence.CheckConfig, r.config), see(evidence.CheckRead, r.crt), see(evidence.CheckRead, r.key), see(evidence.CheckPlace, r.place)}
+	if !r.untested {
+		obs = append(obs, see(evidence.CheckTest, r.test))
+	}
 	if r.memory != nil {
 		obs = append(obs, see(evidence.CheckMemory, *r.memory))
 	}
@@ -63,9 +73,32 @@ func (r *rig) report(t *testing.T) Report {
 	if r.served != "B0" {
 		wire = oldWire
 	}
-	rep := Judge("www", obs, road(files, wire), noon, Options{Order: o})
-	checkReport(t, rep)
-	return rep
+	return Case{Target: "www", Observations: obs, Path: road(files, wire), Now: noon, Options: Options{Order: o}}
+}
+
+// A server is asked to test its configuration only where something is wrong that the answer would tell apart.
+func TestServersAreAskedForTheirTest(t *testing.T) {
+	for _, tt := range []struct {
+		title string
+		spoil func(r *rig)
+		asked bool
+	}{
+		{"well", func(r *rig) { r.untested = true }, false},
+		{"old on the wire", func(r *rig) { r.untested = true; r.old() }, true},
+		{"old on the wire, and tested", func(r *rig) { r.old() }, false},
+		{"a file that cannot be read as what it should be", func(r *rig) { r.untested, r.crt.Damage = true, "cut" }, true},
+	} {
+		r := newRig()
+		r.config.Test = []string{"/usr/sbin/nginx", "-t"}
+		tt.spoil(r)
+		c := r.seen()
+		asked := slices.ContainsFunc(c.Open(c.Observations), func(q evidence.Question) bool {
+			return q.What == evidence.AskTest && q.Target == "shop/files" && q.Why != ""
+		})
+		if asked != tt.asked {
+			t.Errorf("%s: asked %v", tt.title, asked)
+		}
+	}
 }
 
 func TestTargetFaults(t *testing.T) {

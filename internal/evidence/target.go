@@ -59,6 +59,7 @@ type ServerConfig struct {
 	Lists      []string  `json:"lists,omitempty"` // HAProxy: certificate lists in force at the address
 	TLS        bool      `json:"tls"`             // a block at the address speaks TLS
 	Error      string    `json:"error,omitempty"` // what of it could not be read
+	Test       []string  `json:"test,omitempty"`  // the command by which the server itself tests it, where it may be asked (AskTest)
 }
 
 // Use is one certificate that a configuration names.

@@ -13,6 +13,10 @@ type (
 	AgentProber interface {
 		LookAgents(ctx context.Context, q evidence.ChallengeAsk, at netip.Addr) evidence.Observation
 	}
+	// TestProber has the servers of this machine behind a host test their configuration.
+	TestProber interface {
+		LookLocalTest(ctx context.Context, host, port, name string) []evidence.Observation
+	}
 	// AgainProber makes the same handshakes again.
 	AgainProber interface {
 		LookAgain(ctx context.Context, address string, offers []evidence.Offer) evidence.Observation
@@ -25,6 +29,10 @@ func (o HostOptions) Ask(ctx context.Context, q evidence.Question) []evidence.Ob
 	case evidence.AskAgain:
 		if p, ok := o.Prober.(AgainProber); ok {
 			return []evidence.Observation{p.LookAgain(ctx, q.Address, q.Offers)}
+		}
+	case evidence.AskTest:
+		if p, ok := o.Local.(TestProber); ok {
+			return p.LookLocalTest(ctx, o.Host, o.Port, o.ServerName)
 		}
 	case evidence.AskAgents:
 		p, ok := o.HTTP.(AgentProber)

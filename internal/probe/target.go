@@ -22,6 +22,7 @@ type TargetAsk struct {
 	ServerName string           // the name that clients ask for there
 	Paths      []TargetPath     // files that the target's settings name
 	Dirs       []string         // directories that are written in
+	Test       bool             // have the servers test their configuration, which takes a moment and writes to their logs
 	Program    []string         // the configured reload command: where nothing listens, it tells which server is meant
 }
 
@@ -42,8 +43,8 @@ type targetLook struct {
 }
 
 // LookTarget looks at what serves on this machine at the addresses: which processes, which files their own
-// configuration names for the name, what is in these files and in the target's, what their own configuration test and
-// runtime socket say, and whether the target's directories can be written. An address that is not of this
+// configuration names for the name, what is in these files and in the target's, what their runtime socket says and, where
+// it is asked for, their own configuration test, and whether the target's directories can be written. An address that is not of this
 // machine is passed over. Nothing is changed; keys are opened only to name their public halves.
 func (p *Prober) LookTarget(ctx context.Context, ask TargetAsk) []evidence.Observation {
 	l := &targetLook{p: p, ask: ask, at: p.opt.Now(), files: map[string]bool{}, procs: processes()}
@@ -58,6 +59,12 @@ func (p *Prober) LookTarget(ctx context.Context, ask TargetAsk) []evidence.Obser
 		l.directory(d)
 	}
 	return l.out
+}
+
+// LookTest has the servers at the addresses test their configuration, and gives what they say of it (evidence.ConfigTest).
+func (p *Prober) LookTest(ctx context.Context, ask TargetAsk) []evidence.Observation {
+	ask.Test, ask.Paths, ask.Dirs = true, nil, nil
+	return slices.DeleteFunc(p.LookTarget(ctx, ask), func(o evidence.Observation) bool { return o.Check != evidence.CheckTest })
 }
 
 // add keeps an observation.
@@ -126,6 +133,10 @@ func (l *targetLook) stopped() []master {
 func (l *targetLook) server(ctx context.Context, m master, to netip.AddrPort) {
 	c, test := readConfig(m, to, l.ask.ServerName)
 	c.Target, c.Address, c.ServerName = l.ask.Target, to.String(), l.ask.ServerName
+	barred := m.mayAsk() != nil
+	if len(test) > 0 && !barred {
+		c.Test = append([]string{m.exe}, test...)
+	}
 	outcome, reason := evidence.Pass, ""
 	if len(c.Uses) == 0 && (c.Error != "" || len(c.Files) == 0) {
 		outcome, reason = evidence.Unknown, "which files "+m.name+" (pid "+strconv.Itoa(m.pid)+") reads is not known: "+orWords(c.Error, "its kind of configuration cannot be read")
@@ -139,7 +150,7 @@ func (l *targetLook) server(ctx context.Context, m master, to netip.AddrPort) {
 			}
 		}
 	}
-	if len(test) > 0 {
+	if len(test) > 0 && (l.ask.Test || barred) {
 		l.test(m, to, test)
 	}
 	if m.software == haproxyName && m.pid > 0 {
@@ -401,6 +412,15 @@ func (p *Prober) LookLocal(ctx context.Context, host, port, name string) []evide
 	return slices.DeleteFunc(all, func(o evidence.Observation) bool {
 		return o.Outcome == evidence.Unknown && (o.Check == evidence.CheckConfig || o.Check == evidence.CheckMemory)
 	})
+}
+
+// LookLocalTest is LookTest for a host that no target is known of.
+func (p *Prober) LookLocalTest(ctx context.Context, host, port, name string) []evidence.Observation {
+	addrs, err := p.LocalAddresses(ctx, net.JoinHostPort(host, port))
+	if err != nil {
+		return nil
+	}
+	return p.LookTest(ctx, TargetAsk{Addresses: addrs, ServerName: name})
 }
 
 // errNotHere is why an endpoint's processes cannot be seen.

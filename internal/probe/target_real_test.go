@@ -176,7 +176,7 @@ func TestTargetNginx(t *testing.T) {
 	at := serveConf(t, dir+"/nginx.conf", conf, bin, "-p", dir, "-c", "nginx.conf")
 	b, _ := os.ReadFile(dir + "/conf.d/shop.conf")
 	write(t, dir+"/live/shop.conf", bytes.ReplaceAll(b, []byte("PORTX"), fmt.Append(nil, at.Port())))
-	ask := TargetAsk{Target: "web/files", Addresses: []netip.AddrPort{at}, ServerName: "shop.test"}
+	ask := TargetAsk{Target: "web/files", Test: true, Addresses: []netip.AddrPort{at}, ServerName: "shop.test"}
 
 	obs := prober().LookTarget(context.Background(), ask)
 	l := payload[evidence.Listener](t, obs, evidence.CheckListener)
@@ -195,6 +195,12 @@ func TestTargetNginx(t *testing.T) {
 	if x := payload[evidence.ConfigTest](t, obs, evidence.CheckTest); x.Exit != 0 {
 		t.Errorf("%+v", x)
 	}
+	ask.Test = false
+	quiet := prober().LookTarget(context.Background(), ask)
+	if c := payload[evidence.ServerConfig](t, quiet, evidence.CheckConfig); len(c.Test) < 2 || c.Test[1] != "-t" || slices.ContainsFunc(quiet, func(o evidence.Observation) bool { return o.Check == evidence.CheckTest }) {
+		t.Errorf("not asked for: %+v", c)
+	}
+	ask.Test = true
 	// The file was written after nginx was started: it has not loaded it.
 	if !f.Changed.Before(l.Masters[0].Loaded) {
 		t.Errorf("loaded %s, changed %s", l.Masters[0].Loaded, f.Changed)
@@ -220,7 +226,7 @@ func TestTargetHAProxy(t *testing.T) {
 	conf := "global\n crt-base " + dir + "/tls\n stats socket " + dir + "/s.sock level admin\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n" +
 		"frontend f\n bind 127.0.0.1:PORT ssl crt-list " + dir + "/list.txt\n http-request return status 200\n"
 	at := serveConf(t, dir+"/h.cfg", conf, bin, "-db", "-f", dir+"/h.cfg")
-	ask := TargetAsk{Target: "web/files", Addresses: []netip.AddrPort{at}, ServerName: "shop.test"}
+	ask := TargetAsk{Target: "web/files", Test: true, Addresses: []netip.AddrPort{at}, ServerName: "shop.test"}
 
 	obs := prober().LookTarget(context.Background(), ask)
 	c := payload[evidence.ServerConfig](t, obs, evidence.CheckConfig)

@@ -29,13 +29,8 @@ var errNotAsked = errors.New("its own program may not be asked")
 // runOwn runs the program of a server that runs on this machine, by the path that the kernel has for it, with
 // arguments that only read: no shell, no terminal to ask a pass phrase at, a clean environment, a time limit.
 func runOwn(m master, args ...string) (string, error) {
-	switch {
-	case m.exe == "":
-		return "", fmt.Errorf("%w: this user may not see which program process %d runs", errNotAsked, m.pid)
-	case m.view().apart:
-		return "", fmt.Errorf("%w: it runs in a container or chroot of its own", errNotAsked)
-	case os.Geteuid() != 0 && os.Geteuid() != m.uid && m.uid >= 0:
-		return "", fmt.Errorf("%w: it runs as %s, this look is made as %s, who may read less", errNotAsked, userName(m.uid), userName(os.Geteuid()))
+	if err := m.mayAsk(); err != nil {
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
@@ -61,6 +56,19 @@ func runOwn(m master, args ...string) (string, error) {
 		err = fmt.Errorf("%w: it did not end within %s", errNotAsked, testTimeout)
 	}
 	return strings.ToValidUTF8(keyText.ReplaceAllString(out.String(), "[private key]"), "?"), err
+}
+
+// mayAsk says why a server's own program may not be asked; nil where it may.
+func (m master) mayAsk() error {
+	switch {
+	case m.exe == "":
+		return fmt.Errorf("%w: this user may not see which program process %d runs", errNotAsked, m.pid)
+	case m.view().apart:
+		return fmt.Errorf("%w: it runs in a container or chroot of its own", errNotAsked)
+	case os.Geteuid() != 0 && os.Geteuid() != m.uid && m.uid >= 0:
+		return fmt.Errorf("%w: it runs as %s, this look is made as %s, who may read less", errNotAsked, userName(m.uid), userName(os.Geteuid()))
+	}
+	return nil
 }
 
 // readsAs is the user that the server opens its files as, where that is not the one that looks: so the test sees what

@@ -47,6 +47,28 @@ func (x *examination) ask(ctx context.Context, q evidence.Question) []evidence.O
 		return []evidence.Observation{x.s.Prober.LookAgain(ctx, q.Address, q.Offers)}
 	case evidence.AskAgents:
 		return x.askAgents(ctx, q)
+	case evidence.AskTest:
+		return x.askTest(ctx, q)
+	}
+	return nil
+}
+
+// askTest has the servers of a deployment test their configuration.
+func (x *examination) askTest(ctx context.Context, q evidence.Question) []evidence.Observation {
+	for i := range x.o.Deployments {
+		d := &x.o.Deployments[i]
+		if d.Gone || d.Key() != q.Target {
+			continue
+		}
+		st, err := x.s.Store.LoadSite(ctx, x.o.ID.Subscription, x.o.ID.Group, d.Site)
+		if err != nil {
+			return nil
+		}
+		if t, ok := st.Target(d.Target); ok {
+			if ask, _, err := x.s.targetAsk(ctx, x.o, st, t, d); err == nil {
+				return x.s.Prober.LookTest(ctx, ask)
+			}
+		}
 	}
 	return nil
 }

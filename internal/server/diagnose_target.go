@@ -34,16 +34,25 @@ func (s *Server) addTarget(ctx context.Context, o *order.Order, d *order.Deploym
 
 // lookAtTarget looks at what serves a deployment, where that is this machine.
 func (s *Server) lookAtTarget(ctx context.Context, o *order.Order, st *site.Site, t site.Target, d *order.Deployment) []evidence.Observation {
-	place, err := s.deployer.Place(t)
+	ask, blind, err := s.targetAsk(ctx, o, st, t, d)
 	if err != nil {
 		return []evidence.Observation{{Probe: evidence.ProbeTarget, Check: evidence.CheckRead, Subject: "target " + d.Key(), Outcome: evidence.Unknown,
 			Reason: err.Error(), From: "server", At: s.Now()}}
 	}
-	ask := probe.TargetAsk{Target: d.Key(), Dirs: place.Dirs, Program: place.Reload}
+	return append(s.Prober.LookTarget(ctx, ask), distinct(blind, ask.Addresses)...)
+}
+
+// targetAsk is what is looked at for a deployment, with a blind spot for each endpoint that is not this machine's. Where a reload
+// failed, the server's own test is asked for at once: what failed is what it tells of.
+func (s *Server) targetAsk(ctx context.Context, o *order.Order, st *site.Site, t site.Target, d *order.Deployment) (ask probe.TargetAsk, blind []evidence.Observation, err error) {
+	place, err := s.deployer.Place(t)
+	if err != nil {
+		return ask, nil, err
+	}
+	ask = probe.TargetAsk{Target: d.Key(), Dirs: place.Dirs, Program: place.Reload, Test: d.Problem != nil && strings.HasPrefix(d.Problem.ID, "sync-reload-failed")}
 	for _, f := range place.Files {
 		ask.Paths = append(ask.Paths, probe.TargetPath{Path: f.Path, Role: f.Kind})
 	}
-	var blind []evidence.Observation
 	for i := range o.Endpoints {
 		e := &o.Endpoints[i]
 		if e.Gone || !showsAt(e, st, t) {
@@ -59,7 +68,7 @@ func (s *Server) lookAtTarget(ctx context.Context, o *order.Order, st *site.Site
 			ask.ServerName = firstDNSName(o)
 		}
 	}
-	return append(s.Prober.LookTarget(ctx, ask), distinct(blind, ask.Addresses)...)
+	return ask, blind, nil
 }
 
 // distinct keeps blind spots only where no address of the target could be looked at: an endpoint that is another
