@@ -323,6 +323,9 @@ func (a *API) export(w http.ResponseWriter, r *request) error {
 	if body.Format != "pem" && body.Format != "pfx" {
 		return &order.Refusal{Kind: order.BadInput, Code: "UnknownFormat", Property: "format", Message: fmt.Sprintf("%q is neither pem nor pfx", body.Format), Fix: "Give pem or pfx"}
 	}
+	if err := a.mayExport(r); err != nil {
+		return err
+	}
 	c, err := a.Service.Export(r.Context(), r.by, r.scope, body.KeyType)
 	if err != nil {
 		return err

@@ -87,3 +87,20 @@ func (a *API) mayReachBy(r *request, body arm.Wish) error {
 	}
 	return a.mayReach(r, &o.Spec, will)
 }
+
+// mayExport refuses an export out of a vault whose access policies say who may, and do not let whoever asks get its secrets: an order is no
+// way round them. Where roles say who may, the right to export the order is enough.
+func (a *API) mayExport(r *request) error {
+	o, err := a.load(r)
+	if err != nil {
+		return err
+	}
+	row, err := a.Vaults.LoadVault(r.Context(), or(o.Spec.Vault, fulfill.DefaultVault))
+	if errors.Is(err, secret.ErrNoVault) || err == nil && !row.ByPolicy {
+		return nil // the export itself says what is missing
+	}
+	if err != nil {
+		return err
+	}
+	return allowIn(r, row, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret.MayGet)
+}

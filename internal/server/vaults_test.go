@@ -257,6 +257,12 @@ func TestVaultWithoutRights(t *testing.T) {
 	l.wait(id, "out of sync", func(o *order.Order) bool { return o.VaultStatusOf(l.Now()).OutOfSync() })
 
 	c.refused("POST", kv+"/withdrawAccess"+vaultV, `{"objectIds":["somebody"]}`, 400, "UnknownPrincipal")
+	export := `{"format":"pem"}` // an order is no way round the policies of its vault
+	c.refused("POST", "/v1/orders/shop/export", export, 403, "AuthorizationFailed")
+	c.well("PUT", kv+"/accessPolicies/add"+vaultV, `{"properties":{"accessPolicies":[{"objectId":"owner","permissions":{"secrets":["get"]}}]}}`, 200, nil)
+	if code, _, data := c.call("POST", "/v1/orders/shop/export", export); code != http.StatusOK {
+		t.Errorf("exported by who may: %d %.80s", code, data)
+	}
 	events, _, err := l.Store.Events(t.Context(), order.EventQuery{Order: &id, Limit: 200})
 	if err != nil {
 		t.Fatal(err)
