@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import crypto from "node:crypto";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CertificateClient } from "@azure/keyvault-certificates";
@@ -13,6 +13,7 @@ import { env, names, options, poll, refused, said } from "./vault.mjs";
 const client = new CertificateClient(env.VAULT, credential, options);
 const secrets = new SecretClient(env.VAULT, credential, options);
 const dir = mkdtempSync(join(tmpdir(), "certwright-clients-"));
+process.on("exit", () => rmSync(dir, { recursive: true }));
 const openssl = (...args) => execFileSync("openssl", args, { cwd: dir, stdio: ["ignore", "pipe", "pipe"] });
 const pending = async (name) => (await client.getCertificateOperation(name)).getOperationState().certificateOperation;
 const x509 = (cer) => new crypto.X509Certificate(cer);
