@@ -12,6 +12,29 @@ type Deployed struct {
 	Key     string
 	Receipt Receipt
 	Seen    []evidence.Observation
+	Began   time.Time // when the target was begun to be looked at
+}
+
+// begun notes when what led to a result began.
+func (r Deployed) begun(at time.Time) Result     { r.Began = at; return r }
+func (r DeployFailed) begun(at time.Time) Result { r.Began = at; return r }
+
+// PushBegan notes in each result of a push when the push began.
+func PushBegan(at time.Time, results []Result) []Result {
+	for i, r := range results {
+		if push, ok := r.(interface{ begun(time.Time) Result }); ok {
+			results[i] = push.begun(at)
+		}
+	}
+	return results
+}
+
+// answered: the wish for a push is fulfilled by one that began after it. Whoever mends a target and asks again while an
+// earlier push is still running asks for another one.
+func (d *Deployment) answered(began time.Time) {
+	if began.IsZero() || !d.ForcedAt.After(began) {
+		d.Forced, d.ForcedAt = false, time.Time{}
+	}
 }
 
 func (r Deployed) apply(o *Order, now time.Time) []Event {
@@ -22,7 +45,8 @@ func (r Deployed) apply(o *Order, now time.Time) []Event {
 	asked := d.Forced
 	changed := d.Version != r.Receipt.Version
 	recovered := d.well(now)
-	d.Forced, d.Bad, d.Tried, d.Synced, d.SyncAt, d.Seen, d.DueAt = false, 0, nil, now, o.syncTime(d, now), r.Seen, time.Time{}
+	d.answered(r.Began)
+	d.Bad, d.Tried, d.Synced, d.SyncAt, d.Seen, d.DueAt = 0, nil, now, o.syncTime(d, now), r.Seen, time.Time{}
 	d.Version, d.Serial, d.Skipped = r.Receipt.Version, r.Receipt.Serial, ""
 	if changed || recovered {
 		d.Since = now
@@ -55,6 +79,7 @@ type DeployFailed struct {
 	TakenBack bool
 	Reload    *evidence.Reload // of the push that was taken back; nil = the target has none
 	Seen      []evidence.Observation
+	Began     time.Time // when the target was begun to be looked at
 }
 
 func (r DeployFailed) apply(o *Order, now time.Time) []Event {
@@ -68,7 +93,8 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 		table = tryOwner
 	}
 	news := d.fail(r.Problem, table, now) || fresh
-	d.Seen, d.Forced = r.Seen, false
+	d.Seen = r.Seen
+	d.answered(r.Began)
 	if r.TakenBack {
 		d.Bad, d.Tried = r.Version, r.Reload
 		if at := now.Add(tryAttempt[min(d.Tries, len(tryAttempt)-1)]); at.After(d.DueAt) {

@@ -305,7 +305,7 @@ func (r Commanded) sync(o *Order, now time.Time) []Event {
 			continue
 		}
 		d.hurry()
-		d.Forced = true
+		d.Forced, d.ForcedAt = true, now
 		to = append(to, d.Key())
 	}
 	for i := range o.Endpoints {

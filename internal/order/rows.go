@@ -145,6 +145,7 @@ type Deployment struct {
 	Synced   time.Time              `json:"synced,omitzero"`   // when it was last compared
 	Skipped  string                 `json:"skipped,omitempty"` // why the last comparison pushed nothing
 	Forced   bool                   `json:"forced,omitempty"`  // push even when nothing differs
+	ForcedAt time.Time              `json:"forcedAt,omitzero"` // when that was asked for: a push that had begun by then is no answer
 	Bad      int                    `json:"bad,omitempty"`     // version that was taken back: not pushed again by itself until RetryBad
 	Tried    *evidence.Reload       `json:"tried,omitempty"`   // the reload of the push that was taken back; nil = no command is configured
 	Seen     []evidence.Observation `json:"seen,omitempty"`    // the latest look at it

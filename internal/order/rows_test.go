@@ -123,6 +123,29 @@ func TestSyncForcesEveryTarget(t *testing.T) {
 	equal(t, "switched on", w.o.Deployment("shop/off").Version, 1)
 }
 
+// TestSyncDuringAPush: a push that had begun when somebody asked for a sync is no answer to it, whether it went well or not; one
+// that begins afterwards is.
+func TestSyncDuringAPush(t *testing.T) {
+	t.Parallel()
+	for name, result := range map[string]func(w *world, d *Deployment) Result{
+		"in sync": func(_ *world, d *Deployment) Result { return Deployed{Key: d.Key(), Receipt: *d.Receipt} },
+		"failed": func(w *world, d *Deployment) Result {
+			return DeployFailed{Key: d.Key(), Version: d.Version, Problem: w.problem(Retry, "push")}
+		},
+	} {
+		w := worldOf(t, Ordered, newWorld(t).o.Spec, shop("a"))
+		w.run()
+		d := w.o.Deployment("shop/a")
+		began := w.now
+		w.wait(time.Second)
+		w.command(CmdSync)
+		w.give(PushBegan(began, s2(result(w, d)))...)
+		equal(t, name+": asked for still", w.o.Deployment("shop/a").Forced, true)
+		w.give(PushBegan(w.now, s2(result(w, d)))...)
+		equal(t, name+": answered", w.o.Deployment("shop/a").Forced, false)
+	}
+}
+
 func s2[T any](x ...T) []T { return x }
 
 func TestGoneTargetsHoldNothingUp(t *testing.T) {
