@@ -57,14 +57,11 @@ func TestGoClientsInFull(t *testing.T) {
 // use runs one of the clients and reads what it saw.
 func (c *clients) use(into any, program, client string) {
 	c.t.Helper()
-	c.env = append(c.env, "URL=https://"+c.Address, "SSL_CERT_FILE="+filepath.Join(c.t.TempDir(), "ca.pem"), "HTTPS_PROXY=http://"+tunnel(c.t, c.Address))
-	for _, v := range c.env {
-		if file, ok := strings.CutPrefix(v, "SSL_CERT_FILE="); ok {
-			if err := os.WriteFile(file, c.Builtin.RootsPEM(), 0o600); err != nil {
-				c.t.Fatal(err)
-			}
-		}
+	roots := filepath.Join(c.t.TempDir(), "ca.pem")
+	if err := os.WriteFile(roots, c.Builtin.RootsPEM(), 0o600); err != nil {
+		c.t.Fatal(err)
 	}
+	c.env = append(c.env, "URL=https://"+c.Address, "SSL_CERT_FILE="+roots, "HTTPS_PROXY=http://"+tunnel(c.t, c.Address))
 	c.run(into, "gofull", program, client)
 }
 
