@@ -121,7 +121,8 @@ func TestBrowserFiltersAndGoes(t *testing.T) {
 	s.press("g", "nonsense", "enter")
 	s.await(`"nonsense" is nothing that can be explored`)
 	s.press("g", "orders/order-249", "enter") // on no page that was read
-	s.await("✓ order-249  Issued", `"name": "order-249"`)
+	// What the search found shows the same order: it is arrived at once nothing is asked or told any more.
+	s.await("✓ order-249  Issued", `"name": "order-249"`, "!is nothing that can be explored", "!Go to:", "!Looking for")
 	s.press("tab", "/", "etag", "enter")
 	s.await(`"etag": "\"7\""`)
 	s.press("left", "y")
