@@ -117,27 +117,23 @@ func (a *API) linkAt(o *order.Order, name string) (arm.Resource, error) {
 	return arm.Resource{}, &order.Refusal{Kind: order.NotFound, Code: "LinkNotFound", Message: fmt.Sprintf("order %s has no link %s to a vault", o.ID.Name, name), Fix: "See those that there are at " + o.ID.String() + "/certificates"}
 }
 
-func (a *API) getLink(w http.ResponseWriter, r *request) error {
+// askedLink is the link that a request is about.
+func (a *API) askedLink(r *request) (arm.Resource, error) {
 	o, err := a.load(r)
 	if err != nil {
-		return err
+		return arm.Resource{}, err
 	}
-	l, err := a.linkAt(o, r.PathValue("child"))
-	if err != nil {
-		return err
-	}
-	w.Header().Set("ETag", l.ETag)
-	write(w, http.StatusOK, l)
-	return nil
+	return a.linkAt(o, r.PathValue("child"))
+}
+
+func (a *API) getLink(w http.ResponseWriter, r *request) error {
+	l, err := a.askedLink(r)
+	return answerResource(w, l, err)
 }
 
 // linkRecorded is the end of the operation that recorded a link.
 func (a *API) linkRecorded(w http.ResponseWriter, r *request) error {
-	o, err := a.load(r)
-	if err != nil {
-		return err
-	}
-	l, err := a.linkAt(o, r.PathValue("child"))
+	l, err := a.askedLink(r)
 	if err != nil {
 		return err
 	}

@@ -25,24 +25,12 @@ func issuerResource(i order.Issuer) arm.Resource {
 
 func (a *API) issuers(w http.ResponseWriter, r *request) error {
 	all, err := a.Issuers.List(r.Context())
-	if err != nil {
-		return err
-	}
-	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	for _, i := range all {
-		list.Value = append(list.Value, issuerResource(i))
-	}
-	write(w, http.StatusOK, list)
-	return nil
+	return listResources(w, r, all, err, func(i *order.Issuer) (arm.Resource, error) { return issuerResource(*i), nil })
 }
 
 func (a *API) issuer(w http.ResponseWriter, r *request) error {
 	i, err := a.Issuers.Get(r.Context(), r.PathValue("issuer"))
-	if err != nil {
-		return err
-	}
-	write(w, http.StatusOK, issuerResource(i))
-	return nil
+	return answerResource(w, issuerResource(i), err)
 }
 
 // configured lists by name what the configuration allows: never what a name stands for.

@@ -48,15 +48,7 @@ func (a *API) listDNSAccounts(w http.ResponseWriter, r *request) error {
 
 func (a *API) dnsAccountResources(w http.ResponseWriter, r *request) error {
 	all, err := a.DNS.List(r.Context())
-	if err != nil {
-		return err
-	}
-	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	for _, one := range all {
-		list.Value = append(list.Value, arm.DNSAccountOf(one))
-	}
-	write(w, http.StatusOK, list)
-	return nil
+	return listResources(w, r, all, err, func(one *order.DNSAccount) (arm.Resource, error) { return arm.DNSAccountOf(*one), nil })
 }
 
 func (a *API) getDNSAccount(w http.ResponseWriter, r *request) error {
@@ -70,11 +62,7 @@ func (a *API) getDNSAccount(w http.ResponseWriter, r *request) error {
 
 func (a *API) dnsAccountResource(w http.ResponseWriter, r *request) error {
 	one, err := a.DNS.Get(r.Context(), r.PathValue("account"))
-	if err != nil {
-		return err
-	}
-	write(w, http.StatusOK, arm.DNSAccountOf(one))
-	return nil
+	return answerResource(w, arm.DNSAccountOf(one), err)
 }
 
 // saveDNSAccount makes or changes an account as the body and the conditions of the request say.

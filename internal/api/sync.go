@@ -15,9 +15,9 @@ func (a *API) syncGroup(w http.ResponseWriter, r *request) error {
 
 // syncSite syncs the orders of a site.
 func (a *API) syncSite(w http.ResponseWriter, r *request) error {
-	s, err := a.Reader.LoadSite(r.Context(), r.scope.Subscription, r.scope.Group, r.scope.Name)
+	s, err := a.siteAt(r)
 	if err != nil {
-		return &order.Refusal{Kind: order.NotFound, Code: "SiteNotFound", Message: "there is no site " + r.scope.Name, Fix: "See the names with: certwright site list"}
+		return err
 	}
 	return a.syncMany(w, r, order.Query{Subscription: s.Subscription, Group: s.Group, Site: s.Name})
 }

@@ -175,15 +175,7 @@ func (e *Env) orderExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if file == "" {
-			_, err = e.Stdout.Write(data)
-			return err
-		}
-		if err := writePrivate(file, data); err != nil {
-			return err
-		}
-		e.printf("Written to %s, readable by you alone. It is a copy: Certwright does not renew it.\n", file)
-		return nil
+		return e.deliver(file, data, ", readable by you alone")
 	}
 	return c
 }
@@ -203,13 +195,18 @@ func (e *Env) exportChain(c *cobra.Command, name, keyType, file string) error {
 	if err != nil {
 		return err
 	}
+	return e.deliver(file, data, "")
+}
+
+// deliver writes what was exported to a new file, or, where none is named, as the output.
+func (e *Env) deliver(file string, data []byte, readable string) error {
 	if file == "" {
-		_, err = e.Stdout.Write(data)
+		_, err := e.Stdout.Write(data)
 		return err
 	}
 	if err := writePrivate(file, data); err != nil {
 		return err
 	}
-	e.printf("Written to %s. It is a copy: Certwright does not renew it.\n", file)
+	e.printf("Written to %s%s. It is a copy: Certwright does not renew it.\n", file, readable)
 	return nil
 }

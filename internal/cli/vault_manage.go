@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -49,22 +50,35 @@ func inSubscriptions[T any](ctx context.Context, cl *client.Client, below string
 	return list, nil
 }
 
-// findVault finds a vault by its name, which is one in the whole service.
-func (e *Env) findVault(ctx context.Context, name string) (*client.Client, managed, error) {
+// findNamed finds what has a name, whatever the case, among what the subscriptions have at a path; none is what to say where
+// nothing has it.
+func findNamed[T any](ctx context.Context, e *Env, below, name string, nameOf func(T) string, none string) (*client.Client, T, error) {
+	var nothing T
 	cl, err := e.client()
 	if err != nil {
-		return nil, managed{}, err
+		return nil, nothing, err
 	}
-	all, err := inSubscriptions[managed](ctx, cl, "/providers/Microsoft.KeyVault/vaults")
+	all, err := inSubscriptions[T](ctx, cl, below)
 	if err != nil {
-		return nil, managed{}, err
+		return nil, nothing, err
 	}
 	for _, v := range all {
-		if strings.EqualFold(v.Name, name) {
+		if strings.EqualFold(nameOf(v), name) {
 			return cl, v, nil
 		}
 	}
-	return nil, managed{}, fmt.Errorf("there is no vault %s that this token may see\n  → a deleted one is in: certwright vault deleted", name)
+	return nil, nothing, errors.New(none)
+}
+
+const (
+	vaultsBelow  = "/providers/Microsoft.KeyVault/vaults"
+	deletedBelow = "/providers/Microsoft.KeyVault/deletedVaults"
+)
+
+// findVault finds a vault by its name, which is one in the whole service.
+func (e *Env) findVault(ctx context.Context, name string) (*client.Client, managed, error) {
+	return findNamed(ctx, e, vaultsBelow, name, func(v managed) string { return v.Name },
+		fmt.Sprintf("there is no vault %s that this token may see\n  → a deleted one is in: certwright vault deleted", name))
 }
 
 func (e *Env) vaultShow(vault *string) *cobra.Command {
@@ -209,7 +223,7 @@ func (e *Env) vaultDeleted() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list, err := inSubscriptions[goneVault](c.Context(), cl, "/providers/Microsoft.KeyVault/deletedVaults")
+		list, err := inSubscriptions[goneVault](c.Context(), cl, deletedBelow)
 		if err != nil {
 			return err
 		}
@@ -234,20 +248,8 @@ func (e *Env) vaultDeleted() *cobra.Command {
 
 // findDeleted finds a soft-deleted vault by its name.
 func (e *Env) findDeleted(ctx context.Context, name string) (*client.Client, goneVault, error) {
-	cl, err := e.client()
-	if err != nil {
-		return nil, goneVault{}, err
-	}
-	all, err := inSubscriptions[goneVault](ctx, cl, "/providers/Microsoft.KeyVault/deletedVaults")
-	if err != nil {
-		return nil, goneVault{}, err
-	}
-	for _, v := range all {
-		if strings.EqualFold(v.Name, name) {
-			return cl, v, nil
-		}
-	}
-	return nil, goneVault{}, fmt.Errorf("no vault %s is soft-deleted\n  → see those that are with: certwright vault deleted", name)
+	return findNamed(ctx, e, deletedBelow, name, func(v goneVault) string { return v.Name },
+		fmt.Sprintf("no vault %s is soft-deleted\n  → see those that are with: certwright vault deleted", name))
 }
 
 func (e *Env) recoverVault(c *cobra.Command, name string) error {

@@ -15,15 +15,16 @@ type Deployed struct {
 	Began   time.Time // when the target was begun to be looked at
 }
 
-// begun notes when what led to a result began.
-func (r Deployed) begun(at time.Time) Result     { r.Began = at; return r }
-func (r DeployFailed) begun(at time.Time) Result { r.Began = at; return r }
-
 // PushBegan notes in each result of a push when the push began.
 func PushBegan(at time.Time, results []Result) []Result {
 	for i, r := range results {
-		if push, ok := r.(interface{ begun(time.Time) Result }); ok {
-			results[i] = push.begun(at)
+		switch push := r.(type) {
+		case Deployed:
+			push.Began = at
+			results[i] = push
+		case DeployFailed:
+			push.Began = at
+			results[i] = push
 		}
 	}
 	return results

@@ -136,8 +136,8 @@ func (o *Order) changes(now time.Time) time.Time {
 		future(o.denyTime())
 	}
 	for _, k := range o.Spec.KeyTypes {
-		for i, v := range []*Version{o.Current(k), o.Newest(k)} {
-			if v != nil && (i == 0 || v != o.Current(k)) {
+		for _, v := range slices.Compact([]*Version{o.Current(k), o.Newest(k)}) { // mostly the same one
+			if v != nil {
 				future(v.NotAfter)
 				future(o.RenewTime(v))
 				future(o.lateTime(v))

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 
 	"certwright/internal/site"
 )
@@ -13,35 +12,17 @@ func importAt(subscription, group, name string) resource {
 
 // LoadImport reads an import. fulfill.ErrNotFound.
 func (s *Store) LoadImport(ctx context.Context, subscription, group, name string) (*site.Import, error) {
-	v := new(site.Import)
-	revision, err := loadResource(ctx, s.reader, importAt(subscription, group, name), v)
-	if err != nil {
-		return nil, err
-	}
-	v.Revision = revision
-	return v, nil
+	return loadNoun(ctx, s, importAt(subscription, group, name), importRevision)
 }
 
 // SaveImport writes an import under its revision (0 = it must be new) and counts it up.
 func (s *Store) SaveImport(ctx context.Context, v *site.Import) error {
-	if err := s.saveResource(ctx, importAt(v.Subscription, v.Group, v.Name), v.Revision, v); err != nil {
-		return err
-	}
-	v.Revision++
-	return nil
+	return saveNoun(ctx, s, importAt(v.Subscription, v.Group, v.Name), v, importRevision)
 }
 
 // ListImports lists the imports of a subscription and group, empty = of all.
 func (s *Store) ListImports(ctx context.Context, subscription, group string) ([]site.Import, error) {
-	var out []site.Import
-	err := s.eachResource(ctx, importAt(subscription, group, ""), func(doc []byte, revision int64) error {
-		var v site.Import
-		err := json.Unmarshal(doc, &v)
-		v.Revision = revision
-		out = append(out, v)
-		return err
-	})
-	return out, err
+	return listNouns(ctx, s, importAt(subscription, group, ""), importRevision)
 }
 
 // DeleteImport removes an import under its revision.

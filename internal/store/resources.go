@@ -89,55 +89,70 @@ func (q *session) resourceGone(ctx context.Context, r resource) error {
 	return fulfill.ErrConflict
 }
 
-// eachResource reads all of a kind in a scope, empty parts of it not bounding, by scope and name.
-func (s *Store) eachResource(ctx context.Context, r resource, scan func(doc []byte, revision int64) error) error {
+// Where each noun keeps its revision, which is the column's.
+func siteRevision(v *site.Site) *int64              { return &v.Revision }
+func issuerRevision(v *order.Issuer) *int64         { return &v.Revision }
+func dnsAccountRevision(v *order.DNSAccount) *int64 { return &v.Revision }
+func importRevision(v *site.Import) *int64          { return &v.Revision }
+
+// loadNoun reads a noun with its revision. fulfill.ErrNotFound.
+func loadNoun[T any](ctx context.Context, s *Store, r resource, of func(*T) *int64) (*T, error) {
+	v := new(T)
+	revision, err := loadResource(ctx, s.reader, r, v)
+	if err != nil {
+		return nil, err
+	}
+	*of(v) = revision
+	return v, nil
+}
+
+// saveNoun writes a noun under its revision (0 = it must be new) and counts it up.
+func saveNoun[T any](ctx context.Context, s *Store, r resource, v *T, of func(*T) *int64) error {
+	if err := s.saveResource(ctx, r, *of(v), v); err != nil {
+		return err
+	}
+	*of(v)++
+	return nil
+}
+
+// listNouns reads all of a kind in a scope, empty parts of it not bounding, by scope and name.
+func listNouns[T any](ctx context.Context, s *Store, r resource, of func(*T) *int64) ([]T, error) {
 	var w where
 	w.eq("kind", r.kind)
 	w.eq("subscription", r.subscription)
 	w.eq("resource_group", r.group)
 	rows, err := s.reader.query(ctx, `SELECT doc, revision FROM resources`+w.text()+` ORDER BY subscription, resource_group, name`, w.args...)
+	var out []T
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var doc string
+		var v T
 		var revision int64
 		if err := rows.Scan(&doc, &revision); err != nil {
 			return err
 		}
-		return scan([]byte(doc), revision)
+		if err := json.Unmarshal([]byte(doc), &v); err != nil {
+			return err
+		}
+		*of(&v) = revision
+		out = append(out, v)
+		return nil
 	})
-	return fail(fmt.Sprintf("list %ss", r.kind), err)
+	return out, fail(fmt.Sprintf("list %ss", r.kind), err)
 }
 
 // LoadSite reads a site. fulfill.ErrNotFound.
 func (s *Store) LoadSite(ctx context.Context, subscription, group, name string) (*site.Site, error) {
-	v := new(site.Site)
-	revision, err := loadResource(ctx, s.reader, siteAt(subscription, group, name), v)
-	if err != nil {
-		return nil, err
-	}
-	v.Revision = revision
-	return v, nil
+	return loadNoun(ctx, s, siteAt(subscription, group, name), siteRevision)
 }
 
 // SaveSite writes a site under its revision (0 = it must be new) and counts it up.
 func (s *Store) SaveSite(ctx context.Context, v *site.Site) error {
-	if err := s.saveResource(ctx, siteAt(v.Subscription, v.Group, v.Name), v.Revision, v); err != nil {
-		return err
-	}
-	v.Revision++
-	return nil
+	return saveNoun(ctx, s, siteAt(v.Subscription, v.Group, v.Name), v, siteRevision)
 }
 
 // ListSites lists the sites of a subscription and group, empty = of all.
 func (s *Store) ListSites(ctx context.Context, subscription, group string) ([]site.Site, error) {
-	var out []site.Site
-	err := s.eachResource(ctx, siteAt(subscription, group, ""), func(doc []byte, revision int64) error {
-		var v site.Site
-		err := json.Unmarshal(doc, &v)
-		v.Revision = revision
-		out = append(out, v)
-		return err
-	})
-	return out, err
+	return listNouns(ctx, s, siteAt(subscription, group, ""), siteRevision)
 }
 
 // DeleteSite removes a site under its revision.
@@ -147,35 +162,17 @@ func (s *Store) DeleteSite(ctx context.Context, v *site.Site) error {
 
 // LoadIssuer reads an issuer. fulfill.ErrNotFound.
 func (s *Store) LoadIssuer(ctx context.Context, name string) (*order.Issuer, error) {
-	v := new(order.Issuer)
-	revision, err := loadResource(ctx, s.reader, issuerAt(name), v)
-	if err != nil {
-		return nil, err
-	}
-	v.Revision = revision
-	return v, nil
+	return loadNoun(ctx, s, issuerAt(name), issuerRevision)
 }
 
 // SaveIssuer writes an issuer under its revision (0 = it must be new) and counts it up.
 func (s *Store) SaveIssuer(ctx context.Context, v *order.Issuer) error {
-	if err := s.saveResource(ctx, issuerAt(v.Name), v.Revision, v); err != nil {
-		return err
-	}
-	v.Revision++
-	return nil
+	return saveNoun(ctx, s, issuerAt(v.Name), v, issuerRevision)
 }
 
 // ListIssuers lists all issuers by name.
 func (s *Store) ListIssuers(ctx context.Context) ([]order.Issuer, error) {
-	var out []order.Issuer
-	err := s.eachResource(ctx, issuerAt(""), func(doc []byte, revision int64) error {
-		var v order.Issuer
-		err := json.Unmarshal(doc, &v)
-		v.Revision = revision
-		out = append(out, v)
-		return err
-	})
-	return out, err
+	return listNouns(ctx, s, issuerAt(""), issuerRevision)
 }
 
 // DeleteIssuer removes an issuer under its revision.
@@ -185,35 +182,17 @@ func (s *Store) DeleteIssuer(ctx context.Context, v *order.Issuer) error {
 
 // LoadDNSAccount reads a DNS account. fulfill.ErrNotFound.
 func (s *Store) LoadDNSAccount(ctx context.Context, name string) (*order.DNSAccount, error) {
-	v := new(order.DNSAccount)
-	revision, err := loadResource(ctx, s.reader, dnsAccountAt(name), v)
-	if err != nil {
-		return nil, err
-	}
-	v.Revision = revision
-	return v, nil
+	return loadNoun(ctx, s, dnsAccountAt(name), dnsAccountRevision)
 }
 
 // SaveDNSAccount writes a DNS account under its revision (0 = it must be new) and counts it up.
 func (s *Store) SaveDNSAccount(ctx context.Context, v *order.DNSAccount) error {
-	if err := s.saveResource(ctx, dnsAccountAt(v.Name), v.Revision, v); err != nil {
-		return err
-	}
-	v.Revision++
-	return nil
+	return saveNoun(ctx, s, dnsAccountAt(v.Name), v, dnsAccountRevision)
 }
 
 // ListDNSAccounts lists all DNS accounts by name.
 func (s *Store) ListDNSAccounts(ctx context.Context) ([]order.DNSAccount, error) {
-	var out []order.DNSAccount
-	err := s.eachResource(ctx, dnsAccountAt(""), func(doc []byte, revision int64) error {
-		var v order.DNSAccount
-		err := json.Unmarshal(doc, &v)
-		v.Revision = revision
-		out = append(out, v)
-		return err
-	})
-	return out, err
+	return listNouns(ctx, s, dnsAccountAt(""), dnsAccountRevision)
 }
 
 // DeleteDNSAccount removes a DNS account under its revision.
