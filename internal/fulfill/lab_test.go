@@ -62,7 +62,7 @@ func newLab(t *testing.T) *lab {
 // mover is one more process on the same store.
 func (l *lab) mover(node string) *Mover {
 	return New(Options{Store: l.store, Authorities: l.issuer, Verifier: l.proofs, Vault: l.vault, Sealer: plainSealer{}, Deployer: l.target, Prober: l.target,
-		Hinter: &hintsFake{}, Now: l.clock.now, Node: node})
+		Hinter: &hintsFake{}, Now: l.clock.now, Pause: func(context.Context, time.Duration) {}, Node: node})
 }
 
 var by = order.By{Caller: "tester"}

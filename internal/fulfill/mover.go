@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sort"
 	"sync"
 	"time"
 
@@ -23,9 +24,10 @@ type Options struct {
 	Hinter      Hinter
 	Watcher     Watcher // nil = nobody watches
 	Now         func() time.Time
-	Node        string        // this process, for leases
-	Lease       time.Duration // how long a lease lasts; 0 = LeaseFor
-	MaxNames    int           // names in one order; 0 = MaxNames
+	Pause       func(ctx context.Context, d time.Duration) // waits between two looks after a push, or until ctx ends; nil = by the machine's clock
+	Node        string                                     // this process, for leases
+	Lease       time.Duration                              // how long a lease lasts; 0 = LeaseFor
+	MaxNames    int                                        // names in one order; 0 = MaxNames
 	Logger      *slog.Logger
 }
 
@@ -44,6 +46,9 @@ func New(o Options) *Mover {
 	}
 	if o.MaxNames == 0 {
 		o.MaxNames = MaxNames
+	}
+	if o.Pause == nil {
+		o.Pause = pause
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -73,7 +78,7 @@ func (m *Mover) Advance(ctx context.Context, id order.ID) error {
 	if err != nil {
 		return fmt.Errorf("advance %s: %w", id.Name, err)
 	}
-	r := &run{Mover: m, o: o, busy: map[order.Step]bool{}, count: map[order.Step]int{}, out: make(chan outcome), held: map[string]func(){}, fresh: map[string]Certificate{}}
+	r := &run{Mover: m, o: o, busy: map[order.Step]bool{}, count: map[order.Step]int{}, stale: map[order.Step]bool{}, out: make(chan outcome), held: map[string]func(){}, fresh: map[string]Certificate{}}
 	defer r.releaseSlots()
 	if err := r.walk(ctx); err != nil {
 		return fmt.Errorf("advance %s: %w", id.Name, err)
@@ -88,6 +93,7 @@ type run struct {
 	o      *order.Order
 	busy   map[order.Step]bool
 	count  map[order.Step]int
+	stale  map[order.Step]bool // looks that a push overtook: what they saw is no more
 	out    chan outcome
 	held   map[string]func()              // slots at issuers, by key type
 	fresh  map[string]Certificate         // versions that this run obtained: they need not be read back from the vault
@@ -159,13 +165,41 @@ func (r *run) rest(ctx context.Context) (done bool, err error) {
 	return err != nil || r.stop || r.gone || r.lost || r.o.LeaseOwner == "", err
 }
 
-// start begins every due step that is not running.
+// start begins every due step that is not running. Looks come last: one beside a push would see what is about to change,
+// and might be told after the push's own.
 func (r *run) start() {
-	for _, s := range r.o.Next(r.Now()) {
+	steps := r.o.Next(r.Now())
+	sort.SliceStable(steps, func(i, j int) bool { return steps[i].Kind != order.StepLook && steps[j].Kind == order.StepLook })
+	for _, s := range steps {
 		if r.busy[s] || r.count[s] >= sameStep || s.Kind == order.StepUnsay && r.busy[order.Step{Kind: order.StepObtain, Key: s.Key}] {
 			continue // an attempt that ended meanwhile may be publishing still
 		}
+		if s.Kind == order.StepLook && r.beingPushed(r.o.Endpoint(s.Key)) {
+			continue // the push looks itself; else this is due still when it has ended
+		}
+		if s.Kind == order.StepDeploy {
+			r.overtake(r.o.Deployment(s.Key))
+		}
 		r.launch(s, r.o)
+	}
+}
+
+// beingPushed says whether a push is on its way to what the endpoint shows.
+func (r *run) beingPushed(e *order.EndpointRow) bool {
+	for s := range r.busy {
+		if d := r.o.Deployment(s.Key); s.Kind == order.StepDeploy && d != nil && e.ShowsPushTo(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// overtake makes the looks at what a beginning push changes count no more.
+func (r *run) overtake(d *order.Deployment) {
+	for s := range r.busy {
+		if e := r.o.Endpoint(s.Key); s.Kind == order.StepLook && e != nil && e.ShowsPushTo(d) {
+			r.stale[s] = true
+		}
 	}
 }
 
@@ -212,6 +246,10 @@ func (r *run) take(ctx context.Context, out outcome) error {
 		}
 		if out.broken {
 			r.count[out.step] = sameStep
+		}
+		if r.stale[out.step] {
+			delete(r.stale, out.step)
+			out.results = nil
 		}
 		r.gone = r.gone || out.removed
 		for _, res := range out.results {

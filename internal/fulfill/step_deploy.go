@@ -14,6 +14,14 @@ import (
 // settle is how long a push may take to show on the wire: a reload returns before workers switch.
 var settle = []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second}
 
+// pause waits by the machine's clock.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // keep remembers a version that this run obtained, so that it need not be read back.
 func (r *run) keep(c Certificate) {
 	r.mu.Lock()
@@ -148,11 +156,8 @@ func (r *run) lookBack(ctx context.Context, o *order.Order, v *order.Version, ro
 	results := make([]order.Result, len(rows))
 	for i, e := range rows {
 		var look order.Looked
-		for _, pause := range settle[:len(settle)-2] {
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
+		for _, d := range settle[:len(settle)-2] {
+			r.Pause(ctx, d)
 			look = r.lookFor(ctx, o, v.Serial, e)
 			if servesOurs(o, look.Seen, r.Now()) {
 				break
@@ -232,11 +237,9 @@ func (r *run) lookAfter(ctx context.Context, o *order.Order, v *order.Version, r
 
 func (r *run) lookUntil(ctx context.Context, o *order.Order, v *order.Version, e *order.EndpointRow, changed bool) order.Looked {
 	var look order.Looked
-	for _, pause := range settle {
-		select {
-		case <-ctx.Done():
+	for _, d := range settle {
+		if r.Pause(ctx, d); ctx.Err() != nil {
 			return look
-		case <-time.After(pause):
 		}
 		look = r.lookFor(ctx, o, v.Serial, e)
 		if look.Problem == nil || !changed {

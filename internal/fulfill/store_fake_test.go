@@ -22,6 +22,7 @@ type memStore struct {
 	saves  int
 	// before, when set, runs before a save, without the lock: it makes races. It runs once.
 	before func()
+	always func(next *order.Order) // runs before every save, without the lock
 }
 
 func (s *memStore) CreateOrder(_ context.Context, o *order.Order, _ order.Projection, e []order.Event) error {
@@ -57,9 +58,12 @@ func (s *memStore) LoadOrder(_ context.Context, id order.ID) (*order.Order, erro
 
 func (s *memStore) SaveOrder(_ context.Context, o *order.Order, _ order.Projection, e []order.Event) error {
 	s.mu.Lock()
-	hook := s.before
+	hook, always := s.before, s.always
 	s.before = nil
 	s.mu.Unlock()
+	if always != nil {
+		always(o)
+	}
 	if hook != nil {
 		hook()
 	}

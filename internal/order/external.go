@@ -93,7 +93,7 @@ func (o *Order) byHand(e *EndpointRow) bool {
 		return false
 	}
 	return !slices.ContainsFunc(o.Deployments, func(d Deployment) bool {
-		return !d.Gone && d.Version == v.Number && strings.EqualFold(d.Site, e.Site) && (e.Target == "" || strings.EqualFold(e.Target, d.Target))
+		return !d.Gone && d.Version == v.Number && e.ShowsPushTo(&d)
 	})
 }
 

@@ -223,6 +223,11 @@ func (o *Order) lookAgenda(add adder) {
 	}
 }
 
+// ShowsPushTo says whether a push to the target can change what the endpoint serves.
+func (e *EndpointRow) ShowsPushTo(d *Deployment) bool {
+	return strings.EqualFold(d.Site, e.Site) && (e.Target == "" || strings.EqualFold(e.Target, d.Target))
+}
+
 // pushing says whether a push to the endpoint's site is due or was never done: the push looks itself.
 func (o *Order) pushing(e *EndpointRow) bool {
 	if e.Site == "" || !o.alive() {
@@ -230,7 +235,7 @@ func (o *Order) pushing(e *EndpointRow) bool {
 	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
-		if d.Site == e.Site && (e.Target == "" || strings.EqualFold(e.Target, d.Target)) && !d.Gone && d.Disabled == "" && d.Tries == 0 && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
+		if e.ShowsPushTo(d) && !d.Gone && d.Disabled == "" && d.Tries == 0 && o.Current(d.KeyType) != nil && d.Version != o.Current(d.KeyType).Number {
 			return true
 		}
 	}
