@@ -43,11 +43,26 @@ func TestExternalAccount(t *testing.T) {
 	}
 }
 
+// paddedSerial says whether DER puts a zero octet before the serial number, as one in 256 of Pebble's 63 random bits need.
+// The octet belongs to the CertID (RFC 9773 section 4.1), but Pebble 2.10.1 looks its orders up without it, so it knows
+// no order to be replaced by such a CertID.
+func paddedSerial(t *testing.T, chain [][]byte) bool {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf.SerialNumber.BitLen()%8 == 0
+}
+
 func TestReplacesAndRenewalInfo(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, testworld.PebbleOptions{})
 	r := fulfill.Request{Names: dnsNames("www.example.test")}
 	chain, _ := b.issue(t, r)
+	for paddedSerial(t, chain) {
+		chain, _ = b.issue(t, r)
+	}
 	info, err := b.acme().RenewalInfo(limit(t), chain[0])
 	if err != nil || info.Window == nil || !info.Window.End.After(info.Window.Start) {
 		t.Fatalf("renewal information: %+v, %v", info, err)
