@@ -55,7 +55,7 @@ await orders.renew(group, "shop", { keySize: 2048 });
 await until(settled, (o) => o.serialNumber !== out.first && o.status === "Issued");
 out.renewed = await serial();
 await orders.reissue(group, "shop", { delayExistingRevokeInHours: 2 });
-await until(settled, (o) => o.serialNumber !== out.renewed && o.status === "Issued");
+await until(settled, (o) => o.serialNumber !== out.renewed && o.status === "Issued" && o.certificates.copy.provisioningState === "Succeeded"); // copies come a moment later
 out.shop = await same(() => orders.get(group, "shop"), path("shop"), version, "signedCertificate", "intermediate", "serialNumber", "expirationTime", "lastCertificateIssuanceTime", "certificates");
 out.refused.csr = await refused(() => orders.reissue(group, "shop", { csr: "x", isPrivateKeyExternal: true }));
 out.refused.noCsr = await refused(() => orders.reissue(group, "shop", { isPrivateKeyExternal: true }));
