@@ -135,3 +135,33 @@ func (l *lab) eventsNamed(name string) int {
 	}
 	return n
 }
+
+// once gives a function that does something at its first call only, and is called from several goroutines.
+func once(do func()) func() {
+	var o sync.Once
+	return func() { o.Do(do) }
+}
+
+// await waits for something that another step of the run brings about.
+func await(t *testing.T, c <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+		t.Error(what + " did not come about meanwhile")
+	}
+}
+
+// when gives a channel that is closed as soon as an order is saved of which that holds.
+func (l *lab) when(holds func(o *order.Order) bool) <-chan struct{} {
+	c := make(chan struct{})
+	tell := once(func() { close(c) })
+	l.store.mu.Lock()
+	defer l.store.mu.Unlock()
+	l.store.always = func(o *order.Order) {
+		if holds(o) {
+			tell()
+		}
+	}
+	return c
+}

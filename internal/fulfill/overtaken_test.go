@@ -2,9 +2,7 @@ package fulfill
 
 import (
 	"context"
-	"sync"
 	"testing"
-	"time"
 
 	"certwright/internal/order"
 	"certwright/internal/site"
@@ -46,22 +44,17 @@ func TestOvertakenLook(t *testing.T) {
 	l := newLab(t)
 	id := l.order("shop", "files")
 	o := l.advance(id)
-	pushed := make(chan struct{})
-	first := l.target.looks + 1
+	first, looking := l.target.looks+1, make(chan struct{})
+	pushed := l.when(func(o *order.Order) bool { return o.Deployments[0].Version == 2 })
 	l.target.seen = func(look int) {
 		if look == first {
-			select {
-			case <-pushed:
-			case <-time.After(time.Minute):
-				t.Error("nothing was pushed meanwhile")
-			}
+			close(looking)
+			await(t, pushed, "the push of version 2")
 		}
 	}
-	var told sync.Once
-	l.store.always = func(next *order.Order) {
-		if next.Deployments[0].Version == 2 {
-			told.Do(func() { close(pushed) })
-		}
+	l.issuer.begin = func() error { // else the push's own look may be the first
+		await(t, looking, "the look")
+		return nil
 	}
 	l.clock.move(o.Endpoints[0].DueAt.Sub(l.clock.now()))
 	if _, err := l.Renew(l.ctx(), by, id); err != nil {
