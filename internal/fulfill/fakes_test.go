@@ -30,6 +30,7 @@ type issuerFake struct {
 	validate func(ctx context.Context, proofs []order.Proof) ([]order.Proof, error)
 	begin    func() error
 	finalise func(ctx context.Context) error
+	proven   bool // what is asked for was proved for an order before
 
 	mu        sync.Mutex
 	calls     map[string]int
@@ -79,7 +80,7 @@ func (f *issuerFake) Begin(_ context.Context, r Request) (Opening, error) {
 	}
 	o := Opening{URL: "https://ca.test/order/" + r.Attempt, Account: "a1"}
 	for _, n := range r.Names {
-		o.Proofs = append(o.Proofs, order.Proof{Name: n, Method: cmp.Or(r.Method, order.MethodHTTP01), Token: "token-" + r.Attempt[:6] + "-" + n.Value, Value: "value"})
+		o.Proofs = append(o.Proofs, order.Proof{Name: n, Method: cmp.Or(r.Method, order.MethodHTTP01), Token: "token-" + r.Attempt[:6] + "-" + n.Value, Value: "value", Done: f.proven})
 	}
 	return o, nil
 }
@@ -211,9 +212,16 @@ type vaultFake struct {
 	put  func() error
 	puts int
 	gone map[string]bool
+	// These run without the lock: before a version is put, before the vault says whether it is ready, after a version was read.
+	putting func(c Certificate)
+	ready   func() error
+	got     func(name string)
 }
 
 func (v *vaultFake) Put(_ context.Context, c Certificate) error {
+	if v.putting != nil {
+		v.putting(c)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.puts++
@@ -227,6 +235,9 @@ func (v *vaultFake) Put(_ context.Context, c Certificate) error {
 }
 
 func (v *vaultFake) Get(_ context.Context, _, name, id string) (Certificate, error) {
+	if v.got != nil {
+		defer v.got(name)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c, ok := v.held[name+"/"+id]
@@ -261,7 +272,12 @@ func (v *vaultFake) Exists(_ context.Context, name string) error {
 	return nil
 }
 
-func (v *vaultFake) Ready(context.Context, string) error { return nil }
+func (v *vaultFake) Ready(context.Context, string) error {
+	if v.ready != nil {
+		return v.ready()
+	}
+	return nil
+}
 
 func (v *vaultFake) ObserveSecret(context.Context, string, string, string) []evidence.Observation {
 	return nil

@@ -93,12 +93,12 @@ type run struct {
 	o      *order.Order
 	busy   map[order.Step]bool
 	count  map[order.Step]int
-	stale  map[order.Step]bool // looks that a push overtook: what they saw is no more
+	stale  map[order.Step]bool // looks that a push or a store overtook: what they saw is no more
 	out    chan outcome
 	held   map[string]func()              // slots at issuers, by key type
 	fresh  map[string]Certificate         // versions that this run obtained: they need not be read back from the vault
 	early  early                          // attempts that go on while their beginning is being recorded
-	sited  map[string]sited               // sites that this run has read
+	sited  sited                          // sites that this run has read
 	launch func(order.Step, *order.Order) // begins a step beside the others
 	gone   bool                           // the row was removed
 	lost   bool                           // another worker has the lease now
@@ -165,41 +165,18 @@ func (r *run) rest(ctx context.Context) (done bool, err error) {
 	return err != nil || r.stop || r.gone || r.lost || r.o.LeaseOwner == "", err
 }
 
-// start begins every due step that is not running. Looks come last: one beside a push would see what is about to change,
-// and might be told after the push's own.
+// start begins every due step that is not running and that need not wait for another.
 func (r *run) start() {
 	steps := r.o.Next(r.Now())
-	sort.SliceStable(steps, func(i, j int) bool { return steps[i].Kind != order.StepLook && steps[j].Kind == order.StepLook })
+	sort.SliceStable(steps, func(i, j int) bool { return turn(steps[i]) < turn(steps[j]) })
 	for _, s := range steps {
-		if r.busy[s] || r.count[s] >= sameStep || s.Kind == order.StepUnsay && r.busy[order.Step{Kind: order.StepObtain, Key: s.Key}] {
-			continue // an attempt that ended meanwhile may be publishing still
-		}
-		if s.Kind == order.StepLook && r.beingPushed(r.o.Endpoint(s.Key)) {
-			continue // the push looks itself; else this is due still when it has ended
+		if r.busy[s] || r.count[s] >= sameStep || r.waits(s) {
+			continue
 		}
 		if s.Kind == order.StepDeploy {
 			r.overtake(r.o.Deployment(s.Key))
 		}
 		r.launch(s, r.o)
-	}
-}
-
-// beingPushed says whether a push is on its way to what the endpoint shows.
-func (r *run) beingPushed(e *order.EndpointRow) bool {
-	for s := range r.busy {
-		if d := r.o.Deployment(s.Key); s.Kind == order.StepDeploy && d != nil && e.ShowsPushTo(d) {
-			return true
-		}
-	}
-	return false
-}
-
-// overtake makes the looks at what a beginning push changes count no more.
-func (r *run) overtake(d *order.Deployment) {
-	for s := range r.busy {
-		if e := r.o.Endpoint(s.Key); s.Kind == order.StepLook && e != nil && e.ShowsPushTo(d) {
-			r.stale[s] = true
-		}
 	}
 }
 
@@ -247,10 +224,7 @@ func (r *run) take(ctx context.Context, out outcome) error {
 		if out.broken {
 			r.count[out.step] = sameStep
 		}
-		if r.stale[out.step] {
-			delete(r.stale, out.step)
-			out.results = nil
-		}
+		out.results = r.upToDate(out)
 		r.gone = r.gone || out.removed
 		for _, res := range out.results {
 			if ctx.Err() == nil || !order.IsFailure(res) { // what failed because we are stopping did not fail
@@ -303,6 +277,7 @@ func (r *run) commit(ctx context.Context, results ...order.Result) error {
 		}
 		r.lost = fresh.LeaseOwner != r.Node
 		r.o = fresh
+		r.sited.forget() // what was changed may be which targets they have
 		if r.lost && len(results) == 0 {
 			return nil
 		}

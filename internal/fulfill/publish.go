@@ -151,30 +151,17 @@ func (r *run) sites(ctx context.Context, o *order.Order) []site.Site {
 	return list
 }
 
-// sited is a site and when it was read.
-type sited struct {
-	site *site.Site
-	at   time.Time
-}
-
 // site reads a site; what this run read a moment ago is not read again. The site is not to be changed.
 func (r *run) site(ctx context.Context, o *order.Order, name string) (*site.Site, error) {
 	now := r.Now()
-	r.mu.Lock()
-	s, ok := r.sited[name]
-	r.mu.Unlock()
-	if ok && now.Sub(s.at) < recently {
-		return s.site, nil
+	s, forgot := r.sited.recall(name, now)
+	if s != nil {
+		return s, nil
 	}
-	read, err := r.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, name)
+	s, err := r.Store.LoadSite(ctx, o.ID.Subscription, o.ID.Group, name)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.sited == nil {
-		r.sited = map[string]sited{}
-	}
-	r.sited[name] = sited{read, now}
-	return read, nil
+	r.sited.keep(name, s, now, forgot)
+	return s, nil
 }

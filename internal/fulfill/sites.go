@@ -87,22 +87,28 @@ func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site, again boo
 		return fmt.Errorf("list the orders of site %s: %w", s.Name, err)
 	}
 	for _, id := range ids {
-		_, err := m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
-			bound := order.Bound{By: by, Sites: m.loadSites(ctx, o), Changed: s.Name}
-			if again {
-				would := o.Clone()
-				would.Apply(m.Now(), bound)
-				if reflect.DeepEqual(would.Deployments, o.Deployments) && reflect.DeepEqual(would.Endpoints, o.Endpoints) {
-					return nil, nil
-				}
-			}
-			return []order.Result{bound}, nil
-		})
+		err := m.follow(ctx, order.Bound{By: by, Changed: s.Name}, id, again)
 		if r, ok := order.AsRefusal(err); err != nil && (!ok || r.Kind != order.NotFound) {
 			return err
 		}
 	}
 	return nil
+}
+
+// follow gives an order the rows of its sites as they are now. again: an order that has them already stays as it is.
+func (m *Mover) follow(ctx context.Context, bound order.Bound, id order.ID, again bool) error {
+	_, err := m.change(ctx, id, func(o *order.Order) ([]order.Result, error) {
+		bound.Sites = m.loadSites(ctx, o)
+		if again {
+			would := o.Clone()
+			would.Apply(m.Now(), bound)
+			if reflect.DeepEqual(would.Deployments, o.Deployments) && reflect.DeepEqual(would.Endpoints, o.Endpoints) {
+				return nil, nil
+			}
+		}
+		return []order.Result{bound}, nil
+	})
+	return err
 }
 
 func (m *Mover) checkSite(s *site.Site) error {

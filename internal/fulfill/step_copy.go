@@ -25,8 +25,7 @@ func (r *run) copyTo(ctx context.Context, o *order.Order, link string) []order.R
 			err = r.Vault.Put(ctx, c)
 		}
 		if err != nil {
-			out.Problem = r.problem(err, "copy "+v.Label()+" to vault "+l.Vault)
-			return []order.Result{out}
+			return []order.Result{order.Copied{Link: *l, Problem: r.problem(err, "copy "+v.Label()+" to vault "+l.Vault)}}
 		}
 		out.Version = max(out.Version, v.Number)
 	}
@@ -38,7 +37,7 @@ func (r *run) checkCopies(ctx context.Context, o *order.Order) []order.Result {
 	var results []order.Result
 	for i := range o.Copies {
 		l := o.Link(o.Copies[i].Link)
-		if l == nil || o.Copies[i].Version == 0 || o.Copies[i].Fault != "" {
+		if l == nil || !o.Holds(&o.Copies[i]) {
 			continue
 		}
 		for _, k := range o.Spec.KeyTypes {
@@ -47,7 +46,7 @@ func (r *run) checkCopies(ctx context.Context, o *order.Order) []order.Result {
 				continue
 			}
 			if _, err := r.Vault.Get(ctx, l.Vault, o.SecretOf(l, v.KeyType), v.SecretID); err != nil {
-				results = append(results, order.Copied{Link: *l, Problem: r.problem(err, "read the copy of "+v.Label()+" at link "+l.Name)})
+				results = append(results, order.Copied{Link: *l, Version: o.Copies[i].Version, Problem: r.problem(err, "read the copy of "+v.Label()+" at link "+l.Name)})
 				break
 			}
 		}

@@ -57,13 +57,12 @@ func (r *run) push(ctx context.Context, o *order.Order, d *order.Deployment) []o
 	fail := func(p *order.Problem) []order.Result {
 		return []order.Result{order.DeployFailed{Key: d.Key(), Version: v.Number, Problem: p}}
 	}
-	s, err := r.site(ctx, o, d.Site)
+	s, t, err := r.targetOf(ctx, o, d)
 	if err != nil {
 		return fail(r.problem(err, "read site "+d.Site))
 	}
-	t, ok := s.Target(d.Target)
-	if !ok {
-		return []order.Result{order.Bound{Sites: r.sites(ctx, o)}}
+	if s == nil {
+		return nil
 	}
 	c, err := r.current(ctx, o, v)
 	if err != nil {
@@ -98,6 +97,24 @@ func (r *run) push(ctx context.Context, o *order.Order, d *order.Deployment) []o
 		}
 	}
 	return append([]order.Result{order.Deployed{Key: d.Key(), Receipt: receipt, Seen: receipt.Seen}}, looks...)
+}
+
+// targetOf reads the target of a row, with its site. Where the site no longer has it (no site), the order follows its sites
+// as they are now, whatever it has become meanwhile.
+func (r *run) targetOf(ctx context.Context, o *order.Order, d *order.Deployment) (*site.Site, site.Target, error) {
+	for again := false; ; again = true {
+		s, err := r.site(ctx, o, d.Site)
+		if err != nil {
+			return nil, site.Target{}, err
+		}
+		if t, ok := s.Target(d.Target); ok {
+			return s, t, nil
+		}
+		if again {
+			return nil, site.Target{}, r.follow(ctx, order.Bound{}, o.ID, true)
+		}
+		r.sited.forget() // the row may be newer than what was read
+	}
 }
 
 // putByHand looks whether whoever holds the key of the current version has put it to a target that takes one: Certwright

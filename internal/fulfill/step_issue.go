@@ -58,7 +58,7 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	}
 	fail := func(p *order.Problem) []order.Result {
 		r.free(k)
-		return []order.Result{order.BeginFailed{Need: need, Problem: p}}
+		return []order.Result{order.BeginFailed{Need: need, Problem: p, For: &o.Spec}}
 	}
 	if p := r.suspended(ctx, o); p != nil {
 		return fail(p)
@@ -107,7 +107,7 @@ func (r *run) begin(ctx context.Context, o *order.Order, k order.KeyType) []orde
 	if r.leavesNothing(ctx, o, &a) {
 		r.early.allow(a.ID)
 	}
-	return []order.Result{order.Began{Attempt: a}}
+	return []order.Result{order.Began{Attempt: a, For: &o.Spec}}
 }
 
 func wanted(o *order.Order, k order.KeyType) (order.Need, bool) {

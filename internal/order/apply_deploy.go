@@ -96,7 +96,9 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 	news := d.fail(r.Problem, table, now) || fresh
 	d.Seen = r.Seen
 	d.answered(r.Began)
-	if r.TakenBack {
+	if v := o.Current(d.KeyType); v != nil && v.Number != r.Version {
+		d.hurry() // it says nothing of the version that came meanwhile
+	} else if r.TakenBack {
 		d.Bad, d.Tried = r.Version, r.Reload
 		if at := now.Add(tryAttempt[min(d.Tries, len(tryAttempt)-1)]); at.After(d.DueAt) {
 			d.DueAt = at // each try disturbs what serves: keep them apart

@@ -88,7 +88,7 @@ func (o *Order) copyAgenda(add adder) {
 // Copied records that a link holds every current version, or why it could not be written (Problem).
 type Copied struct {
 	Link    Link
-	Version int
+	Version int // with a Problem: the one that was looked for; 0 = it was to be written
 	Problem *Problem
 }
 
@@ -102,6 +102,9 @@ func (r Copied) apply(o *Order, now time.Time) []Event {
 		o.Copies = append(o.Copies, CopyRow{Link: l.Name, Progress: Progress{Since: now}})
 		row = &o.Copies[len(o.Copies)-1]
 	}
+	if r.Problem != nil && r.Version > 0 && r.Version < row.Version {
+		return nil // a newer one was written while this one was looked for
+	}
 	row.Secret = l.place()
 	if r.Problem != nil {
 		news := row.fail(r.Problem, tryLocal, now)
@@ -113,6 +116,11 @@ func (r Copied) apply(o *Order, now time.Time) []Event {
 	row.well(now)
 	row.Fault, row.Version, row.DueAt = "", r.Version, time.Time{}
 	return []Event{o.event(now, StageStore, "copied", "Stored: version %d also in vault %s as secret %s, for link %s.", r.Version, l.Vault, l.Secret, l.Name)}
+}
+
+// Holds says whether a link was given every current version, so that all of them should be found there.
+func (o *Order) Holds(row *CopyRow) bool {
+	return row.Version > 0 && row.Version >= o.newest() && row.Fault == ""
 }
 
 // LinkStatus is Key Vault's word for a link.

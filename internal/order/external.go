@@ -148,8 +148,13 @@ func (o *Order) waitsForCSR() bool {
 }
 
 // outdated says whether an attempt that has just begun is for what its owner has since thought better of.
-func (o *Order) outdated(a *Attempt) bool {
-	return !o.orders(a.KeyType) || a.External != o.Spec.ExternalKey || a.External && !bytes.Equal(a.CSR, o.Spec.CSR)
+func (o *Order) outdated(a *Attempt, asked *Spec) bool {
+	return o.asksOtherwise(asked) || !o.orders(a.KeyType) || a.External != o.Spec.ExternalKey || a.External && !bytes.Equal(a.CSR, o.Spec.CSR)
+}
+
+// asksOtherwise says whether an issuer would now be asked for something else, or another way, than by that wish.
+func (o *Order) asksOtherwise(asked *Spec) bool {
+	return asked != nil && (!sameNames(asked.Names, o.Spec.Names) || asked.Issuer != o.Spec.Issuer || asked.Method != o.Spec.Method || asked.Profile != o.Spec.Profile)
 }
 
 func (o *Order) awaitEvent(now time.Time, n *Need, p *Problem) Event {

@@ -36,7 +36,7 @@ var requests = func() (all [][]byte) {
 func (w *world) begins(k KeyType) []Result {
 	a := w.attempt(k)
 	if !w.o.Spec.ExternalKey {
-		return []Result{Began{a}}
+		return []Result{Began{Attempt: a}}
 	}
 	csr, p := w.o.NextCSR(w.now)
 	if p != nil {
@@ -48,7 +48,7 @@ func (w *world) begins(k KeyType) []Result {
 		return nil
 	}
 	a.Sealed, a.External, a.CSR = nil, true, csr
-	return []Result{Began{a}}
+	return []Result{Began{Attempt: a}}
 }
 
 // signed is the certificate of an attempt, for the key of its request.

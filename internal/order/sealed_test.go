@@ -81,7 +81,7 @@ func TestAttemptThatBeganTooLateHoldsNoKey(t *testing.T) {
 	began := w.attempt(P256)
 	failed := w.beginFails(Retry)(Step{StepBegin, string(P256)})
 	w.command(CmdCancel)
-	equal(t, "said", len(w.give(Began{began})), 0)
+	equal(t, "said", len(w.give(Began{Attempt: began})), 0)
 	w.give(failed...)
 	equal(t, "keys", w.keys(), 0)
 	equal(t, "wishes", len(w.o.Needs), 0)
@@ -97,7 +97,7 @@ func TestRekeyAskedForWhileARenewalBeginsIsKept(t *testing.T) {
 		w.command(CmdRenew)
 		began := w.attempt(P256)
 		w.command(CmdRekey)
-		w.give(Began{began})
+		w.give(Began{Attempt: began})
 		if fails {
 			w.give(w.obtainFails(GiveUp)(Step{StepObtain, began.ID})...)
 			equal(t, name+": status", w.o.StatusOf(w.now), PendingRekey)

@@ -1,0 +1,269 @@
+package fulfill
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"certwright/internal/order"
+	"certwright/internal/site"
+)
+
+// What goes on beside a step: other steps of the same run, and commands. What is told last is not always what is newest.
+
+func stored(number int) func(o *order.Order) bool {
+	return func(o *order.Order) bool { v := o.Version(number); return v != nil && v.State == order.VersionStored }
+}
+
+// TestTargetAddedUnderARun: a target that a site is given while a run pushes to another one is pushed to as well.
+func TestTargetAddedUnderARun(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("shop", "files")
+	add := once(func() {
+		s, err := l.store.LoadSite(l.ctx(), id.Subscription, id.Group, "shop")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s.Targets = append(s.Targets, site.Target{Name: "more", Kind: site.KindFiles})
+		if _, err := l.SaveSite(l.ctx(), by, *s); err != nil {
+			t.Error(err)
+		}
+	})
+	l.target.put = func(context.Context, site.Target) error { add(); return nil }
+	o := l.advance(id)
+	if d := o.Deployment("shop/more"); d == nil || d.Version != 1 || l.target.holds["shop/more"] == "" {
+		t.Errorf("the new target: %+v", d)
+	}
+}
+
+// TestSitesChangedUnderAPush: a push finds its target gone while its order comes to use another site.
+func TestSitesChangedUnderAPush(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("shop", "files", "more")
+	other := site.Site{Subscription: id.Subscription, Group: id.Group, Name: "other", Targets: []site.Target{{Name: "files", Kind: site.KindFiles}}}
+	if _, err := l.SaveSite(l.ctx(), by, other); err != nil {
+		t.Fatal(err)
+	}
+	v := l.store.sites["shop"] // as SaveSite leaves it before it tells the orders
+	v.Targets, v.Revision = v.Targets[:1], v.Revision+1
+	l.store.sites["shop"] = v
+	change := once(func() {
+		if _, err := l.Update(l.ctx(), by, id, 0, func(w *Wish) { w.Sites = []string{"other"} }); err != nil {
+			t.Error(err)
+		}
+	})
+	l.store.always = func(o *order.Order) {
+		if o.First() != nil && !slices.Contains(o.Spec.Sites, "other") && (o.Deployment("shop/more") == nil || o.Deployment("shop/more").Gone) {
+			change()
+		}
+	}
+	l.advance(id)
+	change() // the run knew the target to be gone before it pushed
+	if o := l.advance(id); o.Deployment("other/files") == nil || o.Deployment("other/files").Version != 1 {
+		t.Errorf("the targets of the order: %+v", o.Deployments)
+	}
+}
+
+// TestWishChangedWhileAnAttemptBegins: what the authority was asked for is what the order no longer wants.
+func TestWishChangedWhileAnAttemptBegins(t *testing.T) {
+	t.Parallel()
+	for what, edit := range map[string]func(w *Wish){
+		"fewer names":    func(w *Wish) { w.Words = []string{"shop.example.com"} },
+		"other names":    func(w *Wish) { w.Words = []string{"shop.example.com", "b.example.com"} },
+		"another issuer": func(w *Wish) { w.Issuer = order.BuiltinIssuer },
+		"another method": func(w *Wish) { w.Method = order.MethodHTTP01 },
+	} {
+		for _, refused := range []bool{false, true} {
+			l := newLab(t)
+			id := order.Short("shop")
+			if _, err := l.Create(l.ctx(), by, id, Wish{Words: []string{"shop.example.com", "a.example.com"}, Spec: order.Spec{Issuer: "test"}}); err != nil {
+				t.Fatal(err)
+			}
+			first := true
+			l.issuer.begin = func() error {
+				if !first {
+					return nil
+				}
+				first = false
+				if _, err := l.Update(l.ctx(), by, id, 0, edit); err != nil {
+					t.Error(err)
+				}
+				if refused {
+					return &order.Problem{Class: order.Final, What: "new order", Detail: "the authority does not issue for a.example.com"}
+				}
+				return nil
+			}
+			o := l.advance(id)
+			v := o.First()
+			if v == nil {
+				t.Errorf("%s, refused %v: no version; needs %+v", what, refused, o.Needs)
+				continue
+			}
+			if names := o.Names(); !slices.Equal(v.Names, names) || v.Issuer != o.Spec.Issuer || l.issuer.n("sign") != 1 || l.issuer.n("begin") != 2 {
+				t.Errorf("%s, refused %v: the order is for %v of %s, its version for %v of %s; begun %d times, signed %d times",
+					what, refused, names, o.Spec.Issuer, v.Names, v.Issuer, l.issuer.n("begin"), l.issuer.n("sign"))
+			}
+		}
+	}
+}
+
+// TestPushOfAFormerVersionFails: it says nothing of the new one, which is pushed at once.
+func TestPushOfAFormerVersionFails(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("shop", "files")
+	l.advance(id)
+	there, first := l.when(stored(2)), true
+	l.target.put = func(context.Context, site.Target) error {
+		if !first {
+			return nil
+		}
+		first = false
+		await(t, there, "version 2")
+		return &order.Problem{Class: order.Retry, What: "deploy", Detail: "no"}
+	}
+	for _, command := range []func(context.Context, order.By, order.ID) (*order.Order, error){l.Sync, l.Renew} {
+		if _, err := command(l.ctx(), by, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := l.advance(id)
+	if d := o.Deployments[0]; d.Version != 2 || d.Problem != nil {
+		t.Errorf("the target holds version %d, due %s: %v", d.Version, d.DueAt.Sub(l.clock.now()), d.Problem)
+	}
+}
+
+// TestNoVaultLookBesideAStore: what could not be stored is tried again at the moment at which the vault is looked at again.
+// Storing says how the vault is; a look beside it says how it was.
+func TestNoVaultLookBesideAStore(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("shop")
+	l.advance(id)
+	away := &order.Problem{Class: order.Retry, What: "store", Detail: "the vault is away"}
+	l.vault.put = func() error { return away }
+	if _, err := l.Renew(l.ctx(), by, id); err != nil {
+		t.Fatal(err)
+	}
+	o := l.advance(id)
+	if o.Vault.Fault == "" || !o.Vault.DueAt.Equal(o.Running(order.P256).DueAt) {
+		t.Fatalf("vault %+v, attempt %+v", o.Vault, o.Running(order.P256))
+	}
+	l.vault.put = nil
+	there := l.when(stored(2))
+	l.vault.ready = func() error { // what it says is how it was before
+		await(t, there, "version 2")
+		return away
+	}
+	l.clock.move(o.Vault.DueAt.Sub(l.clock.now()))
+	if o = l.advance(id); o.First().Number != 2 || o.Vault.Fault != "" || l.eventsNamed("vault-out-of-sync") != 0 {
+		t.Errorf("version %d is stored, and the vault is called %q: %v", o.First().Number, o.Vault.Fault, o.Vault.Problem)
+	}
+}
+
+// TestOvertakenVaultLook: a look that began before a version was stored, and is told after it, counts no more.
+func TestOvertakenVaultLook(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("shop")
+	l.advance(id)
+	there, first := l.when(stored(2)), true
+	l.vault.ready = func() error {
+		if !first {
+			return nil
+		}
+		first = false
+		await(t, there, "version 2")
+		return &order.Problem{Class: order.Retry, What: "use the vault", Detail: "the vault is away"}
+	}
+	for _, command := range []func(context.Context, order.By, order.ID) (*order.Order, error){l.Sync, l.Renew} {
+		if _, err := command(l.ctx(), by, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := l.advance(id); o.First().Number != 2 || o.Vault.Fault != "" || l.eventsNamed("vault-out-of-sync") != 0 {
+		t.Errorf("version %d is stored, and the vault is called %q: %v", o.First().Number, o.Vault.Fault, o.Vault.Problem)
+	}
+}
+
+// TestVaultLookBesideACopy: a copy that is being made is not a lost one.
+func TestVaultLookBesideACopy(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.Lease = 30 * time.Millisecond // it sees at a beat what was changed
+	id := l.order("www")
+	link := order.Link{Name: "copy", VaultID: "/x", Vault: DefaultVault, Secret: "other"}
+	if _, err := l.Update(l.ctx(), by, id, 0, func(w *Wish) { w.Links = []order.Link{link} }); err != nil {
+		t.Fatal(err)
+	}
+	o := l.advance(id)
+	if o.Copies[0].Version != 1 {
+		t.Fatalf("the copy: %+v", o.Copies)
+	}
+	if _, err := l.Renew(l.ctx(), by, id); err != nil {
+		t.Fatal(err)
+	}
+	l.vault.putting = func(c Certificate) {
+		if c.Name != "other" {
+			return
+		}
+		l.clock.move(time.Second)
+		looked := l.when(func(o *order.Order) bool { return o.Vault.Checked.Equal(l.clock.now()) })
+		if _, err := l.Sync(l.ctx(), by, id); err != nil {
+			t.Error(err)
+		}
+		await(t, looked, "the look at the vault")
+	}
+	o = l.advance(id)
+	if o.Copies[0].Version != 2 || o.Copies[0].Fault != "" || l.eventsNamed("copy-failed") != 0 {
+		t.Errorf("the copy: %+v, %d events of failures", o.Copies[0], l.eventsNamed("copy-failed"))
+	}
+}
+
+// TestDeletedWhileItIsSigned: the authority signs for an order that is being deleted. The row does not go before that
+// certificate is revoked and the vault rid of it.
+func TestDeletedWhileItIsSigned(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.Lease = 30 * time.Millisecond
+	id := l.order("www")
+	l.advance(id)
+	l.issuer.proven = true // no proof is left to be withdrawn first
+	l.issuer.finalise = func(ctx context.Context) error {
+		seen := 0
+		beats := l.when(func(o *order.Order) bool {
+			if o.Deleting {
+				seen++
+			}
+			return seen == 4 // the command, and then the run
+		})
+		if _, err := l.Delete(l.ctx(), by, id, true); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-beats:
+		case <-ctx.Done(): // it is gone; the authority signs all the same
+		case <-time.After(time.Minute):
+			t.Error("nothing was saved meanwhile")
+		}
+		return nil
+	}
+	if _, err := l.Renew(l.ctx(), by, id); err != nil {
+		t.Fatal(err)
+	}
+	l.advance2(id)
+	if _, err := l.store.LoadOrder(l.ctx(), id); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the order: %v", err)
+	}
+	if n := l.issuer.n("sign"); n != 2 || len(l.issuer.revoked) != 2 {
+		t.Errorf("%d certificates were signed, %d of them revoked", n, len(l.issuer.revoked))
+	}
+	if !l.vault.gone["www"] {
+		t.Error("a certificate is left in the vault")
+	}
+}
