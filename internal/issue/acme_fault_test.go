@@ -148,9 +148,9 @@ func TestSlow(t *testing.T) {
 	// Someone else's turn at a directory that hangs: waiting ends with ctx.
 	b.proxy.Heal()
 	b.proxy.Inject(testworld.Fault{Op: testworld.OpDirectory, Wait: hang})
-	a := b.acme()
+	a, before := b.acme(), b.proxy.Seen(testworld.OpDirectory)
 	go func() { _, _ = a.Begin(limit(t), r) }()
-	for b.proxy.Seen(testworld.OpDirectory) < 1 {
+	for b.proxy.Seen(testworld.OpDirectory) == before {
 		<-time.After(time.Millisecond)
 	}
 	ctx, cancel3 := context.WithTimeout(limit(t), 100*time.Millisecond)
@@ -222,18 +222,21 @@ func TestStuck(t *testing.T) {
 	if _, err := a.Validate(ctx, r, o); err != nil {
 		t.Fatal(err)
 	}
-	b.proxy.Inject(testworld.StuckFault())
-	b.o.Patience = time.Second
+	stuck := testworld.StuckFault()
+	stuck.Times = 3
+	b.proxy.Inject(stuck)
+	stuck.Times, stuck.Header = 0, map[string]string{"Retry-After": "60"} // beyond our patience: then it lets go
+	b.proxy.Inject(stuck)
 	csr := newCSR(t, newKey(t), r.Names...)
-	for range 2 {
-		began := time.Now()
+	for _, looks := range []int{4, 1} {
+		before, seen := time.Now(), b.proxy.Seen(testworld.OpOrder)
 		_, err = b.acme().Finalise(ctx, r, o, csr)
 		p := wantProblem(t, err, "", order.Waiting)
-		if p.Owner != order.OwnerIssuer || p.Until.IsZero() || !strings.Contains(p.Detail, "processing") {
+		if p.Owner != order.OwnerIssuer || p.Until.Before(before.Add(time.Minute)) || p.Detail != "the order is processing" {
 			t.Errorf("problem: %+v", p)
 		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("held on for %s", took)
+		if n := b.proxy.Seen(testworld.OpOrder) - seen; n != looks {
+			t.Errorf("looked at the order %d times, want %d", n, looks)
 		}
 	}
 	b.proxy.Heal()
@@ -242,6 +245,26 @@ func TestStuck(t *testing.T) {
 	}
 	if n := b.proxy.Seen(testworld.OpFinalize); n != 1 {
 		t.Errorf("finalised %d times", n)
+	}
+}
+
+// TestPatienceEnds: while it waits, or in the middle of a look. What the look before saw is what is known.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	w := NewACME(ACMEOptions{Now: time.Now}).wait(opOrder, "https://ca.test/order/1")
+	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Now().Add(-time.Second), errLetGo)
+	defer cancel()
+	look := errors.New("cut short")
+	for _, known := range []string{"no verdict yet", "the order is processing"} {
+		if p := wantProblem(t, w.ended(ctx, look), "", order.Waiting); p.Detail != known || p.Until.IsZero() {
+			t.Errorf("%+v, want %q", p, known)
+		}
+		if p := wantProblem(t, w.pause(ctx, answer{}, "the order is processing"), "", order.Waiting); p.Detail != "the order is processing" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if err := w.ended(t.Context(), look); err != look {
+		t.Errorf("an error that patience has nothing to do with: %v", err)
 	}
 }
 

@@ -289,7 +289,7 @@ func TestSlowValidation(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.web.publish(o.Proofs)
-	b.o.Patience = time.Second
+	b.proxy.Inject(testworld.Fault{Op: testworld.OpAuthz, Header: map[string]string{"Retry-After": "60"}}) // beyond our patience: it lets go
 	for range 2 {
 		proofs, err := b.acme().Validate(ctx, r, o)
 		if p := wantProblem(t, err, "", order.Waiting); p.Owner != order.OwnerIssuer || len(proofs) != 1 || proofs[0].Done || proofs[0].Problem != nil {
@@ -297,7 +297,7 @@ func TestSlowValidation(t *testing.T) {
 		}
 	}
 	close(b.web.hold)
-	b.o.Patience = 10 * time.Second
+	b.proxy.Heal()
 	if proofs, err := b.acme().Validate(ctx, r, o); err != nil || !proofs[0].Done {
 		t.Errorf("%+v, %v", proofs, err)
 	}
