@@ -69,11 +69,7 @@ func (a *API) listResources(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	list := arm.List[arm.Resource]{Value: []arm.Resource{}}
-	var ids []order.ID
-	for _, s := range page.Orders {
-		ids = append(ids, s.ID)
-	}
-	orders, err := a.Reader.LoadOrders(r.Context(), ids)
+	orders, err := a.Reader.LoadOrders(r.Context(), page.IDs())
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,10 @@ func (a *API) putSubscription(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) listGroups(w http.ResponseWriter, r *request) error {
+	by, err := soughtBy(r.URL.Query().Get("$filter"), byTag, byTagValue)
+	if err != nil {
+		return err
+	}
 	s, err := a.subscription(r.Context(), r.PathValue("subscription"))
 	if err != nil {
 		return err
@@ -159,7 +163,7 @@ func (a *API) listGroups(w http.ResponseWriter, r *request) error {
 	list := arm.List[arm.GroupInfo]{Value: []arm.GroupInfo{}}
 	for _, g := range all {
 		g.Subscription = s.ID
-		if v := arm.GroupOf(g); touches(r, v.ID) {
+		if v := arm.GroupOf(g); touches(r, v.ID) && by.tagged(v.Tags) {
 			list.Value = append(list.Value, v)
 		}
 	}
@@ -262,43 +266,45 @@ func (a *API) deleteGroup(w http.ResponseWriter, r *request) error {
 	return nothing(w, http.StatusOK)
 }
 
-// everything lists resources of all types; $filter takes resourceType, name, resourceGroup (az resource list -g says it
-// so) and location.
+// everything lists resources of all types; $filter takes resourceType, name, location, tagName with tagValue and, in a subscription,
+// resourceGroup (az resource list -g says it so).
 func (a *API) everything(w http.ResponseWriter, r *request) error {
-	filter, err := arm.Filter(r.URL.Query().Get("$filter"))
+	names, group := []string{byType, byResource, byLocation, byTag, byTagValue}, r.PathValue("group")
+	if group == "" {
+		names = append(names, byGroup)
+	}
+	s, err := soughtBy(r.URL.Query().Get("$filter"), names...)
 	if err != nil {
 		return err
 	}
-	var kind, name, location string
-	group := r.PathValue("group")
-	for _, c := range filter {
-		to := map[string]*string{"resourcetype": &kind, "name": &name, "resourcegroup": &group, "location": &location}[strings.ToLower(c.Name)]
-		if to == nil || c.Op != "eq" || to == &group && r.PathValue("group") != "" {
-			return &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: fmt.Sprintf("%s %s is no comparison of these resources", c.Name, c.Op), Fix: "Use resourceType, name, location and, in a subscription, resourceGroup, each with eq '...', joined by and"}
-		}
-		*to = c.Value
-	}
-	wanted := func(g arm.Generic) bool {
-		return (kind == "" || strings.EqualFold(kind, g.Type)) && (name == "" || strings.EqualFold(name, g.Name)) && (location == "" || strings.EqualFold(location, g.Location))
-	}
+	group = or(group, s[byGroup])
 	list := arm.List[arm.Generic]{Value: []arm.Generic{}}
+	add := func(some []arm.Generic) {
+		for _, g := range some {
+			if s.is(byType, g.Type) && s.is(byResource, g.Name) && s.is(byLocation, g.Location) && s.tagged(g.Tags) {
+				list.Value = append(list.Value, g)
+			}
+		}
+	}
 	after := r.URL.Query().Get("$skiptoken")
 	if after == "" { // the few first, then the orders page by page
 		others, err := a.others(r, group)
 		if err != nil {
 			return err
 		}
-		list.Value = append(list.Value, slices.DeleteFunc(others, func(g arm.Generic) bool { return !wanted(g) })...)
+		add(others)
 	}
-	if kind == "" || strings.EqualFold(kind, order.Type) {
-		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: group, Text: name, After: after, Limit: pageSize})
+	if s.is(byType, order.Type) {
+		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: group, Text: s[byResource], After: after, Limit: pageSize})
 		if err != nil {
 			return err
 		}
-		for _, s := range page.Orders {
-			if g := arm.GenericOf(s); wanted(g) {
-				list.Value = append(list.Value, g)
-			}
+		orders, err := a.Reader.LoadOrders(r.Context(), page.IDs())
+		if err != nil {
+			return err
+		}
+		for _, o := range orders {
+			add([]arm.Generic{arm.GenericOf(o)})
 		}
 		if page.Next != "" {
 			list.NextLink = a.link(r, r.URL.Path, url.Values{"$skiptoken": {page.Next}})
@@ -308,7 +314,7 @@ func (a *API) everything(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// others are the sites and vaults of a subscription or group that the caller's scope covers.
+// others are the sites, imported certificates and vaults of a subscription, or of a group of it, that the caller's scope covers.
 func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 	subscription := r.PathValue("subscription")
 	sites, err := a.Reader.ListSites(r.Context(), subscription, group)
@@ -327,7 +333,7 @@ func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 	}
 	for _, s := range sites {
 		v := siteResource(s)
-		add(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: "Global"})
+		add(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: v.Location, Tags: v.Tags})
 	}
 	imports, err := a.Imports.ListImports(r.Context(), subscription, group)
 	if err != nil {
@@ -337,7 +343,7 @@ func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 		add(arm.Generic{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates", Location: or(v.Location, "Global"), Tags: v.Tags})
 	}
 	for _, v := range vaults {
-		if inPath(r, v.Subscription, v.Group) {
+		if inPath(r, v.Subscription, v.Group) && (group == "" || strings.EqualFold(group, v.Group)) {
 			g := arm.Generic{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags}
 			if created := v.Created.UTC(); !created.IsZero() { // the default vault has always been there
 				g.Created = &created

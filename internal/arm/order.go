@@ -108,11 +108,15 @@ type Attempt struct {
 
 // Order is an order as a resource.
 func Order(o *order.Order, now time.Time) Resource {
-	kind := ""
-	if o.Kind != order.Ordered {
-		kind = string(o.Kind)
+	return Resource{ID: o.ID.String(), Name: o.ID.Name, Type: order.Type, Kind: notOrdered(o), Location: "Global", Tags: o.Spec.Tags, ETag: ETag(o.Generation), Properties: properties(o, now)}
+}
+
+// notOrdered is the kind of an order that was not ordered here; else nothing.
+func notOrdered(o *order.Order) string {
+	if o.Kind == order.Ordered {
+		return ""
 	}
-	return Resource{ID: o.ID.String(), Name: o.ID.Name, Type: order.Type, Kind: kind, Location: "Global", Tags: o.Spec.Tags, ETag: ETag(o.Generation), Properties: properties(o, now)}
+	return string(o.Kind)
 }
 
 func properties(o *order.Order, now time.Time) Properties {

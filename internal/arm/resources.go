@@ -95,13 +95,9 @@ type Generic struct {
 	Changed  *time.Time        `json:"changedTime,omitempty"`
 }
 
-// GenericOf is a line of a list of orders as a resource.
-func GenericOf(s order.Summary) Generic {
-	g := Generic{ID: s.ID.String(), Name: s.ID.Name, Type: order.Type, Location: "Global", Created: utc(s.Created), Changed: utc(s.Updated)}
-	if s.Kind != order.Ordered {
-		g.Kind = string(s.Kind)
-	}
-	return g
+// GenericOf is an order as a resource without its properties.
+func GenericOf(o *order.Order) Generic {
+	return Generic{ID: o.ID.String(), Name: o.ID.Name, Type: order.Type, Kind: notOrdered(o), Location: "Global", Tags: o.Spec.Tags, Created: utc(o.Created), Changed: utc(o.Updated)}
 }
 
 // ProviderInfo is a provider as Azure shows it.

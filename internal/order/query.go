@@ -43,6 +43,15 @@ type Page struct {
 	Next   string
 }
 
+// IDs are those of the page's orders.
+func (p Page) IDs() []ID {
+	var ids []ID
+	for _, s := range p.Orders {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
 // Count says how many orders of a group stand like this.
 type Count struct {
 	Subscription string     `json:"subscription"`

@@ -5,13 +5,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
 	"certwright/internal/order"
 	"certwright/internal/testworld"
 )
@@ -148,7 +152,10 @@ func TestResourceManager(t *testing.T) {
 		t.Errorf("the default subscription's resources: %v", page.Value)
 	}
 	c.refused("GET", subID+"/resourceGroups/default/resources"+resV+"&$filter=resourceGroup%20eq%20%27x%27", "", 400, "InvalidFilter")
-	c.refused("GET", two+"/resources"+resV+"&$filter=tagName%20eq%20%27x%27", "", 400, "InvalidFilter")
+	for _, filter := range []string{"kind%20eq%20%27x%27", "name%20ne%20%27x%27", "tagValue%20eq%20%27x%27"} {
+		c.refused("GET", two+"/resources"+resV+"&$filter="+filter, "", 400, "InvalidFilter")
+	}
+	c.refused("GET", two+"/resourcegroups"+resV+"&$filter=name%20eq%20%27x%27", "", 400, "InvalidFilter")
 	c.refused("DELETE", two+"/resourceGroups/web"+resV, "", 409, "ResourceGroupNotEmpty")
 
 	// A suspended subscription takes no new orders.
@@ -156,12 +163,21 @@ func TestResourceManager(t *testing.T) {
 		t.Fatalf("suspend: %d %s", code, data)
 	}
 	l.move(2e9) // what was read of it a moment ago is taken to hold for a second
+	var suspended arm.Subscription
+	if c.get(two+resV, &suspended); suspended.State != "Disabled" || suspended.Name != "Second" || suspended.UUID != strings.TrimPrefix(two, "/subscriptions/") || suspended.Tenant != auth.Tenant {
+		t.Errorf("suspended: %+v", suspended)
+	}
 	c.refused("PUT", two+"/resourceGroups/web/providers/Microsoft.CertificateRegistration/certificateOrders/four"+orderV, strings.ReplaceAll(wishV, "%s", "four.example.com"), 409, "SubscriptionNotActive")
 
 	var provider arm.ProviderInfo
 	c.get("/providers/microsoft.certificateregistration"+resV, &provider)
 	if provider.State != "Registered" || provider.Types[0].Name != "certificateOrders" || len(provider.Types[0].Versions) != 17 {
 		t.Errorf("provider: %+v", provider)
+	}
+	c.refused("GET", "/providers/Microsoft.Nowhere"+resV, "", 404, "InvalidResourceNamespace")
+	var tenants arm.List[arm.Tenant]
+	if c.get("/tenants"+resV, &tenants); len(tenants.Value) != 1 || tenants.Value[0].UUID != auth.Tenant {
+		t.Errorf("tenants: %+v", tenants)
 	}
 	c.get(subID+"/providers"+resV, &page)
 	if len(page.Value) < 3 {
@@ -174,7 +190,8 @@ func TestResourceManager(t *testing.T) {
 	anybody.get("/metadata/endpoints?api-version=2022-09-01", &cloud)
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.base, "https://"), ":")
 	if len(clouds) != 1 || !reflect.DeepEqual(clouds[0], cloud) || cloud["name"] == "" || cloud["resourceManager"] != c.base || cloud["authentication"].(map[string]any)["loginEndpoint"] != c.base ||
-		cloud["suffixes"].(map[string]any)["keyVaultDns"] != "vault.localhost:"+port {
+		cloud["suffixes"].(map[string]any)["keyVaultDns"] != "vault.localhost:"+port || fmt.Sprint(cloud["authentication"].(map[string]any)["audiences"]) != "["+c.base+" https://management.azure.com/]" ||
+		cloud["graph"] != c.base || cloud["graphEndpoint"] != c.base || cloud["portal"] != c.base || cloud["authentication"].(map[string]any)["tenant"] != auth.Tenant {
 		t.Errorf("the cloud: %v, as a list %v", cloud, clouds)
 	}
 	var spec struct {
@@ -185,6 +202,57 @@ func TestResourceManager(t *testing.T) {
 	if spec.OpenAPI != "3.1.0" || spec.Paths["/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CertificateRegistration/certificateOrders/{name}"]["put"] == nil {
 		t.Errorf("openapi.json: %s, %d paths", spec.OpenAPI, len(spec.Paths))
 	}
+}
+
+// TestResourcesByGroupAndTag: lists of resources and groups have their tags, and hold what was asked for by group and tag alone, of
+// every type.
+func TestResourcesByGroupAndTag(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
+	c := l.caller(l.FirstRun)
+	groups := subID + "/resourceGroups"
+	for path, body := range map[string]string{
+		"/Far": `{"location":"x","tags":{"Team":"web"}}`, "/near": `{"location":"x","tags":{"team":"ops"}}`,
+	} {
+		c.well("PUT", groups+path+resV, body, http.StatusCreated, nil)
+	}
+	for path, body := range map[string]string{
+		"/far/providers/Microsoft.Web/sites/far-site": `{"location":"x","tags":{"team":"web"},"properties":{}}`, "/near/providers/Microsoft.Web/sites/near-site": `{"location":"x","properties":{}}`,
+		"/far/providers/Microsoft.KeyVault/vaults/far-vault": `{"location":"x","tags":{"team":"web","more":""},"properties":{}}`, "/near/providers/Microsoft.KeyVault/vaults/near-vault": `{"location":"x","tags":{"team":"ops"},"properties":{}}`,
+		"/far/providers/Microsoft.CertificateRegistration/certificateOrders/far-order":   `{"location":"Global","tags":{"TEAM":"web"},"properties":{"distinguishedName":"CN=a.example.com","productType":"StandardDomainValidatedSsl"}}`,
+		"/near/providers/Microsoft.CertificateRegistration/certificateOrders/near-order": `{"location":"Global","tags":{"team":"Web"},"properties":{"distinguishedName":"CN=b.example.com","productType":"StandardDomainValidatedSsl"}}`,
+	} {
+		if code, _, data := c.call("PUT", groups+path+orderV, body); code > 201 {
+			t.Fatalf("PUT %s: %d %s", path, code, data)
+		}
+	}
+	for path, want := range map[string]string{
+		"/resources?resourceGroup eq 'FAR'": "far-order far-site far-vault", "/resourceGroups/far/resources?": "far-order far-site far-vault", "/resources?tagname eq 'team'": "far-order far-site far-vault near-order near-vault",
+		"/resources?tagname eq 'team' and tagvalue eq 'web'": "far-order far-site far-vault", "/resources?tagName eq 'more' and tagValue eq ''": "far-vault", "/resources?tagName eq 'none'": "", "/resources?name eq 'FAR-site'": "far-site", "/resources?name eq 'order'": "", "/resources?name eq 'near-ORDER'": "near-order",
+		"/resources?tagName eq 'team' and resourceType eq 'Microsoft.Web/sites'": "far-site", "/resourceGroups/near/resources?tagname eq 'team' and tagvalue eq 'Web'": "near-order",
+		"/resourcegroups?tagname eq 'team' and tagvalue eq 'web'": "Far", "/resourcegroups?tagname eq 'TEAM'": "Far near", "/resourcegroups?": "Far default near",
+	} {
+		at, filter, _ := strings.Cut(path, "?")
+		var page arm.List[arm.Generic]
+		c.get(subID+at+resV+"&$filter="+url.QueryEscape(filter), &page)
+		var names []string
+		for _, g := range page.Value {
+			names = append(names, g.Name)
+			if strings.HasPrefix(g.Name, "far-") && g.Tags["team"] != "web" && g.Tags["TEAM"] != "web" {
+				t.Errorf("%s: %s has the tags %v", path, g.Name, g.Tags)
+			}
+		}
+		if slices.Sort(names); strings.Join(names, " ") != want {
+			t.Errorf("%s: %v, want %s", path, names, want)
+		}
+	}
+	const vault, v = "/providers/Microsoft.KeyVault/vaults/far-vault", "?api-version=2023-07-01"
+	body := `{"resources":["` + groups + `/far` + vault + `"],"targetResourceGroup":"` + groups + `/near"}`
+	c.well("POST", groups+"/far/validateMoveResources"+resV, body, http.StatusNoContent, nil)
+	c.well("GET", groups+"/far"+vault+v, "", http.StatusOK, nil)
+	c.well("POST", groups+"/far/moveResources"+resV, body, http.StatusNoContent, nil)
+	c.refused("GET", groups+"/far"+vault+v, "", 404, "ResourceNotFound")
+	c.well("GET", groups+"/near"+vault+v, "", http.StatusOK, nil)
 }
 
 // TestVersionsAndUnknownPaths: every listed API version works, any other is refused, and so is what is not there.
