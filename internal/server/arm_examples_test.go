@@ -224,6 +224,10 @@ func TestAzureExamples(t *testing.T) {
 				if err := a.check(s, data); err != nil {
 					t.Errorf("%s: the end of the operation is no %s: %v", o.OperationID, s, err)
 				}
+				var end arm.Resource
+				if at, _, _ := strings.Cut(path, "?"); json.Unmarshal(data, &end) != nil || !strings.EqualFold(end.ID, at) || !strings.HasSuffix(strings.ToLower(at), "/"+strings.ToLower(end.Name)) {
+					t.Errorf("%s: the end of the operation is another resource: %s", o.OperationID, data)
+				}
 				// Clients that would read on until a provisioningState is Succeeded look there first.
 				var over arm.Over
 				if c.get(h.Get("Azure-AsyncOperation"), &over); over.Status != "Succeeded" {

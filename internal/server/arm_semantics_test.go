@@ -40,6 +40,10 @@ func TestSemantics(t *testing.T) {
 	if code, h, _ := put(body); code != http.StatusOK || h.Get("ETag") != `"1"` {
 		t.Errorf("the same again: %d, %s", code, h.Get("ETag"))
 	}
+	var plain arm.Resource
+	if c.well("PUT", order.Short("plain").String()+orderV, strings.ReplaceAll(wishV, "%s", "plain.example.com"), http.StatusCreated, &plain); plain.Properties.(map[string]any)["keySize"] != 2048.0 || plain.Properties.(map[string]any)["validityInYears"] != 1.0 || plain.Properties.(map[string]any)["autoRenew"] != true {
+		t.Errorf("without a wish, Azure's defaults: %+v", plain.Properties)
+	}
 	// What was read, put back whole: nothing changes.
 	echo, err := json.Marshal(first)
 	if err != nil {
@@ -124,6 +128,18 @@ func TestPages(t *testing.T) {
 	if pages != 2 || len(seen) != 103 {
 		t.Errorf("%d pages with %d orders", pages, len(seen))
 	}
+	all := map[string]bool{}
+	for next := subID + "/resources" + resV + "&$filter=location%20eq%20%27global%27"; next != ""; {
+		var page arm.List[arm.Generic]
+		c.get(next, &page)
+		for _, g := range page.Value {
+			all[g.ID] = true
+		}
+		next = page.NextLink
+	}
+	if len(all) != 104 || !all[order.Short("w-102").String()] {
+		t.Errorf("%d resources over all pages, want 103 orders and a vault", len(all))
+	}
 }
 
 // TestMailSaysWhatToPublish: whoever asks for the mail again gets the very record, and who got it is kept.
@@ -135,10 +151,10 @@ func TestMailSaysWhatToPublish(t *testing.T) {
 	})
 	c := l.caller(l.FirstRun)
 	id := order.Short("txt")
-	if code, _, data := c.call("PUT", id.String()+orderV, `{"location":"Global","properties":{"distinguishedName":"CN=www.example.com","method":"txt","productType":"StandardDomainValidatedSsl"}}`); code != http.StatusCreated {
+	if code, _, data := c.call("PUT", id.String()+orderV, `{"location":"Global","properties":{"names":["www.example.com","other.example.com"],"method":"txt","productType":"StandardDomainValidatedSsl"}}`); code != http.StatusCreated {
 		t.Fatalf("%d %s", code, data)
 	}
-	o := l.wait(id, "asking for a record", func(o *order.Order) bool { return o.Identifiers[0].Instruct != "" })
+	o := l.wait(id, "asking for its records", func(o *order.Order) bool { return o.Identifiers[0].Instruct != "" && o.Identifiers[1].Instruct != "" })
 	if code, _, data := c.call("POST", id.String()+"/resendRequestEmails"+orderV, `{"name":"WWW.example.com"}`); code != http.StatusNoContent {
 		t.Fatalf("%d %s", code, data)
 	}
@@ -150,6 +166,9 @@ func TestMailSaysWhatToPublish(t *testing.T) {
 			t.Errorf("the mail lacks %q of %q:\n%s", word, o.Identifiers[0].Instruct, mail)
 			break
 		}
+	}
+	if strings.Contains(mail, "other.example.com") {
+		t.Errorf("it was asked for one name, and the mail has the other, too:\n%s", mail)
 	}
 	code, _, data := c.call("POST", id.String()+"/retrieveEmailHistory"+orderV, "")
 	var history []arm.Mail

@@ -112,7 +112,9 @@ func TestNpmClientOfOrders(t *testing.T) {
 		CSR                                                                                                                                                        string
 		Tags                                                                                                                                                       map[string]string
 		Certificates                                                                                                                                               map[string]struct{ KeyVaultID, KeyVaultSecretName, ProvisioningState string }
-		SignedCertificate                                                                                                                                          *struct{ Thumbprint, SerialNumber string }
+		SignedCertificate, Intermediate                                                                                                                            *details
+		LastCertificateIssuanceTime, ExpirationTime, NextAutoRenewalTimeStamp                                                                                      time.Time
+		AppServiceCertificateNotRenewableReasons                                                                                                                   []string
 	}
 	type found struct {
 		Name, Type string
@@ -125,23 +127,23 @@ func TestNpmClientOfOrders(t *testing.T) {
 			}
 		}
 	}
+	many := c.many(t, 2)
 	var got struct {
-		Operations, Listed, InGroup, Links, Actions, Detectors     []string
+		Operations, Listed, InGroup, InOther, Links, Detectors     []string
+		Actions                                                    []acted
 		Spanned                                                    string
 		Created, Again, Got, Updated, Linked, Link, Relinked, Shop resource
 		Own, External, Managed                                     resource
-		Mails                                                      []struct{ EmailID string }
-		Seal                                                       struct{ HTML string }
-		Detector, Waiting                                          found
+		Mails                                                      []mailed
+		Seal, Dark                                                 struct{ HTML string }
+		Detector, Waiting, Unasked                                 found
 		First, Renewed                                             string
 		Refused                                                    map[string]refusal
 	}
 	c.script(&got, "orders.mjs")
 	c.wire.used(t, "azsdk-js-arm-certificateregistration", certOperations(t))
 
-	if !slices.Contains(got.Operations, order.Type+"/reissue/Action") || !slices.Contains(got.Operations, order.Type+"/certificates/Write") {
-		t.Errorf("the operations are %v", got.Operations)
-	}
+	checkOperations(t, got.Operations)
 	n := got.Created
 	if n.ID != order.Short("npm").String() || n.Type != order.Type || n.Location != "Global" || n.Status != "Pendingissuance" || n.ProvisioningState != "Succeeded" || n.DistinguishedName != "CN=npm.example.com" ||
 		n.ProductType != "StandardDomainValidatedSsl" || n.KeySize != 2048 || n.ValidityInYears != 1 || !n.AutoRenew || n.DomainVerificationToken == "" || n.Tags["team"] != "web" {
@@ -150,10 +152,8 @@ func TestNpmClientOfOrders(t *testing.T) {
 	if got.Again.DomainVerificationToken != n.DomainVerificationToken || got.Got.ID != n.ID {
 		t.Errorf("put again %+v, got %+v", got.Again, got.Got)
 	}
-	for what, list := range map[string][]string{"list": got.Listed, "listByResourceGroup": got.InGroup} {
-		if strings.Join(list, " ") != "npm shop" {
-			t.Errorf("%s: %v", what, list)
-		}
+	if all, in, other := strings.Join(got.Listed, " "), strings.Join(got.InGroup, " "), strings.Join(many, " "); all != "npm shop "+other || in != "npm shop" || strings.Join(got.InOther, " ") != other {
+		t.Errorf("listed: %s; in the group: %s; in the other: %v", all, in, got.InOther)
 	}
 	if got.Updated.AutoRenew || got.Updated.Tags["team"] != "web" {
 		t.Errorf("updated: %+v", got.Updated)
@@ -189,15 +189,18 @@ func TestNpmClientOfOrders(t *testing.T) {
 	if got.Shop.Certificates["copy"].ProvisioningState != "Succeeded" || got.Shop.Status != "Issued" {
 		t.Errorf("shop: %+v", got.Shop)
 	}
-	for _, want := range []string{"CertificateOrderCreated", "DomainValidationComplete", "CertificateIssued"} {
-		if !slices.Contains(got.Actions, want) {
-			t.Errorf("the actions are %v, without %s", got.Actions, want)
-		}
+	c.checkActions(got.Actions)
+	v := c.load(c.id).Version(3)
+	got.Shop.SignedCertificate.is(t, v, 0)
+	got.Shop.Intermediate.is(t, v, 1)
+	if s := got.Shop; !near(s.LastCertificateIssuanceTime, v.Issued) || !near(s.ExpirationTime, v.NotAfter) || !s.NextAutoRenewalTimeStamp.After(c.Now()) || !s.NextAutoRenewalTimeStamp.Before(v.NotAfter) || s.AppServiceCertificateNotRenewableReasons == nil || len(s.AppServiceCertificateNotRenewableReasons) > 0 {
+		t.Errorf("issued %s, expires %s, renews %s, is not renewable for %v; the version is %+v", s.LastCertificateIssuanceTime, s.ExpirationTime, s.NextAutoRenewalTimeStamp, s.AppServiceCertificateNotRenewableReasons, v)
 	}
-	if !strings.Contains(got.Seal.HTML, "shop.example.com") || !strings.Contains(got.Seal.HTML, got.Shop.SerialNumber) {
-		t.Errorf("the seal is %s", got.Seal.HTML)
+	if light, dark := got.Seal.HTML, got.Dark.HTML; !strings.Contains(light, "shop.example.com") || !strings.Contains(light, got.Shop.SerialNumber) || !strings.Contains(light, "en-us") || !strings.Contains(dark, got.Shop.SerialNumber) ||
+		light == dark || strings.Contains(dark, "en-us") || !strings.Contains(light, "background:#f5f5f5") || !strings.Contains(dark, "background:#1d2433") {
+		t.Errorf("the seal is %s, without a wish %s", light, dark)
 	}
-	if !slices.Contains(got.Detectors, "AutoRenewStatus") || !slices.Contains(got.Detectors, "CertsImport") || got.Detector.Metadata.ID != "AutoRenewStatus" || got.Detector.Status.StatusID != "Success" ||
+	if strings.Join(got.Detectors, " ") != "Diagnosis AutoRenewStatus CertsImport KeyVaultLink DomainVerification BindingNotUpdated ServiceHealth" || got.Detector.Metadata.ID != "AutoRenewStatus" || got.Detector.Status.StatusID != "Success" ||
 		len(got.Detector.Dataset) < 2 || got.Detector.Dataset[0].Table.TableName != "insights" {
 		t.Errorf("detectors %v, AutoRenewStatus %+v", got.Detectors, got.Detector)
 	}
@@ -207,14 +210,28 @@ func TestNpmClientOfOrders(t *testing.T) {
 	if w := got.Waiting; w.Status.StatusID == "Success" || w.Status.StatusID == "None" || w.Status.Message == "" || len(w.Dataset[0].Table.Rows) == 0 {
 		t.Errorf("an order that waits for its owner is diagnosed as %+v", w)
 	}
+	if u := got.Unasked; u.Status.StatusID != "Success" || len(u.Dataset[0].Table.Rows) > 0 {
+		t.Errorf("a detector of the vault says of an order that waits for its owner: %+v", u)
+	}
 }
 
-func (c *clients) checkMails(box *letterbox, name string, history []struct{ EmailID string }) {
+// mailed is a mail of an order's history.
+type mailed struct {
+	EmailID   string
+	TimeStamp time.Time
+}
+
+func (c *clients) checkMails(box *letterbox, name string, history []mailed) {
 	c.t.Helper()
 	box.mu.Lock()
 	defer box.mu.Unlock()
 	if len(history) != 2 || history[0].EmailID != "ops@example.com" || len(box.mails) != 2 {
 		c.t.Fatalf("the history has %v, the letterbox %d mails", history, len(box.mails))
+	}
+	for _, m := range history {
+		if age := c.Now().Sub(m.TimeStamp); age < 0 || age > 10*time.Minute {
+			c.t.Errorf("the mail %+v went at another time: it is %s", m, c.Now())
+		}
 	}
 	if m := box.mails[1]; !strings.Contains(m, name) || !strings.Contains(m, "Subject: ") {
 		c.t.Errorf("the mail is %s", m)

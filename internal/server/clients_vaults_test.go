@@ -2,8 +2,10 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/order"
@@ -26,9 +28,10 @@ func TestNpmClientOfVaults(t *testing.T) {
 				TenantID, ObjectID string
 				Permissions        struct{ Secrets, Certificates []string }
 			}
-			VaultID  string
-			Location string
-			Tags     map[string]string
+			VaultID                          string
+			Location                         string
+			Tags                             map[string]string
+			DeletionDate, ScheduledPurgeDate time.Time
 		}
 	}
 	var got struct {
@@ -37,11 +40,13 @@ func TestNpmClientOfVaults(t *testing.T) {
 			Reason, Message string
 		}
 		Made, Updated, Got, Recovered vault
+		Kept                          vault
 		Added, Removed, Replaced, One vault
 		Lists                         [][]string
 		Deleted                       []vault
 		Refused                       map[string]refusal
 	}
+	c.many(t, 0) // a group more
 	c.script(&got, "keyvault.mjs")
 	if !got.Free.NameAvailable || got.Invalid.NameAvailable || got.Invalid.Reason != "AccountNameInvalid" || got.Taken.NameAvailable || got.Taken.Reason != "AlreadyExists" {
 		t.Errorf("names: %+v %+v %+v", got.Free, got.Invalid, got.Taken)
@@ -63,16 +68,22 @@ func TestNpmClientOfVaults(t *testing.T) {
 	if !got.Updated.Properties.EnableRbacAuthorization || got.Updated.Tags["team"] != "ops" || got.Got.Tags["team"] != "ops" || len(got.Got.Properties.AccessPolicies) != 0 {
 		t.Errorf("updated %+v, got %+v", got.Updated, got.Got)
 	}
-	for _, list := range got.Lists {
-		if strings.Join(list, " ") != "default kv-npm" {
-			t.Errorf("lists: %v", got.Lists)
+	for i, want := range []string{"default kv-npm", "kv-far", "default kv-far kv-npm", "default kv-far kv-npm"} {
+		if slices.Sort(got.Lists[i]); strings.Join(got.Lists[i], " ") != want {
+			t.Errorf("list %d: %v, want %s", i, got.Lists[i], want)
 		}
 	}
 	if len(got.Deleted) != 1 || got.Deleted[0].ID != got.One.ID || got.One.Properties.VaultID != got.Made.ID || got.One.Properties.Tags["team"] != "ops" || got.Recovered.ID != got.Made.ID {
 		t.Errorf("deleted %+v, one %+v, recovered %+v", got.Deleted, got.One, got.Recovered)
 	}
+	if p := got.One.Properties; p.ScheduledPurgeDate.Sub(p.DeletionDate) != 7*24*time.Hour || p.DeletionDate.After(c.Now()) {
+		t.Errorf("deleted at %s, purged at %s", p.DeletionDate, p.ScheduledPurgeDate)
+	}
+	if p := got.Kept.Properties; words(got.Kept) != "get/get" || got.Kept.Tags["team"] != "ops" || !p.EnableRbacAuthorization || p.SoftDeleteRetentionInDays != 7 || got.Kept.Location != "westeurope" {
+		t.Errorf("recovered: %+v", got.Kept)
+	}
 	for what, want := range map[string]refusal{"permission": {Status: 400, Code: "InvalidAccessPolicy"}, "premium": {Status: 422, Code: "SkuNotSupported"}, "network": {Status: 422, Code: "NetworkRulesNotSupported"},
-		"gone": {Status: 404, Code: "ResourceNotFound"}, "again": {Status: 409, Code: "ConflictError"}, "purged": {Status: 404, Code: "DeletedVaultNotFound"}} {
+		"far": {Status: 404, Code: "ResourceNotFound"}, "gone": {Status: 404, Code: "ResourceNotFound"}, "again": {Status: 409, Code: "ConflictError"}, "purged": {Status: 404, Code: "DeletedVaultNotFound"}} {
 		if r := got.Refused[what]; r.Status != want.Status || r.Code != want.Code {
 			t.Errorf("%s is refused with %+v, want %d %s", what, r, want.Status, want.Code)
 		}
@@ -142,7 +153,7 @@ func TestGroupTagsAndPatch(t *testing.T) {
 	ask.well("PUT", group+resV, `{"location":"x","tags":{"a":"1"}}`, http.StatusCreated, nil)
 	var got arm.GroupInfo
 	ask.well("PATCH", group+resV, `{"tags":{"b":"2"}}`, http.StatusOK, &got)
-	if len(got.Tags) != 1 || got.Tags["b"] != "2" {
+	if len(got.Tags) != 1 || got.Tags["b"] != "2" || got.Properties.State != "Succeeded" {
 		t.Errorf("tags: %v", got.Tags)
 	}
 	ask.well("PUT", group+resV, `{"location":"x"}`, http.StatusOK, &got)

@@ -2,8 +2,10 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/auth"
@@ -16,40 +18,60 @@ func TestNpmClientOfSites(t *testing.T) {
 	t.Parallel()
 	c := startClients(t)
 	type certificate struct {
-		Name, Thumbprint, KeyVaultSecretStatus, ServerFarmID, Location, SubjectName string
-		HostNames                                                                   []string
-		Valid                                                                       bool
+		Name, Thumbprint, KeyVaultSecretStatus, ServerFarmID, Location, SubjectName, Issuer, FriendlyName string
+		HostNames                                                                                         []string
+		Valid                                                                                             bool
+		IssueDate, ExpirationDate                                                                         time.Time
+		CerBlob                                                                                           struct{ Data []int } // as JavaScript prints bytes
 	}
-	type binding struct{ Name, SiteName, SSLState, Thumbprint, HostNameType string }
+	type binding struct{ Name, SiteName, SSLState, Thumbprint, HostNameType, AzureResourceName, AzureResourceType string }
 	var got struct {
 		Imported, Synced, Updated, Got certificate
 		Certificates, Sites            [][]string
-		Site                           struct{ Name, State string }
-		Shop                           struct {
+		Site                           struct {
+			Name, State, Kind string
+			Tags              map[string]string
+		}
+		Shop struct {
 			Kind              string
+			HostNames         []string
 			EnabledHostNames  []string
+			DefaultHostName   string
 			HostNameSSLStates []struct{ Name, SSLState, Thumbprint string }
 		}
 		Bindings                      []string
 		Binding, Bare, Bound, Unbound binding
 		Refused                       map[string]refusal
 	}
+	c.many(t, 0) // a group more
 	c.script(&got, "appservice.mjs")
 	c.wire.used(t, "azsdk-js-arm-appservice", ownOperations("Microsoft.Web", ""))
 	v := c.load(c.id).First()
 	if g := got.Imported; g.Name != "imported" || g.Thumbprint != v.Thumbprint || g.KeyVaultSecretStatus != "Succeeded" || !g.Valid || strings.Join(g.HostNames, "") != "shop.example.com" || g.Location != "West Europe" {
 		t.Errorf("imported: %+v", g)
 	}
+	if g, der := got.Imported, order.DecodeChain(v.Chain)[0]; !g.IssueDate.Equal(v.NotBefore) || !g.ExpirationDate.Equal(v.NotAfter) || !slices.EqualFunc(g.CerBlob.Data, der, func(a int, b byte) bool { return a == int(b) }) || g.SubjectName != v.Subject || g.Issuer != v.IssuedBy || g.FriendlyName != "shop.example.com" {
+		t.Errorf("the certificate is shown as %+v, and is %+v", g, v)
+	}
 	if got.Synced.Thumbprint != v.Thumbprint || !strings.HasSuffix(got.Updated.ServerFarmID, "plan2") || got.Got.ServerFarmID != got.Updated.ServerFarmID {
 		t.Errorf("synced %+v, updated %+v, got %+v", got.Synced, got.Updated, got.Got)
 	}
-	for i, list := range append(got.Certificates, got.Sites...) {
-		if want := []string{"imported", "imported", "npm-site shop", "npm-site shop"}[i]; strings.Join(list, " ") != want {
-			t.Errorf("list %d: %v, want %s", i, list, want)
-		}
+	var lists []string
+	for _, list := range append(got.Certificates, got.Sites...) {
+		slices.Sort(list)
+		lists = append(lists, strings.Join(list, " "))
 	}
-	if got.Site.State != "Running" || got.Shop.Kind != "app" || len(got.Shop.HostNameSSLStates) != 1 || got.Shop.HostNameSSLStates[0].Thumbprint != v.Thumbprint || got.Shop.HostNameSSLStates[0].SSLState != "SniEnabled" {
+	if all := strings.Join(lists, ", "); all != "far imported, imported, far, far-site npm-site shop, npm-site shop, far-site" {
+		t.Errorf("lists: %s", all)
+	}
+	if s := got.Site; s.State != "Running" || s.Kind != "app" || s.Tags["team"] != "web" || strings.Join(got.Shop.HostNames, " ") != "shop.example.com" || strings.Join(got.Shop.EnabledHostNames, " ") != "shop.example.com" || got.Shop.DefaultHostName != "shop.example.com" {
+		t.Errorf("site %+v, shop %+v", s, got.Shop)
+	}
+	if got.Shop.Kind != "app" || len(got.Shop.HostNameSSLStates) != 1 || got.Shop.HostNameSSLStates[0].Thumbprint != v.Thumbprint || got.Shop.HostNameSSLStates[0].SSLState != "SniEnabled" {
 		t.Errorf("site %+v, shop %+v", got.Site, got.Shop)
+	}
+	if b := got.Bound; b.SiteName != "shop" || b.AzureResourceName != "shop" || b.AzureResourceType != "Website" || b.HostNameType != "Verified" || b.Name != "shop/shop.example.com" {
+		t.Errorf("bound: %+v", b)
 	}
 	if strings.Join(got.Bindings, "") != "shop/shop.example.com" || got.Binding.SSLState != "SniEnabled" || got.Binding.Thumbprint != v.Thumbprint || got.Bare.SSLState != "Disabled" ||
 		got.Bound.SSLState != "SniEnabled" || got.Bound.Thumbprint != v.Thumbprint || got.Unbound.SSLState != "Disabled" || got.Unbound.Thumbprint != "" {

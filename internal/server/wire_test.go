@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/order"
@@ -254,6 +256,10 @@ func TestWire(t *testing.T) {
 func TestOldClients(t *testing.T) {
 	t.Parallel()
 	c := startClients(t)
+	ask := func(form url.Values, header ...string) (int, []byte) {
+		code, _, data := c.caller("").call("POST", "/any/oauth2/v2.0/token", form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
+		return code, data
+	}
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"owner"}, "client_secret": {c.FirstRun}, "resource": {"https://management.azure.com/"}}
 	_, _, data := c.caller("").call("POST", "/any/oauth2/token?api-version=1.0", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 	var grant struct {
@@ -261,18 +267,36 @@ func TestOldClients(t *testing.T) {
 		Until    string `json:"expires_on"`
 		From     string `json:"not_before"`
 		Resource string
+		In       int64 `json:"expires_in"`
 	}
 	if err := json.Unmarshal(data, &grant); err != nil || grant.Token == "" || grant.Resource != form.Get("resource") {
 		t.Fatalf("sign in: %s", data)
 	}
 	from, _ := strconv.ParseInt(grant.From, 10, 64)
 	until, _ := strconv.ParseInt(grant.Until, 10, 64)
-	if now := c.Now().Unix(); from > now || until < now+60 {
-		t.Errorf("it holds from %q until %q", grant.From, grant.Until)
+	if now := c.Now().Unix(); from > now || until < now+60 || until > now+3600 || grant.In != 3600 {
+		t.Errorf("it holds from %q until %q, %d seconds", grant.From, grant.Until, grant.In)
+	}
+	if grant.Token == c.FirstRun || grant.Token == "" {
+		t.Error("the token endpoint gives the secret itself for a token, which never ends")
+	}
+	again := url.Values{"grant_type": {"client_credentials"}, "client_id": {"owner"}, "client_secret": {grant.Token}}
+	if code, data := ask(again); code != http.StatusUnauthorized {
+		t.Errorf("a token is taken for a secret: %d %s", code, data)
+	}
+	again.Set("client_id", "somebody")
+	again.Set("client_secret", c.FirstRun)
+	if code, data := ask(again); code != http.StatusUnauthorized || !bytes.Contains(data, []byte("AADSTS7000215")) {
+		t.Errorf("another client's secret: %d %s", code, data)
+	}
+	if code, data := ask(url.Values{"grant_type": {"client_credentials"}}, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("owner:"+url.QueryEscape(c.FirstRun)))); code != http.StatusOK || !bytes.Contains(data, []byte(`"access_token":`)) {
+		t.Errorf("the secret in the header: %d %s", code, data)
 	}
 	_, _, data = c.caller(grant.Token).call("POST", c.id.String()+"/retrieveCertificateActions?api-version=2018-02-01", "")
 	var actions []arm.ActionTaken
 	if err := json.Unmarshal(data, &actions); err != nil || len(actions) == 0 || actions[0].Type == "" || actions[0].Properties != actions[0].ActionFacts {
 		t.Errorf("actions: %s", data)
 	}
+	c.move(time.Duration(until-c.Now().Unix()+1) * time.Second)
+	c.caller(grant.Token).refused("GET", c.id.String()+orderV, "", 401, "AuthenticationFailed")
 }

@@ -197,8 +197,8 @@ func (w *walker) elsewhere() error {
 	}
 	_, err = w.MergeCertificate(w.ctx, "go-csr", kv.MergeCertificateParameters{X509Certificates: [][]byte{ca.Raw}}, nil)
 	w.refuse("merge another's", err)
-	merged, err := w.MergeCertificate(w.ctx, "go-csr", kv.MergeCertificateParameters{X509Certificates: [][]byte{leaf, ca.Raw}}, nil)
-	return w.step("merge", err, err == nil && bytes.Equal(merged.CER, leaf))
+	merged, err := w.MergeCertificate(w.ctx, "go-csr", kv.MergeCertificateParameters{X509Certificates: [][]byte{leaf, ca.Raw}, Tags: map[string]*string{"from": pointer("merge")}}, nil)
+	return w.step("merge", err, err == nil && bytes.Equal(merged.CER, leaf) && merged.Tags["from"] != nil && *merged.Tags["from"] == "merge")
 }
 
 func unknown(subject string) kv.CreateCertificateParameters {

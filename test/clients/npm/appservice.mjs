@@ -16,14 +16,19 @@ out.imported = await certificates.createOrUpdate(group, "imported", wish);
 out.synced = await certificates.createOrUpdate(group, "imported", wish);
 out.updated = await certificates.update(group, "imported", { serverFarmId: farm + "2" });
 out.got = await same(() => certificates.get(group, "imported"), `${web}/certificates/imported`, version, "id", "location", "subjectName", "hostNames", "issuer", "issueDate", "expirationDate", "thumbprint", "keyVaultId", "keyVaultSecretName", "keyVaultSecretStatus", "serverFarmId");
-await same(async () => (await all(certificates.list()))[0], `${web}/certificates/imported`, version, "id", "thumbprint");
-out.certificates = [names(await all(certificates.list())), names(await all(certificates.listByResourceGroup(group)))];
+await same(async () => (await all(certificates.list())).find((c) => c.name === "imported"), `${web}/certificates/imported`, version, "id", "thumbprint");
+const far = "many"; // another group
+await certificates.createOrUpdate(far, "far", wish);
+await webApps.createOrUpdate(far, "far-site", { location: "West Europe", serverFarmId: farm }).pollUntilDone();
+out.certificates = [names(await all(certificates.list())), names(await all(certificates.listByResourceGroup(group))), names(await all(certificates.listByResourceGroup(far)))];
 out.refused.pending = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultSecretName: "nothing" }));
 out.refused.vault = await refused(() => certificates.createOrUpdate(group, "other", { ...wish, keyVaultId: vault + "x" }));
 
-out.site = await webApps.createOrUpdate(group, "npm-site", { location: "West Europe", serverFarmId: farm, httpsOnly: true }).pollUntilDone();
+out.site = await webApps.createOrUpdate(group, "npm-site", { location: "West Europe", serverFarmId: farm, httpsOnly: true, tags: { team: "web" } }).pollUntilDone();
 out.patched = await webApps.update(group, "npm-site", { httpsOnly: true });
-out.sites = [names(await all(webApps.list())), names(await all(webApps.listByResourceGroup(group)))];
+out.sites = [names(await all(webApps.list())), names(await all(webApps.listByResourceGroup(group))), names(await all(webApps.listByResourceGroup(far)))];
+await webApps.delete(far, "far-site");
+await certificates.delete(far, "far");
 out.shop = await webApps.get(group, "shop");
 out.bindings = names(await all(webApps.listHostNameBindings(group, "shop")));
 out.binding = await webApps.getHostNameBinding(group, "shop", "shop.example.com");

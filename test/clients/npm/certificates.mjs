@@ -71,7 +71,13 @@ const poller = await client.beginCreateCertificate("js-csr", { issuerName: "Unkn
 const operation = await pending("js-csr");
 assert.equal(operation.status, "inProgress");
 await refused(() => client.importCertificate("js-csr", Buffer.from("x")), 409, "Conflict");
-assert.ok(!(await names(client.listPropertiesOfCertificates(), 20)).flat().includes("js-csr"));
+await secrets.setSecret("js-plain", "no certificate");
+const listed = await names(client.listPropertiesOfCertificates(), 20);
+assert.ok(!listed.flat().includes("js-csr") && !listed.flat().includes("js-plain"), JSON.stringify(listed));
+for await (const c of client.listPropertiesOfCertificates()) {
+  assert.ok(c.id === `${env.VAULT}/certificates/${c.name}` && !c.version, c.id);
+  if (c.name === env.ORDER) assert.equal(c.x509ThumbprintString, order.properties.x509ThumbprintString);
+}
 assert.ok((await names(client.listPropertiesOfCertificates({ includePending: true }), 3)).flat().includes("js-csr"));
 openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Elsewhere", "-days", "30");
 writeFileSync(join(dir, "r.der"), operation.csr);
@@ -145,7 +151,9 @@ assert.equal(deleted.recoveryId, `${env.VAULT}/deletedcertificates/js-self`);
 await refused(() => client.getCertificate("js-self"), 404, "CertificateNotFound");
 await refused(() => secrets.getSecret("js-self"), 404, "SecretNotFound");
 assert.equal((await client.getDeletedCertificate("js-self")).policy.validityInMonths, 6);
-assert.ok((await names(client.listDeletedCertificates(), 5)).flat().includes("js-self"));
+await (await secrets.beginDeleteSecret("js-plain", poll)).pollUntilDone();
+const gone = (await names(client.listDeletedCertificates(), 5)).flat();
+assert.ok(gone.includes("js-self") && !gone.includes("js-plain"), JSON.stringify(gone));
 const recovered = await (await client.beginRecoverDeletedCertificate("js-self", poll)).pollUntilDone();
 assert.equal(recovered.name, "js-self");
 await (await client.beginDeleteCertificate("js-self", poll)).pollUntilDone();

@@ -22,11 +22,15 @@ out.removed = await vaults.updateAccessPolicy(group, "kv-npm", "remove", { prope
 out.updated = await vaults.update(group, "kv-npm", { tags: { team: "ops" }, properties: { enableRbacAuthorization: true } });
 out.replaced = await vaults.updateAccessPolicy(group, "kv-npm", "replace", { properties: { accessPolicies: [] } });
 out.got = await vaults.get(group, "kv-npm");
-out.lists = [names(await all(vaults.listByResourceGroup(group))), names(await all(vaults.listBySubscription())), names(await all(vaults.list()))];
+const far = "many"; // another group
+await vaults.createOrUpdate(far, "kv-far", { location: "westeurope", properties: { tenantId, sku } });
+out.lists = [await all(vaults.listByResourceGroup(group)), await all(vaults.listByResourceGroup(far)), await all(vaults.listBySubscription()), await all(vaults.list())].map(names);
+out.refused.far = await refused(() => vaults.get(far, "kv-npm"));
 out.refused.permission = await refused(() => vaults.updateAccessPolicy(group, "kv-npm", "add", { properties: { accessPolicies: [policy(["read"])] } }));
 out.refused.premium = await refused(() => vaults.createOrUpdate(group, "kv-hsm", { location: "x", properties: { tenantId, sku: { family: "A", name: "premium" } } }));
 out.refused.network = await refused(() => vaults.update(group, "kv-npm", { properties: { publicNetworkAccess: "Disabled" } }));
 
+await vaults.updateAccessPolicy(group, "kv-npm", "add", { properties: { accessPolicies: [policy(["get"])] } });
 await vaults.delete(group, "kv-npm");
 await vaults.delete(group, "kv-npm");
 out.refused.gone = await refused(() => vaults.get(group, "kv-npm"));
@@ -34,6 +38,7 @@ out.refused.again = await refused(() => vaults.createOrUpdate(group, "kv-npm", {
 out.deleted = await all(vaults.listDeleted());
 out.one = await vaults.getDeleted("kv-npm", "westeurope");
 out.recovered = await vaults.createOrUpdate(group, "kv-npm", { location: "westeurope", properties: { tenantId, sku, createMode: "recover" } });
+out.kept = await vaults.get(group, "kv-npm");
 await vaults.delete(group, "kv-npm");
 await vaults.purgeDeleted("kv-npm", "westeurope").pollUntilDone();
 out.refused.purged = await refused(() => vaults.getDeleted("kv-npm", "westeurope"));

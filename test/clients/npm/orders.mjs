@@ -23,6 +23,7 @@ out.got = await same(() => orders.get(group, "NPM"), path("npm"), version, "id",
 await same(async () => (await all(orders.list())).find((o) => o.name === "npm"), path("npm"), version, "id", "tags", "status");
 out.listed = (await all(orders.list())).map((o) => o.name);
 out.inGroup = (await all(orders.listByResourceGroup("DEFAULT"))).map((o) => o.name);
+out.inOther = (await all(orders.listByResourceGroup("many"))).map((o) => o.name);
 out.updated = await orders.update(group, "npm", { productType: wish.productType, autoRenew: false });
 out.refused.change = await refused(() => orders.update(group, "npm", { productType: wish.productType, keySize: 4096 }));
 out.refused.unknown = await refused(() => orders.get(group, "nobody"));
@@ -62,8 +63,9 @@ out.refused.noCsr = await refused(() => orders.reissue(group, "shop", { isPrivat
 out.refused.keySize = await refused(() => orders.renew(group, "shop", { keySize: 1024 }));
 out.refused.both = await refused(() => orders.reissue(group, "shop", { csr: request("shop.example.com"), isPrivateKeyExternal: false }));
 out.refused.verify = await refused(() => orders.verifyDomainOwnership(group, "shop"));
-out.actions = (await orders.retrieveCertificateActions(group, "shop")).map((a) => a.actionType);
+out.actions = await orders.retrieveCertificateActions(group, "shop");
 out.seal = await orders.retrieveSiteSeal(group, "shop", { lightTheme: true, locale: "en-us" });
+out.dark = await orders.retrieveSiteSeal(group, "shop", {});
 const diagnostics = client.certificateOrdersDiagnostics;
 out.detectors = (await all(diagnostics.listAppServiceCertificateOrderDetectorResponse(group, "shop"))).map((d) => d.name);
 out.detector = await same(() => diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus"), path("shop/detectors/AutoRenewStatus"), version, "metadata", "dataset", "status");
@@ -72,6 +74,7 @@ await same(() => ({ id, name, type, metadata }), path(`shop/detectors/${name}`),
 const span = { startTime: new Date(Date.now() - 3600e3), endTime: new Date(), timeGrain: "PT10M" };
 out.spanned = (await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "shop", "AutoRenewStatus", span)).name;
 out.waiting = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "npm", "Diagnosis");
+out.unasked = await diagnostics.getAppServiceCertificateOrderDetectorResponse(group, "npm", "KeyVaultLink"); // what it waits for is not the vault's
 
 // Keys that their owner keeps: of a new order, of one that had its key here, and back.
 const own = { location: "Global", csr: request("own.example.com"), productType: wish.productType };

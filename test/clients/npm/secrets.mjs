@@ -30,6 +30,8 @@ assert.deepEqual(updated.tags, { c: "d" });
 assert.equal(updated.contentType, "x/y");
 await refused(() => client.getSecret("js-life", { version: two.properties.version }), 403, "Forbidden", "SecretDisabled");
 await client.updateSecretProperties("js-life", two.properties.version, { enabled: true });
+assert.equal((await client.setSecret("js-off", "x", { enabled: false })).properties.enabled, false);
+await refused(() => client.getSecret("js-off", { version: undefined }), 403, "Forbidden", "SecretDisabled");
 const versions = [];
 for await (const v of client.listPropertiesOfSecretVersions("js-life")) versions.push(v.version);
 assert.deepEqual(versions.sort(), [one.properties.version, two.properties.version].sort());
@@ -48,6 +50,7 @@ await refused(() => stranger.getSecret("x"), 404, "VaultNotFound");
 for (let i = 0; i < 7; i++) await client.setSecret(`js-many-${i}`, "x");
 const pages = await names(client.listPropertiesOfSecrets(), 3);
 assert.ok(pages.length >= 3 && pages.every((p, i) => p.length === 3 || i === pages.length - 1), JSON.stringify(pages));
+for await (const p of client.listPropertiesOfSecrets()) assert.ok(p.id === `${env.VAULT}/secrets/${p.name}` && !p.version, p.id); // lists name no versions
 for (let i = 0; i < 7; i++) assert.ok(pages.flat().includes(`js-many-${i}`));
 assert.equal(new Set(pages.flat()).size, pages.flat().length);
 
