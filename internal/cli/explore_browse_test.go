@@ -207,8 +207,7 @@ func TestBrowserIsLive(t *testing.T) {
 	a.mu.Unlock()
 	a.events <- order.Event{ID: "e1", Order: order.Short("bad"), Name: "look-changed", Status: order.Succeeded}
 	s.await("✓ bad", "!serve failed", "!Nobody delegates")
-	a.CloseClientConnections()
-	a.Server.Close()
+	a.stop()
 	s.press("r")
 	s.await("✗ no server answers at "+a.URL, "!● live")
 	s.press("\x03")

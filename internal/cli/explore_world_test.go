@@ -45,11 +45,13 @@ type walkedAPI struct {
 	asked  []string // method, path and body of each request but the following
 	state  map[string]order.Projection
 	events chan order.Event
+	gone   chan struct{} // closed: nothing is followed any more
+	once   sync.Once
 }
 
 func newWalkedAPI(t *testing.T) *walkedAPI {
 	t.Helper()
-	a := &walkedAPI{events: make(chan order.Event, 8), state: map[string]order.Projection{
+	a := &walkedAPI{events: make(chan order.Event, 8), gone: make(chan struct{}), state: map[string]order.Projection{
 		"bad":  {Status: order.Issued, Stage: order.StageServe, State: order.StateFail, Owner: order.OwnerAdmin, Finding: "dns-domain-not-delegated", FindingTitle: "Nobody delegates example.test", FindingSince: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)},
 		"good": {Status: order.Issued, Stage: order.StageOrder, State: order.Done},
 	}}
@@ -57,9 +59,16 @@ func newWalkedAPI(t *testing.T) *walkedAPI {
 		a.state[fmt.Sprintf("order-%03d", i)] = order.Projection{Status: order.Issued, State: order.Done}
 	}
 	a.Server = httptest.NewTLSServer(a)
-	t.Cleanup(a.Close)
-	t.Cleanup(a.CloseClientConnections)
+	t.Cleanup(a.stop)
 	return a
+}
+
+// stop ends the server; it may be called again. A client that connects anew in between must not be held, or Close waits for
+// it for ever.
+func (a *walkedAPI) stop() {
+	a.once.Do(func() { close(a.gone) })
+	a.CloseClientConnections()
+	a.Close()
 }
 
 func (a *walkedAPI) resource(name string) map[string]any {
@@ -95,6 +104,8 @@ func (a *walkedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				f.Events = append(f.Events, e)
 			case <-r.Context().Done():
 				return
+			case <-a.gone:
+				panic(http.ErrAbortHandler)
 			}
 		}
 		_ = json.NewEncoder(w).Encode(f)
