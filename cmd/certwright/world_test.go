@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -31,22 +30,8 @@ type worldKey struct{}
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-// ownIP is an address of 127.0.0.0/8, all of which is loopback.
-func ownIP() (string, error) {
-	for range 100 {
-		var b [3]byte
-		_, _ = rand.Read(b[:]) // never fails
-		ip := net.IPv4(127, 1+b[0]%250, b[1], 1+b[2]%250).String()
-		l, err := net.Listen("tcp", ip+":8443")
-		if err == nil {
-			return ip, l.Close()
-		}
-	}
-	return "", fmt.Errorf("no address of 127.0.0.0/8 can be listened on")
-}
-
 func setup(e *testscript.Env) error {
-	ip, err := ownIP()
+	ip, err := testworld.OwnIP()
 	if err != nil {
 		return err
 	}

@@ -80,10 +80,13 @@ func (l *live) load(id order.ID) *order.Order {
 	return o
 }
 
+// patience is how long a test waits for what has to come true, however busy the machine: what is well never takes as long.
+const patience = 40 * time.Second
+
 // wait polls until the order is as it should be.
 func (l *live) wait(id order.ID, what string, is func(o *order.Order) bool) *order.Order {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -108,7 +111,7 @@ func (l *live) settled(id order.ID, version int) *order.Order {
 		return settled(o, l.Now()) && o.First().Number == version
 	})
 	serial, err := l.w.served(o.Spec.Names[0].Value)
-	for end := time.Now().Add(5 * time.Second); serial != o.First().Serial && time.Now().Before(end); { // an nginx worker that is being replaced still answers
+	for end := time.Now().Add(patience); serial != o.First().Serial && time.Now().Before(end); { // an nginx worker that is being replaced still answers
 		serial, err = l.w.served(o.Spec.Names[0].Value)
 	}
 	if err != nil || serial != o.First().Serial {

@@ -240,12 +240,11 @@ func TestNginxConfigurationIsBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ip, err := testworld.OwnIP()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	addr := net.JoinHostPort(ip, "8444")
 	n := testworld.StartNginx(t, addr, fmt.Sprintf("server { listen %s ssl; server_name %s; ssl_certificate %s; ssl_certificate_key %s; include %s; }", addr, sh.host, crt, key, extra))
 	w.https = addr // the wire is nginx's
 	l := startLive(t, w, func(c *Config) {
@@ -253,6 +252,7 @@ func TestNginxConfigurationIsBroken(t *testing.T) {
 	}, sh)
 	id := l.place(sh, order.BuiltinIssuer)
 	first := l.settled(id, 1).First().Serial
+	n.AwaitOneWorker(t) // the one before would answer with what was there first
 	if err := os.WriteFile(extra, []byte("this is no directive;\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,15 @@
 package testworld
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -76,6 +79,51 @@ func (n *Nginx) wait(address string) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// AwaitOneWorker waits until the workers of former configurations have ended. They go on answering until then: that the newest
+// was seen to answer does not mean that they do not. Call it when the newest was seen: right after a reload was asked for, the
+// only worker may be the former one.
+func (n *Nginx) AwaitOneWorker(t TB) {
+	t.Helper()
+	end := time.After(40 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		workers, err := childrenOf(n.cmd.Process.Pid)
+		if err != nil {
+			t.Fatalf("nginx: its workers: %v", err)
+		}
+		if len(workers) == 1 {
+			return
+		}
+		select {
+		case <-end:
+			t.Fatalf("nginx: the workers %v do not become one: %s", workers, n.Output())
+		case <-tick.C:
+		}
+	}
+}
+
+// childrenOf are the processes that a process has started and that have not ended.
+func childrenOf(parent int) ([]string, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// "pid (name) state parent ...": the name may hold anything.
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" {
+			list = append(list, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return list, nil
 }
 
 // Output is what nginx printed, then its error log.
