@@ -75,9 +75,10 @@ func with(v any, path []any, value any) any {
 	return value
 }
 
-// spoil makes text that is no JSON, or not only JSON, of text that is.
+// spoil makes text that is no JSON, or not only JSON, of an object's. It leaves some of it: no body at all is an empty object
+// to the API, and right for some.
 func spoil(r *rand.Rand, text string) string {
-	switch i := r.IntN(len(text)); r.IntN(4) {
+	switch i := 1 + r.IntN(len(text)-1); r.IntN(4) {
 	case 0:
 		return text[:i]
 	case 1:

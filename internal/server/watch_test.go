@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -132,9 +133,14 @@ func TestWatchTellsOfChanges(t *testing.T) {
 	if err := l.Store.VerifyChain(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	before := l.load(id)
+	before := l.wait(id, "rest", func(o *order.Order) bool { return o.LeaseOwner == "" && len(o.Next(l.Now())) == 0 })
 	for range 3 { // nothing changes: nothing is recorded but when it was looked at
-		if err := l.look(t.Context(), id); err != nil {
+		var err error
+		l.until("a look of ours, beside those that are due", func() bool {
+			err = l.look(t.Context(), id)
+			return !errors.Is(err, work.ErrLater)
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
