@@ -4,6 +4,7 @@
 package certwright
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -344,6 +345,22 @@ func TestArchitecture(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoKeyLiesAround: what a command or a test wrote where it was called from must not be committed with the rest.
+func TestNoKeyLiesAround(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || filepath.Ext(f.Name()) == ".go" {
+			continue
+		}
+		if text, err := os.ReadFile(f.Name()); err == nil && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+			t.Errorf("%s holds a private key: remove it", f.Name())
+		}
+	}
 }
 
 func complain(t *testing.T, bad []string) {
