@@ -42,10 +42,11 @@ type browser struct {
 	page     []textLine // what is told of the chosen leaf
 	pageFor  pageKey
 	pageTop  int
-	said     string // the line below: what just happened
-	bad      bool   // and it went wrong
-	live     string // whether the tree follows what happens
-	busy     int    // questions under way
+	said     string    // the line below: what just happened
+	bad      bool      // and it went wrong
+	live     string    // whether the tree follows what happens
+	gone     time.Time // since when the server does not answer; zero = it does
+	busy     int       // questions under way
 	asked    *prompt
 	over     *overlay
 	leaving  bool
@@ -159,7 +160,7 @@ func (b *browser) fail(err error) {
 	if b.ctx.Err() != nil {
 		return
 	}
-	b.said, b.bad = oneLine(err), true
+	b.said, b.bad = b.hint(oneLine(err)), true
 }
 
 // oneLine is an error in one line.
@@ -396,21 +397,42 @@ func (b *browser) arrive(way []string, pages map[string]func(*leaf), body []byte
 	b.expand(l)
 }
 
-// follow follows what happens to orders, so that the tree shows how they stand now.
+// follow follows what happens to orders, so that the tree shows how they stand now. While the server is gone the line above
+// says so, since when: what the screen shows may be old then.
 func (b *browser) follow() {
 	b.live = "…"
 	go func() {
-		err := b.cl.FollowTimeline(b.ctx, client.TimelineQuery{}, func() { b.hand(func() { b.live = "live" }) }, func(e order.Event) bool {
-			b.hand(func() { b.changed(e.Order.String()) })
-			return b.ctx.Err() == nil
+		err := b.cl.FollowTimeline(b.ctx, client.TimelineQuery{}, client.Following{
+			Ready: func() { b.hand(func() { b.live = "live" }) },
+			Take: func(e order.Event) bool {
+				b.hand(func() { b.changed(e.Order.String()) })
+				return b.ctx.Err() == nil
+			},
+			Lost: func(err error) { b.hand(func() { b.gone = b.Now(); b.fail(err) }) },
+			Back: func() { b.hand(b.back) },
 		})
 		b.hand(func() {
-			b.live = ""
+			b.live, b.gone = "", time.Time{}
 			if err != nil && b.said == "" && !refusedTo(err) {
 				b.fail(err)
 			}
 		})
 	}()
+}
+
+// back asks again for what could not be read while the server was gone, and for what is looked at.
+func (b *browser) back() {
+	b.gone = time.Time{}
+	b.tell("The server answers again.")
+	for l := range b.root.all() {
+		if l.bodyErr != nil && !client.NotFound(l.bodyErr) {
+			l.read, l.bodyErr = false, nil
+		}
+		if l.lists() && l.err != nil {
+			b.reload(l)
+		}
+	}
+	b.refresh(b.at)
 }
 
 // refusedTo says whether an error is the server's no to who asks.

@@ -242,3 +242,22 @@ func TestBrowserOpensOnlyWhatIsThere(t *testing.T) {
 	a.Server.Close()
 	fails("no server answers at")
 }
+
+// TestBrowserOutlivesItsServer: while the server is gone the line above says so and since when, whatever is pressed; once it is
+// back the browser goes on by itself, and what happened meanwhile is shown.
+func TestBrowserOutlivesItsServer(t *testing.T) {
+	t.Parallel()
+	a := newWalkedAPI(t)
+	s := atOrders(t, a, 130, 30)
+	s.await("● live")
+	a.leave()
+	s.await("✗ no server since ", "has ended the connection: it was stopped, or is being restarted")
+	s.press("j", "d")
+	s.await("✗ no server since ", "✗ the server at", "r asks again")
+	a.mu.Lock()
+	a.state["bad"] = order.Projection{Status: order.Issued, State: order.Done}
+	a.mu.Unlock()
+	a.events <- order.Event{ID: "e1", Order: order.Short("bad")}
+	a.comeBack()
+	s.await("● live", "!no server", "▾ ✓ bad", "Cause  The registration ended.")
+}

@@ -59,14 +59,7 @@ func (b *browser) draw() {
 		return
 	}
 	b.bar(0, " certwright explore  "+b.cl.URL())
-	state := b.live
-	if b.busy > 0 {
-		state = "asking …"
-	}
-	if state == "live" {
-		state = "● live"
-	}
-	b.put(w-width(state)-1, 0, width(state), state, barStyle)
+	b.drawLive(w)
 	switch {
 	case w >= twoPanes:
 		left := min(w*36/100, 60)
@@ -92,6 +85,20 @@ func (b *browser) draw() {
 		}
 		b.screen.ShowCursor(b.put(at, h-1, w-at, shown, tcell.StyleDefault), h-1)
 	}
+}
+
+// drawLive draws at the end of the line above whether what is shown is how things stand now.
+func (b *browser) drawLive(w int) {
+	state, st := b.live, barStyle
+	switch {
+	case !b.gone.IsZero():
+		state, st = " ✗ no server since "+b.gone.Local().Format("15:04:05")+" ", faultLine.Reverse(true)
+	case b.busy > 0:
+		state = "asking …"
+	case state == "live":
+		state = "● live"
+	}
+	b.put(max(w-width(state)-1, 0), 0, w, state, st)
 }
 
 // drawFoot draws where one is, or what happened, and the keys.

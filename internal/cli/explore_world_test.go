@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type walkedAPI struct {
 	events chan order.Event
 	gone   chan struct{} // closed: nothing is followed any more
 	once   sync.Once
+	silent atomic.Bool // it answers nothing
 }
 
 func newWalkedAPI(t *testing.T) *walkedAPI {
@@ -95,7 +97,18 @@ func (a *walkedAPI) page(from int) any {
 	return list
 }
 
+// leave has the server end its connections and answer nothing any more, until comeBack.
+func (a *walkedAPI) leave() {
+	a.silent.Store(true)
+	a.CloseClientConnections()
+}
+
+func (a *walkedAPI) comeBack() { a.silent.Store(false) }
+
 func (a *walkedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.silent.Load() {
+		panic(http.ErrAbortHandler)
+	}
 	if r.URL.Path == "/v1/timeline/follow" {
 		f := api.FollowedAll{Next: "1", Events: []order.Event{}}
 		if r.URL.Query().Get("after") != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"certwright/internal/client"
 )
@@ -43,6 +44,14 @@ func (e *Env) readToken(file string) (string, error) {
 		return firstLine(file, "the token")
 	}
 	e.errorf("Token: ")
+	if in, ok := e.Stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) { // typed or pasted: not to be seen, and over with Enter
+		b, err := term.ReadPassword(int(in.Fd()))
+		e.errorf("\n")
+		if line := strings.TrimSpace(string(b)); line != "" || err != nil {
+			return line, err
+		}
+		return "", usage("no token was given: paste it, pipe it in, or name a file with --token-file")
+	}
 	b, err := io.ReadAll(io.LimitReader(e.Stdin, 4096))
 	line, _, _ := strings.Cut(string(b), "\n")
 	if line = strings.TrimSpace(line); line == "" && err == nil {

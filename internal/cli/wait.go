@@ -82,6 +82,8 @@ func (e *Env) letGo(ctx ctxt, name string, err error, w waitFlags) error {
 		return fmt.Errorf("%s does not rest yet after %s; it goes on by itself%s", name, w.timeout, see)
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted; %s goes on by itself%s", name, see)
+	case client.Lost(err):
+		return fmt.Errorf("%w\n  → %s goes on by itself once the server runs: certwright order show %s", err, name, name)
 	}
 	return err
 }

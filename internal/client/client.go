@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -171,13 +172,34 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the server at %s shows a certificate of an authority that is not trusted here: %w\n  → sign in again with: certwright login %s --ca-file FILE", c.base, err, c.base)
+		return fmt.Errorf("the server at %s shows a certificate of an authority that is not trusted here: %w\n  → the roots of Certwright's own authority: curl -sk %s/ca.pem -o ca.pem\n  → sign in again with: certwright login %s --ca-file ca.pem", c.base, err, c.base, c.base)
 	case errors.As(err, &cert):
 		return fmt.Errorf("the server at %s shows a certificate that cannot be trusted: %w\n  → see what is wrong with it: certwright diagnose %s", c.base, cert.Err, c.base.Host)
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("no server answers at %s: %w\n  → start it with: certwright serve", c.base, op.Err)
+		return noAnswer{fmt.Errorf("no server answers at %s: %w\n  → start it with: certwright serve", c.base, op.Err)}
+	case hungUp(err):
+		return noAnswer{fmt.Errorf("the server at %s has ended the connection: it was stopped, or is being restarted\n  → see that it runs, and what its log says", c.base)}
 	}
-	return fmt.Errorf("the server at %s did not answer: %w\n  → see that it runs, and what its log says", c.base, err)
+	return noAnswer{fmt.Errorf("the server at %s did not answer: %w\n  → see that it runs, and what its log says", c.base, err)}
+}
+
+// noAnswer is an error that means that there is no server now.
+type noAnswer struct{ error }
+
+func (n noAnswer) Unwrap() error { return n.error }
+
+// hungUp says whether the other side ended a connection that stood; HTTP/2's own word for it has no type.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "GOAWAY")
+}
+
+// Lost says whether an error means that there is no server now, rather than that it said no or is not to be trusted.
+func Lost(err error) bool {
+	var refused *Error
+	if errors.As(err, &refused) {
+		return refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusBadGateway || refused.Status == http.StatusGatewayTimeout
+	}
+	return errors.As(err, new(noAnswer))
 }
 
 func readError(resp *http.Response, data []byte) error {

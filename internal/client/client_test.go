@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"certwright/internal/api"
 	"certwright/internal/client"
+	"certwright/internal/order"
 )
 
 func serve(t *testing.T, h http.HandlerFunc) (url string, ca []byte) {
@@ -124,5 +126,50 @@ func TestPatienceIsKept(t *testing.T) {
 	bodies = nil
 	if _, err := cl.Order(context.Background(), "later"); err == nil || !strings.Contains(err.Error(), "too many requests") || len(bodies) != 1 {
 		t.Errorf("%v, asked %d times", err, len(bodies))
+	}
+}
+
+// A timeline outlives its server: whoever follows is told once that it is gone, and once that it is back; nothing is missed.
+// A refusal ends it.
+func TestFollowingOutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	var told, refused atomic.Bool
+	url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		f := api.FollowedAll{Next: "1", Events: []order.Event{}}
+		switch after := r.URL.Query().Get("after"); {
+		case after == "1" && !told.Load():
+			panic(http.ErrAbortHandler)
+		case after == "1":
+			f.Next, f.Events = "2", []order.Event{{ID: "meanwhile"}}
+		case after == "2":
+			refused.Store(true)
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":{"code":"AuthorizationFailed","message":"the token was withdrawn"}}`))
+			return
+		}
+		_ = json.NewEncoder(w).Encode(f)
+	})
+	cl, err := client.New(client.Config{URL: url, CA: ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	err = cl.FollowTimeline(t.Context(), client.TimelineQuery{}, client.Following{
+		Ready: func() { said = append(said, "ready") },
+		Take:  func(e order.Event) bool { said = append(said, e.ID); return true },
+		Lost: func(err error) {
+			told.Store(true)
+			said = append(said, "lost")
+			if !strings.Contains(err.Error(), "it was stopped, or is being restarted\n  → see that it runs") {
+				t.Errorf("%v", err)
+			}
+		},
+		Back: func() { said = append(said, "back") },
+	})
+	if err == nil || !refused.Load() || !strings.Contains(err.Error(), "the token was withdrawn") {
+		t.Errorf("it ends with %v", err)
+	}
+	if got := strings.Join(said, " "); got != "ready lost back meanwhile" {
+		t.Error(got)
 	}
 }

@@ -64,21 +64,50 @@ func (q TimelineQuery) of(e order.Event) bool {
 	return same(q.Order, e.Order.Name) && same(q.Subscription, e.Order.Subscription) && same(q.Group, e.Order.Group) && same(q.Correlation, e.Correlation)
 }
 
-// FollowTimeline hands on events as they come, oldest first, until take says no or ctx ends. Once it is ready, nothing
-// that happens is missed.
-func (c *Client) FollowTimeline(ctx context.Context, q TimelineQuery, ready func(), take func(order.Event) bool) error {
+// Following is what is done with a timeline that is followed. Ready and Take are needed.
+type Following struct {
+	Ready func()                 // once: from here on nothing is missed
+	Take  func(order.Event) bool // an event as it comes, oldest first; false ends it
+	Lost  func(error)            // the server does not answer any more; it is asked again until it does
+	Back  func()                 // it answers again; what happened meanwhile follows
+}
+
+// askAgain is how long a server that does not answer any more is left in peace.
+const askAgain = time.Second
+
+// FollowTimeline hands on events as they come until Take says no or ctx ends. A server that is lost once it was there is
+// waited for; a refusal ends it.
+func (c *Client) FollowTimeline(ctx context.Context, q TimelineQuery, do Following) error {
+	lost := false
 	for cursor := ""; ; {
 		var f api.FollowedAll
-		if err := c.Call(ctx, "GET", "/v1/timeline/follow", url.Values{"after": {cursor}}, nil, &f); err != nil {
+		err := c.Call(ctx, "GET", "/v1/timeline/follow", url.Values{"after": {cursor}}, nil, &f)
+		switch {
+		case err != nil && (cursor == "" || do.Lost == nil || !Lost(err)):
 			return err
+		case err != nil:
+			if !lost {
+				do.Lost(err)
+			}
+			lost = true
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(askAgain):
+			}
+			continue
+		case lost:
+			if lost = false; do.Back != nil {
+				do.Back()
+			}
 		}
 		for _, e := range f.Events {
-			if q.of(e) && !take(e) {
+			if q.of(e) && !do.Take(e) {
 				return nil
 			}
 		}
 		if cursor == "" {
-			ready()
+			do.Ready()
 		}
 		cursor = f.Next
 	}
