@@ -92,7 +92,7 @@ func (m *Message) Subject() string {
 	case TypeTest:
 		return "[Certwright] This is a test"
 	case TypeWell:
-		return "[Certwright] " + m.Order + " is well again: " + oneLine(m.Title) + " is over"
+		return "[Certwright] " + m.Order + " is well again; it was: " + oneLine(m.Title)
 	}
 	return "[Certwright] " + m.Order + ": " + oneLine(m.Title)
 }
@@ -138,7 +138,7 @@ func (m *Message) lines() []string {
 	head := fmt.Sprintf("Order %s is not well: %s.", m.Order, oneLine(m.Title))
 	switch m.Type {
 	case TypeWell:
-		head = fmt.Sprintf("Order %s is well again: %s is over.", m.Order, oneLine(m.Title))
+		head = fmt.Sprintf("Order %s is well again. It was: %s.", m.Order, oneLine(m.Title))
 	case TypeChanged:
 		if m.rose {
 			head = fmt.Sprintf("What is not well with order %s is graver now, %s: %s.", m.Order, m.Severity, oneLine(m.Title))

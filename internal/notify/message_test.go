@@ -27,7 +27,7 @@ https://cw.test/orders/www`
 	e := transition(order.FindingCleared)
 	e.Properties = map[string]string{"was": "tls-port-closed", "wasTitle": "Nothing listens", "wasSeverity": "critical", "severity": "critical", "leg": "endpoint", "since": "2026-11-01T09:00:00Z"}
 	well, _ := Of(e, nil, "")
-	if want := "Order www is well again: Nothing listens is over.\nFinding: tls-port-closed (endpoint, critical)\nSince: 2026-11-01 09:00 UTC\nOver at: 2026-11-01 10:00 UTC"; well.Text != want || well.Type != TypeWell {
+	if want := "Order www is well again. It was: Nothing listens.\nFinding: tls-port-closed (endpoint, critical)\nSince: 2026-11-01 09:00 UTC\nOver at: 2026-11-01 10:00 UTC"; well.Text != want || well.Type != TypeWell {
 		t.Errorf("well again: %s %s", well.Type, well.Text)
 	}
 	e = transition(order.FindingChanged)

@@ -158,7 +158,7 @@ func (o *Order) tell(now time.Time) Event {
 	var e Event
 	switch {
 	case f == nil:
-		e = o.event(now, stageOf(was.Leg), FindingCleared, "Well again: %s is over.", lowerFirst(was.Title)).with("since", stamp(was.Since), "leg", was.Leg, "severity", was.Severity)
+		e = o.event(now, stageOf(was.Leg), FindingCleared, "Well again. It was: %s.", was.Title).with("since", stamp(was.Since), "leg", was.Leg, "severity", was.Severity)
 	case was == nil:
 		e = o.finding(now, FindingAppeared, "Not well: %s.", f)
 	case rose:
@@ -252,11 +252,3 @@ func stageOf(leg string) StageName {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// lowerFirst makes a title a part of a sentence, unless it begins with an acronym or a name.
-func lowerFirst(s string) string {
-	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z' {
-		return lower(s[:1]) + s[1:]
-	}
-	return s
-}

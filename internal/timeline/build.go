@@ -198,8 +198,8 @@ func outcome(events []order.Event, signed map[string]order.Event) (Outcome, stri
 				standing[at] = e
 			}
 		default:
-			for r := range standing {
-				if overcome(r, e) {
+			for r, was := range standing {
+				if overcome(r, e) && (was.Name != "vault-out-of-sync" || r.stage == e.Stage) { // what a target holds already proves nothing of the vault
 					delete(standing, r)
 				}
 			}

@@ -31,6 +31,14 @@ type Paint struct {
 	Outcome func(o Outcome, s string) string // an operation's outcome, and the mark of an event that is one
 	Faint   func(s string) string            // what is not looked for first
 	Strong  func(s string) string            // an operation's name
+	Wrap    func(first, s string) string     // lays a text out below its beginning, with a line end; nil = on one line
+}
+
+func (p Paint) lay(first, s string) string {
+	if p.Wrap == nil {
+		return first + s + "\n"
+	}
+	return p.Wrap(first, s)
 }
 
 func (p Paint) outcome(o Outcome, s string) string {
@@ -47,11 +55,8 @@ func with(f func(string) string, s string) string {
 	return f(s)
 }
 
-// Text is the timeline for a terminal, in the order given: a headline for each entry, its lines indented
-// below it unless the headline has said it all. Times are in loc and named by its zone.
-func Text(entries []Entry, loc *time.Location) string { return Painted(entries, loc, Paint{}) }
-
-// Painted is Text in colours.
+// Painted is the timeline for a terminal, in the order given: a headline for each entry, its lines indented below it, and what
+// is to be done about what still stands. Times are in loc and named by its zone.
 func Painted(entries []Entry, loc *time.Location, p Paint) string {
 	if loc == nil {
 		loc = time.UTC
@@ -59,12 +64,15 @@ func Painted(entries []Entry, loc *time.Location, p Paint) string {
 	var b strings.Builder
 	for _, e := range entries {
 		b.WriteString(headline(e, loc, p))
-		if len(e.Lines) == 1 {
-			fmt.Fprintf(&b, "    %s\n", body(e.Lines[0], loc, p))
-			continue
-		}
-		for _, l := range e.Lines {
-			fmt.Fprintf(&b, "    %s  %s\n", with(p.Faint, clock(l.Last, e.Last, loc)), body(l, loc, p))
+		for i, l := range e.Lines {
+			at := ""
+			if len(e.Lines) > 1 {
+				at = clock(l.Last, e.Last, loc) + "  "
+			}
+			b.WriteString(body(at, l, loc, p))
+			if fix := e.nextStep(i); fix != "" {
+				b.WriteString(p.lay(strings.Repeat(" ", 4+len(at)+2)+"→ ", OneLine(fix)))
+			}
 		}
 	}
 	return b.String()
@@ -87,23 +95,46 @@ func headline(e Entry, loc *time.Location, p Paint) string {
 	return s + "\n"
 }
 
-func body(l Line, loc *time.Location, p Paint) string {
-	mark := " "
+// nextStep is what is to be done about a line's failure, where the operation still stands there: told once, with the last
+// line that says it.
+func (e Entry) nextStep(i int) string {
+	fix := e.Lines[i].Properties["fix"]
+	if e.Outcome != Failed && e.Outcome != Waiting || fix == "" {
+		return ""
+	}
+	for _, l := range e.Lines[i+1:] {
+		if l.Properties["fix"] == fix {
+			return ""
+		}
+	}
+	return fix
+}
+
+// body is a line with its sign: those of the stages, and a dot for a wish or the beginning of a step.
+func body(at string, l Line, loc *time.Location, p Paint) string {
+	mark, o := " ", Outcome("")
 	switch {
 	case l.Waits():
-		mark = p.outcome(Waiting, "~")
+		mark, o = "…", Waiting
 	case l.Status == "Failed":
-		mark = p.outcome(Failed, "x")
+		mark, o = "✗", Failed
 	case l.Begun():
-		mark = ">"
+		mark = "•"
 	case l.Status == "Succeeded":
-		mark = p.outcome(Succeeded, "+")
+		mark, o = "✓", Succeeded
 	}
-	s := mark + " " + OneLine(l.Text)
+	s := OneLine(l.Text)
 	if f := l.Folded(loc); f != "" {
 		s += " (" + f + ")"
 	}
-	return s
+	text := p.lay("    "+at+mark+" ", s)
+	if painted := p.outcome(o, mark); o != "" && painted != mark {
+		text = strings.Replace(text, mark, painted, 1)
+	}
+	if at != "" {
+		text = strings.Replace(text, at, with(p.Faint, at), 1)
+	}
+	return text
 }
 
 // clock leaves the date out of a line's time where the headline has it already.

@@ -17,6 +17,9 @@ type story struct {
 	corr   string
 }
 
+// inPlain is the timeline without colour.
+func inPlain(entries []Entry, loc *time.Location) string { return Painted(entries, loc, Paint{}) }
+
 func (s *story) add(at time.Duration, name string, st order.EventStatus, stage order.StageName, text string, props ...string) *story {
 	lv := order.Informational
 	if st == order.Failed {
@@ -47,7 +50,7 @@ func created() *story {
 func one(t *testing.T, entries []Entry) Entry {
 	t.Helper()
 	if len(entries) != 1 {
-		t.Fatalf("%d entries, want one:\n%s", len(entries), Text(entries, time.UTC))
+		t.Fatalf("%d entries, want one:\n%s", len(entries), inPlain(entries, time.UTC))
 	}
 	return entries[0]
 }
@@ -68,7 +71,7 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 	for i := range ev {
 		back[len(ev)-1-i] = ev[i]
 	}
-	if a, b := Text(Build(ev, Options{}), nil), Text(Build(back, Options{}), nil); a != b {
+	if a, b := inPlain(Build(ev, Options{}), nil), inPlain(Build(back, Options{}), nil); a != b {
 		t.Errorf("differs:\n%s\n%s", a, b)
 	}
 }
@@ -89,7 +92,7 @@ func TestRepeatedFailuresFold(t *testing.T) {
 	if l.Count != 7 || !l.First.Equal(t0.Add(2*time.Minute)) || !l.Last.Equal(t0.Add(6*time.Hour+2*time.Minute)) {
 		t.Errorf("folded: %+v", l)
 	}
-	if got := Text([]Entry{e}, time.UTC); !strings.Contains(got, "tried 7 times, first 10:02, last 16:02") {
+	if got := inPlain([]Entry{e}, time.UTC); !strings.Contains(got, "tried 7 times, first 10:02, last 16:02") {
 		t.Errorf("text:\n%s", got)
 	}
 }
@@ -195,7 +198,7 @@ func TestTwoKeyTypesAreOneOperation(t *testing.T) {
 	}
 	s.add(5*time.Second, "attempt-begun", order.Started, order.StageIssue, "begun again", "keyType", "EC-P256")
 	if got := Build(s.events, Options{}); len(got) != 2 || len(got[1].Lines) != 5 {
-		t.Errorf("%s", Text(got, nil))
+		t.Errorf("%s", inPlain(got, nil))
 	}
 }
 
@@ -209,10 +212,10 @@ func TestOvertaken(t *testing.T) {
 		add(3*time.Second, "issued", order.Succeeded, order.StageIssue, "version 2", "keyType", "EC-P256", "attempt", "a1")
 	got := Build(s.events, Options{})
 	if len(got) != 2 || got[1].Outcome != Succeeded || got[1].Text != "version 2" {
-		t.Errorf("%s", Text(got, nil))
+		t.Errorf("%s", inPlain(got, nil))
 	}
 	if got := Build(s.events[:3], Options{}); got[1].Outcome != Running {
-		t.Errorf("%s", Text(got, nil))
+		t.Errorf("%s", inPlain(got, nil))
 	}
 }
 
@@ -275,7 +278,7 @@ func TestUnknownNames(t *testing.T) {
 func TestTextIsSafeForATerminal(t *testing.T) {
 	s := &story{corr: "x"}
 	s.add(0, "attempt-failed", order.Failed, order.StageIssue, "they said \x1b[2J\u009b31m\r\nno")
-	got := Text(Build(s.events, Options{}), time.UTC)
+	got := inPlain(Build(s.events, Options{}), time.UTC)
 	if strings.ContainsAny(got, "\x1b\r\u009b") || strings.Count(got, "\n") != 2 || !strings.Contains(got, "2026-11-23 10:00:00 UTC  Issuance: failed, by alice") {
 		t.Errorf("%q", got)
 	}
@@ -287,5 +290,35 @@ func TestLasting(t *testing.T) {
 		if got := Lasting(d); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
 		}
+	}
+}
+
+// What still stands says what to do, once; what was overcome does not.
+func TestTextSaysTheNextStep(t *testing.T) {
+	s := created()
+	s.add(6*time.Second, "deploy-failed", order.Failed, order.StageDeploy, "Pushing to shop/files failed.", "target", "shop/files", "fix", "Start nginx").
+		add(7*time.Second, "deploy-failed", order.Failed, order.StageDeploy, "Pushing to shop/cdn failed.", "target", "shop/cdn", "fix", "Start nginx")
+	got := inPlain(Build(s.events, Options{}), time.UTC)
+	if !strings.Contains(got, "    10:00:07  ✗ Pushing to shop/cdn failed.\n                → Start nginx\n") || strings.Count(got, "Start nginx") != 1 {
+		t.Errorf("the next step is not told once, below the last failure:\n%s", got)
+	}
+	s.add(8*time.Second, "deployed", order.Succeeded, order.StageDeploy, "Deployed.", "target", "shop/files").add(9*time.Second, "deployed", order.Succeeded, order.StageDeploy, "Deployed.", "target", "shop/cdn")
+	if got := inPlain(Build(s.events, Options{}), time.UTC); strings.Contains(got, "Start nginx") || !strings.Contains(got, "  ✓ Deployed.") || !strings.Contains(got, "  • An order was opened") {
+		t.Errorf("what was overcome says what to do, or signs are missing:\n%s", got)
+	}
+}
+
+// A sync that found the vault out of sync has failed, though the targets hold what they should.
+func TestVaultOutOfSyncStands(t *testing.T) {
+	s := &story{corr: "s"}
+	s.add(0, "sync-requested", order.Succeeded, order.StageDeploy, "Sync asked for.").
+		add(time.Second, "vault-out-of-sync", order.Failed, order.StageStore, "Key Vault out of sync: it is disabled").
+		add(2*time.Second, "sync-skipped", order.Succeeded, order.StageDeploy, "In sync: shop/files holds version 1 already.", "target", "shop/files")
+	if e := one(t, Build(s.events, Options{})); e.Outcome != Failed || e.Text != "Key Vault out of sync: it is disabled" {
+		t.Errorf("%s: %s", e.Outcome, e.Text)
+	}
+	s.add(3*time.Second, "vault-in-sync", order.Succeeded, order.StageStore, "The vault holds it again.")
+	if e := one(t, Build(s.events, Options{})); e.Outcome != Succeeded {
+		t.Errorf("mended: %s: %s", e.Outcome, e.Text)
 	}
 }
