@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ type Env struct {
 	Environ []string // as os.Environ
 	Now     func() time.Time
 	Version string
+	Name    string // how the program is called here: see Named; empty = certwright
 	// IsTerminal says whether Stdout is a terminal: colour and live lines only then.
 	IsTerminal bool
 
@@ -39,6 +41,8 @@ type Env struct {
 	output  string // -o
 	query   string // --query
 	columns int    // how wide the pane is that the text is for; 0 = as wide as the page
+
+	commands *regexp.Regexp // finds the commands in hints
 }
 
 // getenv reads a variable of the environment that the command was given.
@@ -68,7 +72,7 @@ func usage(format string, args ...any) error { return Usage{fmt.Errorf(format, a
 func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	env := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Now: Clock(os.Environ()), Version: version, IsTerminal: term.IsTerminal(int(os.Stdout.Fd()))}
+	env := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Now: Clock(os.Environ()), Version: version, Name: Named(os.Args[0]), IsTerminal: term.IsTerminal(int(os.Stdout.Fd()))}
 	return env.Run(ctx, os.Args[1:])
 }
 
@@ -81,5 +85,15 @@ func (e *Env) client() (*client.Client, error) {
 	return client.New(client.Config{URL: c.URL, CA: []byte(c.CA), Token: c.Token, Now: e.Now})
 }
 
-func (e *Env) printf(format string, args ...any) { fmt.Fprintf(e.Stdout, format, args...) }
-func (e *Env) errorf(format string, args ...any) { fmt.Fprintf(e.Stderr, format, args...) }
+// printf prints on standard output: for a person with commands as they can be copied, for a program as it is.
+func (e *Env) printf(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if e.plain() {
+		s = e.hint(s)
+	}
+	_, _ = io.WriteString(e.Stdout, s) // whoever reads is gone if this fails
+}
+
+func (e *Env) errorf(format string, args ...any) {
+	_, _ = io.WriteString(e.Stderr, e.hint(fmt.Sprintf(format, args...)))
+}

@@ -297,7 +297,7 @@ func (x explorer) printAnswer(p arm.Place, data []byte, v any) {
 	case strings.HasSuffix(p.Path, "/timeline") && json.Unmarshal(data, &events) == nil:
 		x.head(p)
 		scrub(events.Value)
-		x.printf("%s", timeline.Text(timeline.Build(events.Value, timeline.Options{}), time.Local))
+		x.printf("%s", timeline.Painted(timeline.Build(events.Value, timeline.Options{}), time.Local, x.timelinePaint()))
 	default:
 		x.printThing(p, data)
 		x.printf("\n")

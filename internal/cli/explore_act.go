@@ -107,7 +107,7 @@ func (b *browser) shellLines(title string, s arm.Shell) {
 			b.tell("The %s line was given to the terminal's clipboard, where it has one.", what)
 		}}
 	}
-	b.over = &overlay{title: title, keys: "Enter gives it to the clipboard, Esc closes", choices: []choice{put("curl", s.Curl), put("az", s.AZ), put("certwright", s.Ours)}}
+	b.over = &overlay{title: title, keys: "Enter gives it to the clipboard, Esc closes", choices: []choice{put("curl", s.Curl), put("az", s.AZ), put("certwright", b.hint(s.Ours))}}
 }
 
 // actions lets one choose what to do with the chosen thing.
@@ -206,7 +206,7 @@ func (b *browser) confirm(a arm.Action, body []byte) {
 		if body != nil {
 			s += "\n" + string(body) + "\n"
 		}
-		return linesOf(s+"\nIt needs the right "+a.Right+".\nThe same in a shell: "+a.Shell(b.cl.URL()).Ours, most)
+		return linesOf(s+"\nIt needs the right "+a.Right+".\nThe same in a shell: "+b.hint(a.Shell(b.cl.URL()).Ours), most)
 	}
 	b.over = &overlay{title: "Do this with " + name + "?", keys: keys, text: text, key: func(k string) bool {
 		switch {
@@ -243,7 +243,7 @@ func (b *browser) do(l *leaf, a arm.Action, body []byte) {
 		return func() {
 			if err != nil {
 				b.fail(err)
-				b.over = &overlay{title: "It was not done", keys: "Esc closes", text: say("\x1b[31m✗\x1b[0m "+err.Error(), "", a.Method+" "+a.Path)}
+				b.over = &overlay{title: "It was not done", keys: "Esc closes", text: say("\x1b[31m✗\x1b[0m "+b.hint(err.Error()), "", a.Method+" "+a.Path)}
 				return
 			}
 			b.tell("✓ %s: %d %s", a.Text, answer.Status, http.StatusText(answer.Status))

@@ -189,19 +189,21 @@ Exit status: 0 well, 1 refused or failed, 2 wrong usage, 3 recorded, but --wait 
 
 func (e *Env) orderUpdate() *cobra.Command {
 	var f wishFlags
+	var wait waitFlags
 	c := &cobra.Command{
 		Use: "update NAME", Short: "Change what an order asks for", Args: oneArg("the order's name"),
-		Long:    "Change what an order asks for. Only what is given changes; a list that is given (names, sites, endpoints) replaces the one before; '' as its only value takes all sites or endpoints away.",
-		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --site ''                (deploy it nowhere any more)\n  certwright order update www --no-auto-renew",
+		Long:    "Change what an order asks for. Only what is given changes; a list that is given (names, sites, endpoints) replaces the one\nbefore; '' as its only value takes all sites or endpoints away.",
+		Example: "  certwright order update www --site shop --site cdn\n  certwright order update www --site ''                (deploy it nowhere any more)\n  certwright order update www --no-auto-renew\n  certwright order update www --dns example.com --dns shop.example.com --wait",
 	}
 	f.add(c)
+	wait.add(c)
 	var csr csrFlags
 	csr.addReuse(c)
 	var auto bool
 	c.Flags().BoolVar(&auto, "auto-renew", false, "renew by itself")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		w := f.wish(c)
-		if c.Flags().NFlag() == 0 {
+		if !changesSomething(c) {
 			return usage("nothing is given to change\n  → see what can be with: certwright order update --help")
 		}
 		if err := f.check(); err != nil {
@@ -218,9 +220,20 @@ func (e *Env) orderUpdate() *cobra.Command {
 			return err
 		}
 		o, err := cl.UpdateOrder(c.Context(), args[0], w)
-		return e.after(c.Context(), cl, o, err, waitFlags{}, "Changed")
+		return e.after(c.Context(), cl, o, err, wait, "Changed")
 	}
 	return c
+}
+
+// changesSomething says whether a flag of the command is about the order, not about the command line.
+func changesSomething(c *cobra.Command) bool {
+	n := c.Flags().NFlag()
+	for _, other := range []string{"wait", "timeout", "output", "query", "context"} {
+		if c.Flags().Changed(other) {
+			n--
+		}
+	}
+	return n > 0
 }
 
 func (e *Env) orderWatch() *cobra.Command {

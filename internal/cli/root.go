@@ -13,9 +13,10 @@ import (
 // Run runs one command and returns its exit status.
 func (e *Env) Run(ctx context.Context, args []string) int {
 	root := e.root()
+	e.commands = commandsOf(root)
 	root.SetArgs(args)
-	root.SetOut(e.Stdout)
-	root.SetErr(e.Stderr)
+	root.SetOut(hinting{e, e.Stdout})
+	root.SetErr(hinting{e, e.Stderr})
 	at, err := root.ExecuteContextC(ctx)
 	var u Usage
 	switch {
@@ -50,7 +51,11 @@ func (e *Env) complain(err error) {
 		}
 		all[i] = l
 	}
-	e.errorf("certwright: %s\n", strings.Join(all, "\n"))
+	text := "certwright: " + strings.Join(all, "\n")
+	if e.IsTerminal && width(all[0]) > e.pageWidth()-len("certwright: ") { // what follows are commands, to be copied whole
+		text = strings.TrimRight(e.wrap("certwright: ", all[0])+strings.Join(all[1:], "\n"), "\n")
+	}
+	e.errorf("%s\n", text)
 }
 
 // isUsage knows cobra's own errors of wrong usage.

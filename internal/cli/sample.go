@@ -94,10 +94,22 @@ func (e *Env) runSample(ctx context.Context, cfg server.Config, once bool) error
 	e.greet(s)
 	_, port, _ := net.SplitHostPort(shop.HTTPS)
 	e.printf("Shop:     curl --resolve %s:%s:127.0.0.1 --cacert <(curl -sk %s/ca.pem) https://%s:%s/\n", server.SampleHost, port, s.Config.URL, server.SampleHost, port)
-	e.printf("\nIn a second shell:  certwright order show shop | certwright timeline shop | certwright order renew shop --wait\nStop with Ctrl-C.\n")
+	e.nextSteps(program)
 	<-ctx.Done()
 	e.printf("Stopping: running steps end at their next safe point.\n")
 	return nil
+}
+
+// nextSteps says what to try in a second shell, as it can be copied there.
+func (e *Env) nextSteps(program string) {
+	e.printf("\nIn a second shell:\n")
+	for _, c := range []string{"order show shop", "order renew shop --wait", "timeline shop", "explore"} {
+		e.printf("  certwright %s\n", c)
+	}
+	if e.hint("certwright help") != "certwright help" { // the pages cannot know how it is called
+		e.printf("What the pages say can be copied, too, after:  export PATH=%q:\"$PATH\"\n", filepath.Dir(program))
+	}
+	e.printf("Stop with Ctrl-C.\n")
 }
 
 // apart sets everything that the environment may say of another server aside: what is thrown away must not be done

@@ -64,7 +64,7 @@ func (e *Env) wrap(first, s string) string {
 	indent := strings.Repeat(" ", width(first))
 	b.WriteString(first)
 	at, fresh := width(first), true
-	for _, w := range strings.Fields(s) {
+	for _, w := range strings.Fields(e.hint(s)) {
 		switch {
 		case fresh:
 		case at+1+width(w) > most:

@@ -244,11 +244,16 @@ func (e *Env) printTimeline(entries []timeline.Entry, t *timelineFlags) {
 	e.printf("%s", timeline.Painted(entries, time.Local, e.timelinePaint()))
 }
 
-// timelinePaint are the timeline's colours; without colour it is as it is.
+// timelinePaint are the timeline's colours; without colour it is as it is. Only a screen has an edge: for a file or grep each
+// event is one line.
 func (e *Env) timelinePaint() timeline.Paint {
 	c := e.colour()
 	codes := map[timeline.Outcome]string{timeline.Succeeded: "32", timeline.Failed: "1;31", timeline.Waiting: "33", timeline.Running: "33", timeline.Noted: "36"}
-	return timeline.Paint{Outcome: func(o timeline.Outcome, s string) string { return c.as(codes[o], s) }, Faint: c.dim, Strong: c.bold}
+	p := timeline.Paint{Outcome: func(o timeline.Outcome, s string) string { return c.as(codes[o], s) }, Faint: c.dim, Strong: c.bold}
+	if e.IsTerminal {
+		p.Wrap = e.wrap
+	}
+	return p
 }
 
 // followTimeline prints events as they come: lines for a person, one JSON value after the other for a program. What was is
@@ -287,7 +292,15 @@ func (e *Env) followTimeline(ctx ctxt, cl *client.Client, t *timelineFlags) erro
 		}
 		e.errorf("Following what happens from now on; an interrupt (Ctrl-C) ends it.\n")
 	}
-	err := cl.FollowTimeline(ctx, t.q, ready, func(ev order.Event) bool { return broken == nil && show(ev) })
+	err := cl.FollowTimeline(ctx, t.q, client.Following{
+		Ready: ready,
+		Take:  func(ev order.Event) bool { return broken == nil && show(ev) },
+		Lost: func(err error) {
+			why, _, _ := strings.Cut(err.Error(), "\n")
+			e.errorf("%s  %s\n  → it is asked again until it answers; an interrupt (Ctrl-C) ends that\n", e.Now().Local().Format("15:04:05"), upper(why))
+		},
+		Back: func() { e.errorf("%s  The server answers again.\n", e.Now().Local().Format("15:04:05")) },
+	})
 	if ctx.Err() != nil {
 		return nil // that is how one ends it
 	}
