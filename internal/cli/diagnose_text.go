@@ -46,6 +46,10 @@ func (e *Env) pageWidth() int {
 	return min(max(w, minPage), maxPage)
 }
 
+// edged says whether what is wider than the page is cut or broken by what shows it: a terminal, a pane, or whoever says how many
+// columns there are.
+func (e *Env) edged() bool { return e.IsTerminal || e.columns > 0 || e.getenv("COLUMNS") != "" }
+
 // section begins a part of the report, once.
 func (t text) section(first bool, title string) {
 	if first {

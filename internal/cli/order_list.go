@@ -80,11 +80,15 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 		}
 		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), stage, dash(p.Owner), dash(e.wrong(p))})
 	}
-	e.table([]string{"  NAME", "STATUS", "EXPIRES", "STAGE", "MUST ACT", "WHAT"}, rows, func(row, column int, s string) string {
+	paint := func(row, column int, s string) string {
 		if column == 0 || column == 3 {
 			return c.as(stateCode[list[row].Projection.State], s)
 		}
 		return s
+	}
+	e.tableOf([]string{"  NAME", "STATUS", "EXPIRES", "STAGE", "MUST ACT", "WHAT"}, rows, paint, func(row int) bool {
+		p := &list[row].Projection
+		return p.State != order.Done || p.Finding != "" // the cause mostly stands at the end
 	})
 	if len(list) > 1 {
 		var parts []string

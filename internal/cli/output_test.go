@@ -127,7 +127,7 @@ func TestOrdersNoneOneMany(t *testing.T) {
 		{[]order.Summary{sum("a", order.Done)}, false, "✓ a", "order:"},
 		{[]order.Summary{sum("a", order.Done), sum("b", order.StateFail), sum("c", order.Done)}, false, "3 orders: 1 failed, 2 done\n", "No order"},
 	} {
-		e, out, _ := testEnv()
+		e, out, _ := testEnv("COLUMNS=100")
 		e.printOrders(c.list, c.filtered)
 		if got := out.String(); !strings.Contains(got, c.want) || strings.Contains(got, c.not) {
 			t.Errorf("%d orders: %s", len(c.list), got)
@@ -136,6 +136,27 @@ func TestOrdersNoneOneMany(t *testing.T) {
 			if width(l) > pageWidth {
 				t.Errorf("%d characters wide: %s", width(l), l)
 			}
+		}
+	}
+}
+
+// What is wrong with an order is never cut: its cause mostly stands at the end. What is well may be, in a terminal; what is piped
+// has each order on one line.
+func TestWhatIsWrongIsNotCut(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("long ", 30) + "no such name (NXDOMAIN)"
+	list := []order.Summary{
+		{ID: order.Short("bad"), Kind: order.Ordered, Projection: order.Projection{Status: order.Issued, Stage: order.StageVerify, State: order.StateFail, Text: text}},
+		{ID: order.Short("good"), Kind: order.Ordered, Projection: order.Projection{Status: order.Issued, Stage: order.StageIssue, State: order.Done, Text: text}},
+	}
+	for columns, want := range map[string]string{
+		"COLUMNS=90": "✗ bad   Issued  -        verify failed  -\n    long ",
+		"PAGER=less": "verify failed  -         " + text + "\n✓ good",
+	} {
+		e, out, _ := testEnv(columns)
+		e.printOrders(list, false)
+		if got := out.String(); !strings.Contains(got, want) || strings.Count(got, "(NXDOMAIN)") != map[bool]int{true: 1, false: 2}[columns == "COLUMNS=90"] {
+			t.Errorf("%s:\n%s", columns, got)
 		}
 	}
 }

@@ -14,9 +14,14 @@ const pageWidth = 100
 // style colours a cell that is padded already; nil leaves all as it is.
 type style func(row, column int, s string) string
 
-// table prints rows under headings in columns. Where a row would be wider than the page or the terminal, its last column is cut:
-// -o json has all of it.
+// table prints rows under headings in columns. Where a row would be wider than the terminal, its last column is cut: -o json has
+// all of it. What is no terminal has no edge.
 func (e *Env) table(head []string, rows [][]string, paint style) {
+	e.tableOf(head, rows, paint, func(int) bool { return false })
+}
+
+// tableOf is a table some of whose rows must not be cut: what does not fit of them stands whole below the row.
+func (e *Env) tableOf(head []string, rows [][]string, paint style, whole func(row int) bool) {
 	widths := make([]int, len(head))
 	for i := range head {
 		widths[i] = width(head[i])
@@ -30,13 +35,20 @@ func (e *Env) table(head []string, rows [][]string, paint style) {
 		before += w + 2
 	}
 	room := max(e.pageWidth()-before, 30)
+	if !e.edged() {
+		room = max(room, widths[last])
+	}
 	line := func(n int, cells []string) {
 		var b strings.Builder
+		below := ""
 		for i, c := range cells {
-			if i == last {
-				c = cut(c, room)
-			} else {
+			switch {
+			case i < last:
 				c = pad(c, widths[i]+2)
+			case n >= 0 && width(c) > room && whole(n):
+				c, below = "", c
+			default:
+				c = cut(c, room)
 			}
 			if paint != nil && n >= 0 {
 				c = paint(n, i, c)
@@ -44,6 +56,9 @@ func (e *Env) table(head []string, rows [][]string, paint style) {
 			b.WriteString(c)
 		}
 		e.printf("%s\n", strings.TrimRight(b.String(), " "))
+		if below != "" {
+			e.printf("%s", e.wrap("    ", below))
+		}
 	}
 	line(-1, head)
 	for n, r := range rows {

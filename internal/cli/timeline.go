@@ -250,7 +250,7 @@ func (e *Env) timelinePaint() timeline.Paint {
 	c := e.colour()
 	codes := map[timeline.Outcome]string{timeline.Succeeded: "32", timeline.Failed: "1;31", timeline.Waiting: "33", timeline.Running: "33", timeline.Noted: "36"}
 	p := timeline.Paint{Outcome: func(o timeline.Outcome, s string) string { return c.as(codes[o], s) }, Faint: c.dim, Strong: c.bold}
-	if e.IsTerminal {
+	if e.edged() {
 		p.Wrap = e.wrap
 	}
 	return p
