@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"certwright/internal/auth"
 	"certwright/internal/order"
 	"certwright/internal/site"
 	"certwright/internal/testworld"
@@ -262,4 +264,37 @@ func TestPendingRequest(t *testing.T) {
 	if err != nil || req.KeyType != order.RSA2048 || strings.Join(req.Words, " ") != "new.example.com" {
 		t.Errorf("%v %+v", err, req)
 	}
+}
+
+// TestRequestFromThePage: a certificate request pasted into the order's page makes the next version with its key; an empty form
+// is no renewal, and whoever may not renew cannot bring one.
+func TestRequestFromThePage(t *testing.T) {
+	t.Parallel()
+	c := startClients(t)
+	key := ecKey(t)
+	csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csrOf(t, key, "shop.example.com")}))
+	press := buttons{c.Server}
+	as := func(role auth.Role) context.Context {
+		return context.WithValue(t.Context(), principalKey{}, auth.Principal{Name: "p", Role: role, Scope: "/"})
+	}
+	for what, err := range map[string]error{
+		"may not do":                       press.Request(as(auth.Reader), "p", c.id, csr, false),
+		"there is no certificate request":  press.Request(as(auth.Owner), "p", c.id, "", false),
+		"it cannot be used":                press.Request(as(auth.Owner), "p", c.id, "rubbish", false),
+		"the order names shop.example.com": press.Request(as(auth.Owner), "p", c.id, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csrOf(t, key, "other.example.com")})), false),
+	} {
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if o := c.load(c.id); o.Generation != c.o.Generation || len(o.Needs) != 0 {
+		t.Fatal("a refused request changed the order")
+	}
+	if err := press.Request(as(auth.Contributor), "p", c.id, csr, false); err != nil {
+		t.Fatal(err)
+	}
+	c.wait(c.id, "a version with the key of the request", func(o *order.Order) bool {
+		v := o.Newest(order.P256)
+		return v != nil && v.Number == 2 && isFor(t, v, key)
+	})
 }

@@ -44,6 +44,17 @@ func (b buttons) Do(ctx context.Context, caller string, id order.ID, action stri
 	return err
 }
 
+func (b buttons) Request(ctx context.Context, caller string, id order.ID, csr string, reuse bool) error {
+	if err := mayDo(ctx, order.Type+"/renew/Action", id); err != nil {
+		return err
+	}
+	if csr == "" { // without one it would be an ordinary renewal
+		return &order.Refusal{Kind: order.BadInput, Code: order.CsrMissing, Property: "csr", Message: "there is no certificate request", Fix: "Paste the text of one, from -----BEGIN CERTIFICATE REQUEST----- on"}
+	}
+	_, err := b.s.Mover.NewVersion(ctx, by(caller), id, order.CmdRenew, fulfill.Asked{Delay: -1, CSR: csr, ReuseCSR: &reuse})
+	return err
+}
+
 // signIn lets auth speak the pages' words.
 type signIn struct{ a *auth.Auth }
 

@@ -152,6 +152,10 @@ func (w *world) Do(_ context.Context, caller string, id order.ID, action string)
 	return w.act(action, caller, id)
 }
 
+func (w *world) Request(_ context.Context, caller string, id order.ID, csr string, reuse bool) error {
+	return w.act(fmt.Sprintf("request %q %v", csr, reuse), caller, id)
+}
+
 func (w *world) act(what, caller string, id order.ID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -255,8 +255,9 @@ type diagnosisView struct {
 
 // doneWords confirm a button's command.
 var doneWords = map[string]message{
-	"sync":   {toneOK, "Sync was asked for.", "Vault and targets are being compared with the current version now. What comes of it appears in the timeline below."},
-	"verify": {toneOK, "Verification was asked for.", "The proofs are being looked for now. What comes of it appears in the timeline below."},
+	"sync":    {toneOK, "Sync was asked for.", "Vault and targets are being compared with the current version now. What comes of it appears in the timeline below."},
+	"request": {toneOK, "The request was taken.", "A certificate is being ordered with it now. What comes of it appears in the timeline; then the certificate lies under Versions (PEM)."},
+	"verify":  {toneOK, "Verification was asked for.", "The proofs are being looked for now. What comes of it appears in the timeline below."},
 }
 
 // doneWord confirms an action.

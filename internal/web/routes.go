@@ -62,6 +62,8 @@ func (p *pages) table() *table {
 		mux.HandleFunc("GET "+base+"/-/resource", p.known(p.resource))
 		mux.HandleFunc("GET "+base+"/-/diagnosis", p.known(p.diagnosis))
 		mux.HandleFunc("GET "+base+"/-/live", p.known(p.orderLive))
+		mux.HandleFunc("GET "+base+"/-/chain", p.known(p.chain))
+		mux.HandleFunc("POST "+base+"/-/request", p.known(p.request))
 		for _, a := range diagnose.Actions() {
 			if !a.Final {
 				mux.HandleFunc("POST "+base+"/-/"+a.Name, p.known(p.act(a)))

@@ -28,6 +28,9 @@ type Reader interface {
 type Actions interface {
 	// Do takes one of diagnose's actions for an order, if the caller may.
 	Do(ctx context.Context, caller string, id order.ID, action string) error
+	// Request asks for a version with a certificate request of whoever keeps the key, if the caller may; reuse = renewals
+	// may use it again.
+	Request(ctx context.Context, caller string, id order.ID, csr string, reuse bool) error
 }
 
 // Auth knows who is asking. SignIn exchanges a token for a session, which the pages keep in the
