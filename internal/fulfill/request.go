@@ -110,7 +110,7 @@ func (a Asked) bring(o *order.Order, c order.Command, now time.Time) (spec order
 	}
 	if len(spec.KeyTypes) > 1 {
 		return spec, false, badAsked("SeveralKeyTypes", propCSR, fmt.Sprintf("order %s has keys of several types side by side (%v), and one request is for one key", o.ID.Name, spec.KeyTypes),
-			fmt.Sprintf("Let it have one type first: certwright order update %s --key-type %s", o.ID.Name, r.KeyType))
+			fmt.Sprintf("Let it have one type first, which ends the others: certwright order update %s --key-type %s, and then once more. Or keep them all, and order this key apart: certwright order create %s-csr --csr FILE --allow-duplicate", o.ID.Name, r.KeyType, o.ID.Name))
 	}
 	if err := sameNamesAs(r, spec.Names, fmt.Sprintf("Make the request for exactly those; or change the order first: certwright order update %s --dns NAME ...", o.ID.Name)); err != nil {
 		return spec, false, err

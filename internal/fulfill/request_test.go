@@ -306,6 +306,37 @@ func TestRequestsRefused(t *testing.T) {
 	}
 }
 
+// TestRequestForOneOfSeveralKeys: one request is for one key; the refusal names both ways on, and both lead there.
+func TestRequestForOneOfSeveralKeys(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	key := newOwnKey(t)
+	csr := key.request(t, "shop.example.com")
+	id := order.Short("shop")
+	if _, err := l.Create(l.ctx(), by, id, Wish{Words: []string{"shop.example.com"}, Spec: order.Spec{Issuer: "test", KeyTypes: []order.KeyType{order.P256, order.RSA2048}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.advance(id)
+	err := l.next(id, order.CmdRekey, Asked{Delay: -1, CSR: csr})
+	r, ok := order.AsRefusal(err)
+	if !ok || r.Code != "SeveralKeyTypes" || !strings.Contains(r.Fix, "certwright order update shop --key-type EC-P256") || !strings.Contains(r.Fix, "certwright order create shop-csr --csr FILE --allow-duplicate") {
+		t.Fatalf("%v", err)
+	}
+	apart := order.Short("shop-csr")
+	if _, err := l.Create(l.ctx(), by, apart, Wish{CSR: csr, Duplicate: true, Spec: order.Spec{Issuer: "test"}}); err != nil {
+		t.Errorf("ordered apart: %v", err)
+	} else if o := l.advance(apart); o.First() == nil || !key.has(t, o.First()) {
+		t.Errorf("ordered apart: %+v", o.Versions)
+	}
+	if _, err := l.Update(l.ctx(), by, id, 0, func(w *Wish) { w.KeyTypes = []order.KeyType{order.P256} }); err != nil {
+		t.Fatal(err)
+	}
+	l.advance(id)
+	if err := l.next(id, order.CmdRekey, Asked{Delay: -1, CSR: newOwnKey(t).request(t, "shop.example.com")}); err != nil {
+		t.Errorf("with one type: %v", err)
+	}
+}
+
 // TestRequestGivenAgain: the same request again changes nothing while a version is under way with it; afterwards a
 // rekey says that its key is not new, and a renewal may keep it. A request replaces one that got stuck.
 func TestRequestGivenAgain(t *testing.T) {
