@@ -90,7 +90,7 @@ Look:   certwright diagnose HOST[:PORT]  (needs no server)`,
 	f.StringVarP(&e.output, "output", "o", "table", "how to print: table, json, yaml or tsv")
 	f.StringVar(&e.query, "query", "", "JMESPath expression over the JSON")
 	root.AddCommand(e.serveCommand(), e.loginCommand(), e.orderCommand(), NewDiagnoseCommand(e, DiagnoseHooks{Order: e.diagnoseOrder}), e.fixCommand(), e.bundleCommand(), e.faqCommand(), e.timelineCommand(), e.siteCommand(), e.issuerCommand(), e.dnsAccountCommand(), e.vaultCommand(), e.sampleCommand(), e.versionCommand())
-	root.AddCommand(e.notifyCommand(), e.tokenCommand(), e.restCommand(), e.exploreCommand())
+	root.AddCommand(e.notifyCommand(), e.tokenCommand(), e.restCommand(), e.exploreCommand(), e.subscriptionCommand())
 	return root
 }
 

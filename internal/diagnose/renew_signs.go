@@ -105,6 +105,9 @@ func (j *judge) recordedSigns(s *scope) {
 			}
 			s.set(name, true, j.problemRef(st.Stage, r))
 			s.vars["what"] = strings.TrimRight(r.Problem.Error(), ".")
+			if name == nSubOff {
+				s.vars["subscription"] = strings.TrimPrefix(r.Problem.Where, "subscription ")
+			}
 			if name == nByHand {
 				s.vars["byhand"] = s.vars["what"]
 			}

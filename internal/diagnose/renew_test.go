@@ -50,10 +50,10 @@ func TestRenewals(t *testing.T) {
 	awaited := order.Problem{Class: order.Waiting, What: "certificate request", Detail: "a new one is needed: the one given was used already, and may not be used again", ID: "renew-external-csr", Owner: order.OwnerOwner, Fix: "certwright order renew www --csr FILE"}
 	start, end := noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 1)
 	for _, c := range []struct {
-		title, want, note string
-		order             *order.Order
-		path              []order.Stage
-		obs               []evidence.Observation
+		title, want, note, command string
+		order                      *order.Order
+		path                       []order.Stage
+		obs                        []evidence.Observation
 	}{
 		{title: "not due", note: "renew-not-due", order: with(lives(30, 60))},
 		{title: "not due, the window is the usual one", note: "renew-not-due", order: with(lives(30, 60), window(28, 30))},
@@ -97,7 +97,7 @@ func TestRenewals(t *testing.T) {
 				o.Versions = append(o.Versions, order.Version{Number: 10 + i, State: order.VersionStored, Reason: order.Renewal, Issued: at, NotBefore: at, NotAfter: at.AddDate(0, 0, 6)})
 			}
 		})},
-		{title: "subscription off", want: "sub-disabled", order: with(lives(60, 30)), path: waits(2, order.Problem{Class: order.Waiting, What: "new order", Detail: "the subscription is Disabled", ID: "sub-disabled"})},
+		{title: "subscription off", want: "sub-disabled", order: with(lives(60, 30)), path: waits(2, order.Problem{Class: order.Waiting, What: "new order", Where: "subscription 1234", Detail: "the subscription is Disabled", ID: "sub-disabled"}), command: "certwright subscription enable 1234"},
 		{title: "hook", want: "renew-hook-failed", order: with(lives(10, 80)), path: waits(4, order.Problem{What: "run hook notify", Detail: "exit status 1", ID: "renew-hook-failed"})},
 	} {
 		path := c.path
@@ -111,6 +111,8 @@ func TestRenewals(t *testing.T) {
 		}
 		if c.want == "" && len(r.Findings) > 0 || c.want != "" && (len(r.Findings) != 1 || r.Findings[0].ID != c.want) {
 			t.Errorf("%s: want %q: %s", c.title, c.want, brief(r))
+		} else if c.command != "" && r.Findings[0].Fix.Command != c.command {
+			t.Errorf("%s: healed by %q", c.title, r.Findings[0].Fix.Command)
 		}
 	}
 }

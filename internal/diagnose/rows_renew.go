@@ -15,7 +15,7 @@ var rowsRenew = []Row{
 		Must:  []sign{nSubOff},
 		Title: "The subscription of {order} is not enabled: nothing new is ordered",
 		Cause: "{what}. What was issued stays and is served on; versions and pushes that are under way go on.",
-		Fix:   Fix{Text: "Have the subscription enabled again, then try again.", Action: ActionRetry},
+		Fix:   Fix{Text: "Enable the subscription. What waits is tried again by itself; 'certwright fix {order} --yes' has it tried now.", Command: "certwright subscription enable {subscription}", Action: ActionRetry},
 		Twins: []Twin{
 			{ID: "renew-auto-off", WhenNot: []sign{oAutoOff}, Because: "automatic renewal is on"},
 			{ID: "ca-account-deactivated", When: []sign{nSubOff}, Because: "no authority was asked"},

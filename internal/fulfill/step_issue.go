@@ -134,7 +134,7 @@ func (r *run) suspended(ctx context.Context, o *order.Order) *order.Problem {
 		return nil
 	}
 	return &order.Problem{Class: order.Waiting, What: "new order", Where: "subscription " + o.ID.Subscription, Detail: "the subscription is " + state, ID: "sub-disabled",
-		Owner: order.OwnerAdmin, Cause: "the account behind it is suspended or cancelled", Fix: "Enable the subscription, then sync", At: r.Now()}
+		Owner: order.OwnerAdmin, Cause: "somebody has switched it off: an unpaid bill, or an administrator", Fix: "Enable it: certwright subscription enable " + o.ID.Subscription, At: r.Now()}
 }
 
 func request(o *order.Order, a *order.Attempt) Request {
