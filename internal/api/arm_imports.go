@@ -59,7 +59,7 @@ func (a *API) imported(ctx context.Context, v *site.Import) (arm.Resource, error
 		if err != nil {
 			return arm.Resource{}, err
 		}
-		p.SubjectName, p.HostNames, p.Issuer, p.IssueDate, p.Expires, p.Thumbprint, p.Blob = leaf.Subject, leaf.Names, leaf.IssuedBy, &leaf.NotBefore, &leaf.NotAfter, leaf.Thumbprint, der
+		p.SubjectName, p.HostNames, p.Issuer, p.IssueDate, p.Expires, p.Thumbprint = leaf.Subject, leaf.Names, leaf.IssuedBy, &leaf.NotBefore, &leaf.NotAfter, leaf.Thumbprint // no cerBlob: Azure gives none either, and az cannot print one
 		p.Valid = enabled && leaf.NotAfter.After(a.Now()) && !leaf.NotBefore.After(a.Now())
 		if len(leaf.Names) > 0 {
 			p.CanonicalName, p.FriendlyName = leaf.Names[0], leaf.Names[0]

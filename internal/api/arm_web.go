@@ -47,7 +47,8 @@ func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
 	if err != nil {
 		return arm.Resource{}, err
 	}
-	p := arm.WebSite{State: "Running", Enabled: true, HostNames: []string{}, SSLStates: []arm.SSLState{}, Provisioning: "Succeeded", Webroot: s.Webroot, Targets: append([]site.Target{}, s.Targets...), Endpoints: append([]site.Endpoint{}, s.Endpoints...)}
+	p := arm.WebSite{State: "Running", Enabled: true, HostNames: []string{}, SSLStates: []arm.SSLState{}, Provisioning: "Succeeded",
+		Farm: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/serverfarms/certwright", Webroot: s.Webroot, Targets: append([]site.Target{}, s.Targets...), Endpoints: append([]site.Endpoint{}, s.Endpoints...)}
 	for _, h := range s.HostNames {
 		p.HostNames = append(p.HostNames, h)
 		b := binding(s, h, bound)
@@ -116,6 +117,10 @@ func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err e
 	}
 	s.Revision = or0(r.generation, s.Revision)
 	p := body.Properties
+	bind, err := a.wishes(r, s, p.SSLStates)
+	if err != nil {
+		return err
+	}
 	put(p.HostNames, &s.HostNames)
 	put(p.Webroot, &s.Webroot)
 	put(p.Targets, &s.Targets)
@@ -124,6 +129,11 @@ func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err e
 		s.Tags = body.Tags
 	}
 	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
+	for i := range bind {
+		if err == nil {
+			saved, err = a.bind(r, saved, bind[i])
+		}
+	}
 	return a.answerSite(w, r, saved, err)
 }
 
@@ -213,46 +223,83 @@ func (a *API) answerBinding(w http.ResponseWriter, r *request, s *site.Site, hos
 	return nil
 }
 
-// putBinding adds a host name to a site and, with a thumbprint, lets the order of that certificate deploy there. The
-// site always gets the order's current version, whichever of them the thumbprint names.
+// wished is what a host name of a site is to be served with; no order: with nothing.
+type wished struct {
+	host  string
+	order *order.Order
+}
+
+// wishes reads the states that a site's body asks for, as 'az webapp config ssl bind' sends them.
+func (a *API) wishes(r *request, s *site.Site, states []arm.SSLWish) ([]wished, error) {
+	var list []wished
+	for i, w := range states {
+		if !w.Update {
+			continue
+		}
+		n, err := fulfill.ParseName(w.Name)
+		if err != nil {
+			return nil, err
+		}
+		x, err := a.wish(r, s, n.Value, w.State, w.Thumbprint, fmt.Sprintf("properties.hostNameSslStates[%d].", i))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, x)
+	}
+	return list, nil
+}
+
+// wish checks what a host name is to be served with: an order whose certificate covers it, or nothing.
+func (a *API) wish(r *request, s *site.Site, host, state, thumbprint, property string) (wished, error) {
+	x := wished{host: host}
+	var err error
+	switch or(state, arm.Unbound) {
+	case arm.Unbound:
+	case arm.BySNI:
+		x.order, err = a.orderOf(r, s, host, thumbprint, property+"thumbprint")
+	case arm.ByIP:
+		err = &order.Refusal{Kind: order.Unsuitable, Code: "IpBasedNotSupported", Property: property + "sslState", Message: "a site here has no address of its own that a certificate could be bound to", Fix: "Use SniEnabled; which certificate a client without SNI gets is for the server's configuration to say"}
+	default:
+		err = &order.Refusal{Kind: order.BadInput, Code: "UnknownSslState", Property: property + "sslState", Message: fmt.Sprintf("%q is no state of a binding", state), Fix: "Use Disabled or SniEnabled"}
+	}
+	return x, err
+}
+
+// bind adds a host name to a site and lets the order of its certificate deploy there, or takes the site off the orders that cover it. The
+// site always gets the order's current version, whichever of them the thumbprint named.
+func (a *API) bind(r *request, s *site.Site, x wished) (*site.Site, error) {
+	var err error
+	if !slices.ContainsFunc(s.HostNames, func(h string) bool { return strings.EqualFold(h, x.host) }) {
+		s.HostNames = append(s.HostNames, x.host)
+		if s, err = a.Service.SaveSite(r.Context(), r.by, *s); err != nil {
+			return nil, err
+		}
+	}
+	if x.order == nil {
+		err = a.unbind(r, s, x.host)
+	} else if !slices.ContainsFunc(x.order.Spec.Sites, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
+		_, err = a.Service.Update(r.Context(), r.by, x.order.ID, 0, func(w *fulfill.Wish) { w.Sites = append(slices.Clone(w.Sites), s.Name) })
+	}
+	return s, err
+}
+
+// putBinding adds a host name to a site and, with a thumbprint, binds it.
 func (a *API) putBinding(w http.ResponseWriter, r *request) error {
 	var body arm.BindingWish
 	if err := readLoose(r, &body); err != nil {
 		return err
 	}
-	p := body.Properties
-	p.State = or(p.State, arm.Unbound)
-	switch p.State {
-	case arm.Unbound, arm.BySNI:
-	case arm.ByIP:
-		return &order.Refusal{Kind: order.Unsuitable, Code: "IpBasedNotSupported", Property: "properties.sslState", Message: "a site here has no address of its own that a certificate could be bound to", Fix: "Use SniEnabled; which certificate a client without SNI gets is for the server's configuration to say"}
-	default:
-		return &order.Refusal{Kind: order.BadInput, Code: "UnknownSslState", Property: "properties.sslState", Message: fmt.Sprintf("%q is no state of a binding", p.State), Fix: "Use Disabled or SniEnabled"}
-	}
 	s, err := a.siteAt(r)
 	if err != nil {
 		return err
 	}
-	host, i, err := hostAt(s, r)
+	host, _, err := hostAt(s, r)
 	if err != nil {
 		return err
 	}
-	var o *order.Order
-	if p.State != arm.Unbound {
-		if o, err = a.orderOf(r, s, host, p.Thumbprint); err != nil {
-			return err
-		}
-	}
-	if i < 0 {
-		s.HostNames = append(s.HostNames, host)
-		if s, err = a.Service.SaveSite(r.Context(), r.by, *s); err != nil {
-			return err
-		}
-	}
-	if o == nil {
-		err = a.unbind(r, s, host)
-	} else if !slices.ContainsFunc(o.Spec.Sites, func(n string) bool { return strings.EqualFold(n, s.Name) }) {
-		_, err = a.Service.Update(r.Context(), r.by, o.ID, 0, func(w *fulfill.Wish) { w.Sites = append(slices.Clone(w.Sites), s.Name) })
+	x, err := a.wish(r, s, host, body.Properties.State, body.Properties.Thumbprint, "properties.")
+	if err == nil {
+		s, err = a.bind(r, s, x)
 	}
 	if err != nil {
 		return err
@@ -261,9 +308,9 @@ func (a *API) putBinding(w http.ResponseWriter, r *request) error {
 }
 
 // orderOf finds the order in the site's group whose version has a thumbprint and covers a host name.
-func (a *API) orderOf(r *request, s *site.Site, host, thumbprint string) (*order.Order, error) {
+func (a *API) orderOf(r *request, s *site.Site, host, thumbprint, property string) (*order.Order, error) {
 	if thumbprint == "" {
-		return nil, required("properties.thumbprint", "Give the thumbprint of an imported certificate")
+		return nil, required(property, "Give the thumbprint of an imported certificate")
 	}
 	ids, err := a.Reader.OrdersBySerial(r.Context(), thumbprint)
 	if err != nil {
@@ -279,14 +326,14 @@ func (a *API) orderOf(r *request, s *site.Site, host, thumbprint string) (*order
 		}
 		v := o.First()
 		if v == nil {
-			return nil, &order.Refusal{Kind: order.Conflict, Code: "CertificateNotStored", Property: "properties.thumbprint", Message: fmt.Sprintf("the certificate of order %s is not in its vault yet", id.Name), Fix: "See how far it is with: certwright order show " + id.Name}
+			return nil, &order.Refusal{Kind: order.Conflict, Code: "CertificateNotStored", Property: property, Message: fmt.Sprintf("the certificate of order %s is not in its vault yet", id.Name), Fix: "See how far it is with: certwright order show " + id.Name}
 		}
 		if !covers(v.Names, host) {
 			return nil, &order.Refusal{Kind: order.Conflict, Code: "HostNameNotCovered", Property: "name", Message: fmt.Sprintf("the certificate of order %s does not cover %s", id.Name, host), Fix: "Bind the certificate of an order that lists it"}
 		}
 		return o, allow(r, order.Type+"/Write", id.String())
 	}
-	return nil, &order.Refusal{Kind: order.NotFound, Code: "CertificateNotFound", Property: "properties.thumbprint", Message: fmt.Sprintf("no order in resource group %s has a certificate with the thumbprint %s", s.Group, thumbprint), Fix: "See the orders of this group with: certwright order list"}
+	return nil, &order.Refusal{Kind: order.NotFound, Code: "CertificateNotFound", Property: property, Message: fmt.Sprintf("no order in resource group %s has a certificate with the thumbprint %s", s.Group, thumbprint), Fix: "See the orders of this group with: certwright order list"}
 }
 
 // unbind takes a site off the orders that cover a host name of it, unless they cover another one, too.

@@ -16,6 +16,7 @@ type WebSite struct {
 	SSLStates    []SSLState `json:"hostNameSslStates"`
 	DefaultHost  string     `json:"defaultHostName,omitempty"`
 	Provisioning string     `json:"provisioningState"`
+	Farm         string     `json:"serverFarmId"` // there are no plans here; clients look for a site's certificates in the group of its plan
 
 	Webroot   string          `json:"webroot,omitempty"`
 	Targets   []site.Target   `json:"targets"`
@@ -37,6 +38,7 @@ type SiteWish struct {
 	Tags       map[string]string `json:"tags,omitempty"`
 	Properties struct {
 		HostNames *[]string        `json:"hostNames,omitempty"`
+		SSLStates []SSLWish        `json:"hostNameSslStates,omitempty"`
 		Webroot   *string          `json:"webroot,omitempty"`
 		Targets   *[]site.Target   `json:"targets,omitempty"`
 		Endpoints *[]site.Endpoint `json:"endpoints,omitempty"`
@@ -53,7 +55,6 @@ type WebCertificate struct {
 	Expires       *time.Time        `json:"expirationDate,omitempty"`
 	Thumbprint    string            `json:"thumbprint,omitempty"`
 	Valid         bool              `json:"valid"`
-	Blob          []byte            `json:"cerBlob,omitempty"`
 	KeyVaultID    string            `json:"keyVaultId"`
 	SecretName    string            `json:"keyVaultSecretName"`
 	SecretStatus  order.VaultStatus `json:"keyVaultSecretStatus"`
@@ -83,6 +84,14 @@ type Binding struct {
 	Kind       string `json:"azureResourceType"`
 	State      string `json:"sslState"`
 	Thumbprint string `json:"thumbprint,omitempty"`
+}
+
+// SSLWish is a state in the body of a site: with toUpdate it binds or unbinds a host name, without it only says how it is.
+type SSLWish struct {
+	Name       string `json:"name"`
+	State      string `json:"sslState,omitempty"`
+	Thumbprint string `json:"thumbprint,omitempty"`
+	Update     bool   `json:"toUpdate,omitempty"`
 }
 
 // BindingWish is the body with which a host name is bound.

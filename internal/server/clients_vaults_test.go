@@ -127,11 +127,18 @@ func TestUploadedCertificate(t *testing.T) {
 	if code != http.StatusOK || strings.Contains(string(data), "PRIVATE") {
 		t.Errorf("in the vault: %d %s", code, data)
 	}
+	ask.well("DELETE", "/vaults/default/secrets/own?api-version=7.4", "", http.StatusOK, nil)
+	if ask.well("GET", path+"own"+orderV, "", http.StatusOK, &got); got.Properties.SecretStatus != order.VaultSecretNotExist || got.Properties.Valid {
+		t.Errorf("without its secret: %+v", got)
+	}
+	ask.well("POST", "/vaults/default/deletedsecrets/own/recover?api-version=7.4", "", http.StatusOK, nil)
 	site := subID + "/resourceGroups/default/providers/Microsoft.Web/sites/"
 	ask.well("PUT", site+"mine"+orderV, `{"location":"x","tags":{"t":"1"},"properties":{}}`, http.StatusOK, nil)
 	ask.well("PATCH", site+"mine"+orderV, `{"tags":{"t":"2"},"properties":{"hostNames":["other.example.com"]}}`, http.StatusOK, &got)
-	if got.Tags["t"] != "2" {
-		t.Errorf("the site's tags: %v", got.Tags)
+	var patched struct{ Properties arm.WebSite }
+	ask.well("GET", site+"mine"+orderV, "", http.StatusOK, &patched)
+	if p := patched.Properties; got.Tags["t"] != "2" || strings.Join(p.HostNames, " ") != "other.example.com" {
+		t.Errorf("the site's tags: %v, its names: %v", got.Tags, p.HostNames)
 	}
 	ask.refused("PUT", site+"mine/hostNameBindings/own.example.com"+orderV, `{"properties":{"sslState":"IpBasedEnabled","thumbprint":"`+order.ThumbprintOf(mine.leaf.Raw)+`"}}`, 422, "IpBasedNotSupported")
 	ask.well("PUT", site+"mine/hostNameBindings/own.example.com"+orderV, `{"properties":{"sslState":"SniEnabled","thumbprint":"`+order.ThumbprintOf(mine.leaf.Raw)+`"}}`, http.StatusOK, nil)

@@ -47,6 +47,13 @@ out.bound = await webApps.createOrUpdateHostNameBinding(group, "shop", "shop.exa
 out.refused.foreign = await refused(() => webApps.createOrUpdateHostNameBinding(group, "shop", "other.example.com", bind));
 out.refused.unknown = await refused(() => webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", { ...bind, thumbprint: "00".repeat(20) }));
 out.unbound = await webApps.createOrUpdateHostNameBinding(group, "shop", "shop.example.com", { sslState: "Disabled" });
+// The other way to bind, by the site itself: as az webapp config ssl bind does it.
+const states = (name, sslState, thumbprint) => ({ location: out.shop.location, hostNameSslStates: [{ name, sslState, thumbprint, toUpdate: true }] });
+const put = (body) => webApps.createOrUpdate(group, "shop", body).pollUntilDone();
+out.stated = await put(states("shop.example.com", "SniEnabled", out.imported.thumbprint));
+out.echoed = await put({ location: out.shop.location, hostNameSslStates: [{ name: "shop.example.com", sslState: "Disabled" }] }); // what is not to be updated is no wish
+out.refused.stated = await refused(() => put(states("new.example.com", "SniEnabled", "00".repeat(20))));
+out.unstated = await put(states("shop.example.com", "Disabled"));
 
 await certificates.delete(group, "imported");
 await certificates.delete(group, "imported");
