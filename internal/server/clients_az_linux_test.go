@@ -48,6 +48,9 @@ func TestAz(t *testing.T) {
 	t.Run("secret", z.secrets)
 	t.Run("certificate", z.certificates)
 	t.Run("vault", z.vaults)
+	t.Run("tags", z.tags)
+	t.Run("certificate life", z.certificateLife)
+	t.Run("web", z.web)
 	t.Run("more", z.more)
 	t.Run("documentation", z.documentation)
 	t.Run("default port", func(t *testing.T) {
@@ -363,6 +366,10 @@ func (z *cli) vaults(t *testing.T) {
 		t.Errorf("set %+v, deleted %+v, listed %+v", set, gone, deleted)
 	}
 	z.az(t, &back, append([]string{"keyvault", "secret", "recover"}, in...)...)
+	z.az(t, nil, append([]string{"keyvault", "secret", "backup", "--file", "life.backup"}, in...)...)
+	z.az(t, &gone, append([]string{"keyvault", "secret", "delete"}, in...)...)
+	z.az(t, nil, append([]string{"keyvault", "secret", "purge"}, in...)...)
+	z.az(t, &back, "keyvault", "secret", "restore", "--vault-name", "kv-az", "--file", "life.backup")
 	if s, err := z.Vault.GetSecret(t.Context(), "kv-az", "life", ""); err != nil || string(s.Value.Reveal()) != "sesame" || !strings.Contains(back.ID, "/secrets/life") {
 		t.Errorf("recovered %+v, the vault has %v, %v", back, s, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
 	"certwright/internal/order"
 )
 
@@ -297,6 +298,31 @@ func TestOldClients(t *testing.T) {
 	if err := json.Unmarshal(data, &actions); err != nil || len(actions) == 0 || actions[0].Type == "" || actions[0].Properties != actions[0].ActionFacts {
 		t.Errorf("actions: %s", data)
 	}
+	guess := url.Values{"grant_type": {"client_credentials"}, "client_id": {"guessed"}, "client_secret": {"cw_guess"}}
+	for try := range 11 { // ten wrong secrets a minute, then none is looked at
+		code, data := ask(guess)
+		var e struct {
+			Error, Timestamp string
+			Description      string `json:"error_description"`
+			Codes            []int  `json:"error_codes"`
+			Trace            string `json:"trace_id"`
+			Correlation      string `json:"correlation_id"`
+		}
+		want, word := http.StatusUnauthorized, "invalid_client"
+		if try == 10 {
+			want, word = http.StatusTooManyRequests, "temporarily_unavailable"
+		}
+		if err := json.Unmarshal(data, &e); err != nil || code != want || e.Error != word || len(e.Codes) != 1 || !strings.HasPrefix(e.Description, fmt.Sprintf("AADSTS%d: ", e.Codes[0])) || e.Trace == "" || e.Correlation == "" || e.Timestamp == "" {
+			t.Errorf("guess %d: %d %s %v", try+1, code, data, err)
+		}
+	}
+	short, _, err := c.Auth.Issue(t.Context(), "short", auth.Reader, "/", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.move(time.Duration(until-c.Now().Unix()+1) * time.Second)
+	if code, data := ask(url.Values{"grant_type": {"client_credentials"}, "client_id": {"short"}, "client_secret": {short}}); code != http.StatusUnauthorized || !bytes.Contains(data, []byte("AADSTS7000222")) {
+		t.Errorf("a secret that has expired: %d %s", code, data)
+	}
 	c.caller(grant.Token).refused("GET", c.id.String()+orderV, "", 401, "AuthenticationFailed")
 }

@@ -10,10 +10,14 @@ export const endpoint = `https://${process.env.ADDRESS}`;
 export const subscription = "00000000-0000-0000-0000-000000000001";
 export const group = "default";
 
-export const credential = new ClientSecretCredential("00000000-0000-0000-0000-000000000002", process.env.CLIENT ?? "owner", process.env.TOKEN, {
-  authorityHost: endpoint,
-  disableInstanceDiscovery: true, // as in every private cloud: the host vouches for itself
-});
+// signIn is a client id with its secret.
+export const signIn = (client, secret) =>
+  new ClientSecretCredential("00000000-0000-0000-0000-000000000002", client, secret, {
+    authorityHost: endpoint,
+    disableInstanceDiscovery: true, // as in every private cloud: the host vouches for itself
+  });
+
+export const credential = signIn(process.env.CLIENT ?? "owner", process.env.TOKEN);
 
 // refused says how a call was refused; a call that was not is an error.
 export async function refused(call) {
