@@ -16,6 +16,7 @@ import (
 
 	"certwright/internal/order"
 	"certwright/internal/site"
+	"certwright/internal/testworld/port"
 )
 
 // nginx is a real one with a prefix of its own.
@@ -45,19 +46,11 @@ func startNginx(t *testing.T, dir string) *nginx {
 	t.Helper()
 	n := &nginx{t: t, bin: nginxBinary(t), prefix: t.TempDir()}
 	os.Mkdir(filepath.Join(n.prefix, "extra"), 0o755)
-	for range 5 { // another program may take the port in between
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.addr = l.Addr().String()
-		l.Close()
-		if n.start(dir) {
-			return n
-		}
+	n.addr = "127.0.0.1:" + port.Hold(t)
+	if !n.start(dir) {
+		t.Fatal("nginx does not start: ", n.log())
 	}
-	t.Fatal("nginx does not start: ", n.log())
-	return nil
+	return n
 }
 
 func (n *nginx) start(dir string) bool {

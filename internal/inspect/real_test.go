@@ -116,8 +116,8 @@ func TestAddressesDiffer(t *testing.T) {
 		if err != nil {
 			t.Skipf("this machine has no IPv6 on loopback: %v", err)
 		}
-		port := portOf(t, l.Addr().String())
 		l.Close()
+		port := freePort(t, "127.0.0.1", "::1")
 		serve(t, "[::1]:"+port, one(p.mint(&p.inter, name, []string{name}, p.ended)))
 		serve(t, "127.0.0.1:"+port, one(fresh))
 		f := first(t, diagnoseAt(t, p, name, port, "::1", "127.0.0.1"), "tls-v4-v6-differ")

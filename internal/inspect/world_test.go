@@ -23,6 +23,7 @@ import (
 	"certwright/internal/diagnose"
 	"certwright/internal/inspect"
 	"certwright/internal/probe"
+	"certwright/internal/testworld/port"
 )
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
@@ -230,13 +231,8 @@ func start(t *testing.T, addr, prog string, args ...string) {
 	}
 }
 
-// freePort is a port of loopback that was free a moment ago, for servers that cannot pick one.
-func freePort(t *testing.T) string {
+// freePort is a port of loopback at which nothing listens until the test has something listen there.
+func freePort(t *testing.T, addresses ...string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return portOf(t, l.Addr().String())
+	return port.Hold(t, addresses...)
 }

@@ -30,6 +30,7 @@ import (
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 	"certwright/internal/probe"
+	"certwright/internal/testworld/port"
 )
 
 // builtinBook keeps serials in memory by the store's rules; faults can be set.
@@ -298,13 +299,8 @@ func builtinNeed(t *testing.T, program string) string {
 func builtinNamed(t *testing.T, records string) string {
 	t.Helper()
 	named, dir := builtinNeed(t, "named"), t.TempDir()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.LocalAddr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
+	held := port.Hold(t)
+	addr := "127.0.0.1:" + held
 	zone := filepath.Join(dir, "zone")
 	conf := filepath.Join(dir, "named.conf")
 	write := func(file, text string) {
@@ -314,7 +310,7 @@ func builtinNamed(t *testing.T, records string) string {
 	}
 	write(zone, "$TTL 1\n@ SOA ns.invalid. host.invalid. 1 60 60 600 1\n@ NS ns.invalid.\n"+records)
 	write(conf, fmt.Sprintf("options { directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no; notify no; };\n"+
-		"controls { };\nzone \"test\" { type primary; file %q; check-names ignore; check-integrity no; };\n", dir, port, zone))
+		"controls { };\nzone \"test\" { type primary; file %q; check-names ignore; check-integrity no; };\n", dir, held, zone))
 	cmd := exec.Command(named, "-g", "-c", conf, "-n", "1")
 	var log strings.Builder
 	cmd.Stderr = &log

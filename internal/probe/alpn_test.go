@@ -83,7 +83,7 @@ func TestLookALPN(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newProber(Options{Timeout: 2 * time.Second})
+			p := newProber(Options{Timeout: patient})
 			o := p.LookALPN(t.Context(), chName, tt.port, sum[:], netip.MustParseAddr("127.0.0.1"))[0]
 			r, ok := evidence.Decode[evidence.ALPN](o)
 			if tt.name == "other names" {

@@ -34,7 +34,13 @@ func challengeOf(t *testing.T, port int, q evidence.ChallengeAsk, addrs ...strin
 	if len(addrs) == 0 {
 		addrs = []string{"127.0.0.1"}
 	}
-	p := newProber(Options{Timeout: time.Second, HTTPPorts: []int{port}, Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
+	return challengeWithin(t, patient, port, q, addrs...)
+}
+
+// challengeWithin is challengeOf with another patience than that of a look which gets its answer.
+func challengeWithin(t *testing.T, timeout time.Duration, port int, q evidence.ChallengeAsk, addrs ...string) []evidence.Challenge {
+	t.Helper()
+	p := newProber(Options{Timeout: timeout, HTTPPorts: []int{port}, Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
 		var out []netip.Addr
 		for _, a := range addrs {
 			out = append(out, netip.MustParseAddr(a))
@@ -220,7 +226,11 @@ func TestChallengeWhatThePortSpeaks(t *testing.T) {
 		t.Run(tt.class+" "+tt.speaks, func(t *testing.T) {
 			t.Parallel()
 			port, _ := strconv.Atoi(tt.port)
-			c := challengeOf(t, port, evidence.ChallengeAsk{})[0]
+			timeout := patient
+			if tt.class == ClassTimeout {
+				timeout = time.Second
+			}
+			c := challengeWithin(t, timeout, port, evidence.ChallengeAsk{}, "127.0.0.1")[0]
 			if f := c.Tries[0]; f.ErrorClass != tt.class || f.Phase != tt.phase || c.Speaks != tt.speaks || tt.tries > 0 && len(c.Tries) != tt.tries {
 				t.Errorf("want %+v, got class %q phase %q speaks %q, %d tries: %s", tt, f.ErrorClass, f.Phase, c.Speaks, len(c.Tries), f.Error)
 			}
@@ -255,7 +265,7 @@ func startNginx(t *testing.T, server string) (plain, secure int) {
 		"-keyout", dir+"/k.pem", "-out", dir+"/c.pem").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	plain, _ = strconv.Atoi(freePort(t))
+	plain, _ = strconv.Atoi(freePort(t, "127.0.0.1", "::1"))
 	secure, _ = strconv.Atoi(freePort(t))
 	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/log; worker_rlimit_nofile 512; events { worker_connections 100; }
 http { access_log off; client_body_temp_path %[1]s/1; proxy_temp_path %[1]s/2; fastcgi_temp_path %[1]s/3; uwsgi_temp_path %[1]s/4; scgi_temp_path %[1]s/5;

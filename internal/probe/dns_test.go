@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,13 +19,22 @@ import (
 func serveDNS(t *testing.T, tcp bool, f dns.HandlerFunc) string {
 	t.Helper()
 	addr := "127.0.0.1:" + freePort(t)
-	for _, network := range []string{"udp", "tcp"} {
-		if network == "tcp" && !tcp {
-			continue
+	udp, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := []*dns.Server{{PacketConn: udp, Handler: f}}
+	if tcp {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
 		}
+		servers = append(servers, &dns.Server{Listener: l, Handler: f})
+	}
+	for _, s := range servers {
 		up := make(chan struct{})
-		s := &dns.Server{Addr: addr, Net: network, Handler: f, NotifyStartedFunc: func() { close(up) }}
-		go s.ListenAndServe()
+		s.NotifyStartedFunc = func() { close(up) }
+		go s.ActivateAndServe()
 		<-up
 		t.Cleanup(func() { s.Shutdown() })
 	}

@@ -20,10 +20,15 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"certwright/internal/testworld/port"
 )
 
 // open is a guard for tests: everything runs on loopback.
 var open = Guard{AllowLoopback: true, AllowPrivate: true}
+
+// patient is the time-out of looks that get an answer, however busy the machine.
+const patient = 30 * time.Second
 
 func newProber(o Options) *Prober {
 	o.Now, o.From = time.Now, "test"
@@ -109,20 +114,14 @@ func serve(t *testing.T, f func(net.Conn)) (host, port string) {
 	return host, port
 }
 
-// freePort is a port that was free a moment ago for TCP and UDP.
-func freePort(t *testing.T) string {
+// freePort is a port at which nothing listens until the test has something listen there; for UDP, it was free a moment ago.
+func freePort(t *testing.T, addresses ...string) string {
 	t.Helper()
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		if err == nil {
+		held := port.Hold(t, addresses...)
+		if u, err := net.ListenPacket("udp", "127.0.0.1:"+held); err == nil {
 			u.Close()
-			return port
+			return held
 		}
 	}
 	t.Fatal("no port is free for both TCP and UDP")

@@ -90,7 +90,7 @@ func lookStart(t *testing.T, addr, proto string, o Options) (evidence.Served, er
 	t.Helper()
 	o.StartTLS = proto
 	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Second
+		o.Timeout = patient
 	}
 	obs := newProber(o).SurveyTLS(t.Context(), "127.0.0.1", addr[strings.LastIndex(addr, ":")+1:], []string{"www.example.test"})
 	s, _ := evidence.Decode[evidence.Served](obs[0])
@@ -164,7 +164,7 @@ func TestSurveyFindsStartTLS(t *testing.T) {
 		s := scripts[proto]
 		addr := serveStart(t, s, &tls.Config{Certificates: []tls.Certificate{ec}})
 		_, port, _ := net.SplitHostPort(addr)
-		obs := newProber(Options{Timeout: 2 * time.Second}).SurveyTLS(t.Context(), "127.0.0.1", port, nil)
+		obs := newProber(Options{Timeout: patient}).SurveyTLS(t.Context(), "127.0.0.1", port, nil)
 		found, served := false, false
 		for _, o := range obs {
 			if tr, ok := evidence.Decode[evidence.Tried](o); o.Check == CheckTried && ok && tr.What == proto && tr.Worked {
@@ -193,7 +193,7 @@ func TestStartTLSPostgres(t *testing.T) {
 		file := writePEM(t, dir, "pair.pem", ec)
 		port := freePort(t)
 		startPostgres(t, bin, dir, port, "ssl="+ssl, "ssl_cert_file="+file, "ssl_key_file="+file)
-		got, err := lookStart(t, "127.0.0.1:"+port, StartPostgres, Options{Timeout: 5 * time.Second})
+		got, err := lookStart(t, "127.0.0.1:"+port, StartPostgres, Options{})
 		if ssl == "on" && (err != nil || len(got.Chain) != 1) || ssl == "off" && got.ErrorClass != ClassNoStartTLS {
 			t.Errorf("ssl=%s: %v %+v", ssl, err, got)
 		}

@@ -77,36 +77,27 @@ func write(t *testing.T, name string, parts ...[]byte) string {
 	return name
 }
 
-// serveConf starts a server on a port that the kernel picks; conf is written with the port put in for PORT.
+// serveConf starts a server on a free port; conf is written with the port put in for PORT.
 func serveConf(t *testing.T, confFile, conf string, argv ...string) netip.AddrPort {
 	t.Helper()
-	for range 5 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := netip.MustParseAddrPort(l.Addr().String())
-		l.Close()
-		write(t, confFile, []byte(strings.ReplaceAll(conf, "PORT", fmt.Sprint(at.Port()))))
-		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Dir = "/"
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { cmd.Wait(); close(ended) }()
-		if up(at, ended) {
-			t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); <-ended })
-			return at
-		}
+	at := netip.MustParseAddrPort("127.0.0.1:" + freePort(t))
+	write(t, confFile, []byte(strings.ReplaceAll(conf, "PORT", fmt.Sprint(at.Port()))))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = "/"
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	if !up(at, ended) {
 		cmd.Process.Kill()
 		<-ended
-		t.Log(said.String())
+		t.Fatal("the server does not start: ", said.String())
 	}
-	t.Fatal("the server does not start")
-	return netip.AddrPort{}
+	t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); <-ended })
+	return at
 }
 
 // up waits until something answers TLS there.

@@ -114,7 +114,11 @@ func TestLookTLSErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newProber(Options{Guard: tt.guard, Timeout: time.Second})
+			timeout := patient
+			if tt.class == ClassTimeout {
+				timeout = time.Second
+			}
+			p := newProber(Options{Guard: tt.guard, Timeout: timeout})
 			o := p.LookTLS(t.Context(), site.Endpoint{Address: tt.address, ServerName: "www.example.test"}, "01")[0]
 			s, _ := evidence.Decode[evidence.Served](o)
 			if s.ErrorClass != tt.class || o.Outcome != tt.outcome || s.PlainHTTP != tt.plain || o.Reason == "" {

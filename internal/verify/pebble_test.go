@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"certwright/internal/probe"
 	"certwright/internal/site"
 	"certwright/internal/testworld"
+	"certwright/internal/testworld/port"
 )
 
 // world is a Pebble that looks for proofs at a port, and a prober that sees what it sees.
@@ -139,13 +141,10 @@ func TestPebbleListener(t *testing.T) {
 // another user than we are where the test is run by root.
 func TestPebbleNginx(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	held := port.Hold(t)
+	address := "127.0.0.1:" + held
+	number, err := strconv.Atoi(held)
 	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
@@ -155,8 +154,8 @@ func TestPebbleNginx(t *testing.T) {
 		}
 	}
 	testworld.StartNginx(t, address, fmt.Sprintf("server { listen %s; root %s; location ~ /\\.certwright { deny all; } }", address, root))
-	w := newWorld(t, port)
-	v := New(Options{Now: time.Now, Webroots: map[string]string{"shop": root}, Looker: w.looker, HTTPPort: port})
+	w := newWorld(t, number)
+	v := New(Options{Now: time.Now, Webroots: map[string]string{"shop": root}, Looker: w.looker, HTTPPort: number})
 	id := acme.Identifier{Type: "dns", Value: "www.example.test"}
 	seen, verdict := w.validate(t, v, []site.Site{{Name: "shop", Webroot: "shop"}}, id)
 	if verdict != nil || len(seen) == 0 || seen[0].Outcome != evidence.Pass {
@@ -167,7 +166,7 @@ func TestPebbleNginx(t *testing.T) {
 	}
 	// And one that is not there is refused, and seen to be missing before.
 	empty := t.TempDir()
-	v = New(Options{Now: time.Now, Webroots: map[string]string{"other": empty}, Looker: w.looker, HTTPPort: port})
+	v = New(Options{Now: time.Now, Webroots: map[string]string{"other": empty}, Looker: w.looker, HTTPPort: number})
 	seen, verdict = w.validate(t, v, []site.Site{{Name: "shop", Webroot: "other"}}, id)
 	if verdict == nil || len(seen) == 0 || seen[0].Outcome != evidence.Fail {
 		t.Errorf("a proof in another webroot: %v, %v", verdict, seen)
