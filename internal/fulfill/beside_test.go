@@ -267,3 +267,73 @@ func TestDeletedWhileItIsSigned(t *testing.T) {
 		t.Error("a certificate is left in the vault")
 	}
 }
+
+// TestSecretDeletedUnderALook: the look has seen the secret when somebody deletes it. It is looked for once more.
+func TestSecretDeletedUnderALook(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("www")
+	l.advance(id)
+	l.vault.got = func(name string) {
+		l.vault.mu.Lock()
+		gone := l.vault.gone[name]
+		l.vault.gone[name] = true
+		l.vault.mu.Unlock()
+		if gone {
+			return
+		}
+		l.clock.move(time.Second)
+		if _, err := l.SecretChanged(l.ctx(), by, id, name, "deleted"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := l.Sync(l.ctx(), by, id); err != nil {
+		t.Fatal(err)
+	}
+	if o := l.advance(id); o.Vault.Fault == "" {
+		t.Errorf("the secret is gone, and the vault is next looked at in %s", o.Vault.CheckAt.Sub(l.clock.now()))
+	}
+}
+
+// TestAskedUnderALook: who mends what serves, and asks while a look is under way, gets another one.
+func TestAskedUnderALook(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*Mover, context.Context, order.By, order.ID) (*order.Order, error){"sync": (*Mover).Sync, "retry": (*Mover).Retry} {
+		l := newLab(t)
+		id := order.Short("www")
+		if _, err := l.Watch(l.ctx(), by, id, Wish{Spec: order.Spec{Endpoints: []site.Endpoint{{Address: "www.example.com:443"}}}}); err != nil {
+			t.Fatal(err)
+		}
+		l.target.seen = func(look int) {
+			if look == 1 {
+				l.clock.move(time.Second)
+				if _, err := ask(l.Mover, l.ctx(), by, id); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if l.advance(id); l.target.looks != 2 {
+			t.Errorf("%s: looked %d times, want 2", name, l.target.looks)
+		}
+	}
+}
+
+// TestVerifyUnderATry: an owner has published what we do not see, and says so while a try is under way.
+func TestVerifyUnderATry(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	id := l.order("www")
+	tries := 0
+	l.proofs.publish = func(order.Proof) error {
+		if tries++; tries == 1 {
+			l.clock.move(time.Second)
+			if _, err := l.Verify(l.ctx(), by, id); err != nil {
+				t.Error(err)
+			}
+		}
+		return &order.Problem{Class: order.Waiting, Owner: order.OwnerOwner, What: "publish", Fix: "Publish it"}
+	}
+	if o := l.advance(id); o.First() == nil || tries != 2 {
+		t.Errorf("tried %d times, the authority was asked %d times", tries, l.issuer.n("validate"))
+	}
+}

@@ -44,12 +44,6 @@ func (r *run) current(ctx context.Context, o *order.Order, v *order.Version) (Ce
 	return r.Vault.Get(ctx, o.Spec.Vault, name, v.SecretID)
 }
 
-// deploy makes one target hold the current version.
-func (r *run) deploy(ctx context.Context, o *order.Order, d *order.Deployment) []order.Result {
-	began := r.Now()
-	return order.PushBegan(began, r.push(ctx, o, d))
-}
-
 // push compares a target, puts the current version where it differs, looks on the wire, and takes it back where the look
 // says that serving got worse.
 func (r *run) push(ctx context.Context, o *order.Order, d *order.Deployment) []order.Result {

@@ -13,7 +13,7 @@ import (
 
 // do does one step. It decides nothing: which steps are due is order.Next's business.
 func (r *run) do(ctx context.Context, s order.Step, o *order.Order) outcome {
-	out := outcome{step: s}
+	out, began := outcome{step: s}, r.Now()
 	switch s.Kind {
 	case order.StepBegin:
 		out.results = r.begin(ctx, o, order.KeyType(s.Key))
@@ -28,7 +28,7 @@ func (r *run) do(ctx context.Context, s order.Step, o *order.Order) outcome {
 	case order.StepCopy:
 		out.results = r.copyTo(ctx, o, s.Key)
 	case order.StepDeploy:
-		out.results = r.deploy(ctx, o, o.Deployment(s.Key))
+		out.results = r.push(ctx, o, o.Deployment(s.Key))
 	case order.StepLook:
 		out.results = []order.Result{r.look(ctx, o, o.Endpoint(s.Key))}
 	case order.StepRevoke:
@@ -40,6 +40,7 @@ func (r *run) do(ctx context.Context, s order.Step, o *order.Order) outcome {
 	case order.StepRemove:
 		out.results, out.removed = r.remove(ctx, o)
 	}
+	out.results = order.WorkBegan(began, out.results)
 	return out
 }
 

@@ -15,25 +15,10 @@ type Deployed struct {
 	Began   time.Time // when the target was begun to be looked at
 }
 
-// PushBegan notes in each result of a push when the push began.
-func PushBegan(at time.Time, results []Result) []Result {
-	for i, r := range results {
-		switch push := r.(type) {
-		case Deployed:
-			push.Began = at
-			results[i] = push
-		case DeployFailed:
-			push.Began = at
-			results[i] = push
-		}
-	}
-	return results
-}
-
 // answered: the wish for a push is fulfilled by one that began after it. Whoever mends a target and asks again while an
 // earlier push is still running asks for another one.
 func (d *Deployment) answered(began time.Time) {
-	if began.IsZero() || !d.ForcedAt.After(began) {
+	if answers(began, d.ForcedAt) {
 		d.Forced, d.ForcedAt = false, time.Time{}
 	}
 }
@@ -123,7 +108,8 @@ func (r DeployFailed) apply(o *Order, now time.Time) []Event {
 type Looked struct {
 	Key     string
 	Seen    []evidence.Observation
-	Problem *Problem // what is wrong, in words; nil = it serves what it should
+	Problem *Problem  // what is wrong, in words; nil = it serves what it should
+	Began   time.Time // when it was begun to be looked at
 }
 
 // addressesOf are the addresses that were looked at.
@@ -160,6 +146,9 @@ func (r Looked) apply(o *Order, now time.Time) []Event {
 		e.DueAt = now.Add(LookEvery - time.Duration(spread(o.ID.Key(), r.Key)*float64(LookEvery)/10))
 	} else {
 		e.fail(r.Problem, tryLocal, now)
+	}
+	if !answers(r.Began, e.AskedAt) {
+		e.hurry()
 	}
 	if was == e.State && served == e.Served {
 		return nil

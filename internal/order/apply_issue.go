@@ -202,6 +202,7 @@ type AttemptWaits struct {
 	Names   []string          // the names it waits for; empty = all
 	Each    map[string]string // what the owner has to do for each name, where it differs
 	Written bool              // its records are written, and spread
+	Began   time.Time         // when the try began
 }
 
 func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
@@ -217,7 +218,10 @@ func (r AttemptWaits) apply(o *Order, now time.Time) []Event {
 		table = tryOwner
 	}
 	news := a.fail(r.Problem, table, now)
-	a.Waiting, a.Instruct, a.Ask = r.Problem.Owner, r.Problem.Fix, false
+	a.Waiting, a.Instruct = r.Problem.Owner, r.Problem.Fix
+	if a.Ask = a.Ask && !answers(r.Began, a.AskedAt); a.Ask {
+		a.hurry()
+	}
 	if t := now; r.Written && a.Written == nil {
 		a.Written = &t
 	}

@@ -79,6 +79,7 @@ type VaultSeen struct {
 	Problem   *Problem
 	Wrote     bool // a version was written again
 	Overtaken bool // something was stored meanwhile: what was seen is no more, and is to be looked at again
+	Began     time.Time
 }
 
 func (r VaultSeen) apply(o *Order, now time.Time) []Event {
@@ -87,9 +88,13 @@ func (r VaultSeen) apply(o *Order, now time.Time) []Event {
 		return nil
 	}
 	o.Vault.Checked = now
+	again := !answers(r.Began, o.Vault.AskedAt) // somebody changed it, or asked, while it was looked at
 	if r.Problem != nil {
 		news := o.Vault.fail(r.Problem, tryLocal, now)
 		o.Vault.Fault = fault(r.Problem)
+		if again {
+			o.Vault.hurry()
+		}
 		if !news {
 			return nil
 		}
@@ -97,6 +102,9 @@ func (r VaultSeen) apply(o *Order, now time.Time) []Event {
 	}
 	recovered := o.Vault.well(now)
 	o.Vault.Fault, o.Vault.DueAt, o.Vault.CheckAt = "", time.Time{}, now.Add(CheckEvery)
+	if again {
+		o.Vault.CheckAt = time.Time{}
+	}
 	switch {
 	case r.Wrote:
 		return []Event{o.event(now, StageStore, "stored-again", "Stored again in vault %s: it had lost the current version.", o.Spec.Vault)}

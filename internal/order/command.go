@@ -219,7 +219,7 @@ type Commanded struct {
 func (r Commanded) apply(o *Order, now time.Time) []Event {
 	switch r.Command {
 	case CmdVerify:
-		o.hurry()
+		o.hurry(now)
 		return []Event{r.event(o, now, StageVerify, "verify-requested", "Verification of %s asked for by %s.", nameList(o.Spec.Names), r.Caller)}
 	case CmdRenew, CmdRekey:
 		return r.renew(o, now)
@@ -244,14 +244,13 @@ func (r Commanded) apply(o *Order, now time.Time) []Event {
 }
 
 // hurry makes everything that waits due now.
-func (o *Order) hurry() {
+func (o *Order) hurry(now time.Time) {
 	for i := range o.Needs {
 		o.Needs[i].hurry()
 	}
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Open() {
-			a.hurry()
-			a.Ask = true
+			a.ask(now)
 		}
 	}
 }
@@ -309,10 +308,9 @@ func (r Commanded) sync(o *Order, now time.Time) []Event {
 		to = append(to, d.Key())
 	}
 	for i := range o.Endpoints {
-		o.Endpoints[i].hurry()
+		o.Endpoints[i].ask(now)
 	}
-	o.Vault.hurry()
-	o.Vault.CheckAt = time.Time{}
+	o.Vault.ask(now)
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Phase == Signed {
 			a.hurry()

@@ -7,9 +7,8 @@ import (
 )
 
 // askVault makes due now whatever an order may have of its vault: a look, what is signed and not stored, and targets that failed.
-func (o *Order) askVault() {
-	o.Vault.hurry()
-	o.Vault.CheckAt = time.Time{}
+func (o *Order) askVault(now time.Time) {
+	o.Vault.ask(now)
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.Phase == Signed {
 			a.hurry()
@@ -24,7 +23,7 @@ func (o *Order) askVault() {
 
 // heal applies a command that mends: it makes due now what waits, and says in an event who asked.
 func (r Commanded) heal(o *Order, now time.Time) []Event {
-	o.askVault()
+	o.askVault(now)
 	switch r.Command {
 	case CmdStore:
 		return []Event{r.event(o, now, StageStore, "store-requested", "Storing again asked for by %s.", r.Caller)}
@@ -34,9 +33,9 @@ func (r Commanded) heal(o *Order, now time.Time) []Event {
 		return []Event{r.event(o, now, StageStore, "secret-enabled", "The disabled secret of vault %s was enabled by %s.", o.Spec.Vault, r.Caller)}
 	}
 	for i := range o.Endpoints {
-		o.Endpoints[i].hurry()
+		o.Endpoints[i].ask(now)
 	}
-	o.hurry()
+	o.hurry(now)
 	return []Event{r.event(o, now, StageOrder, "retry-requested", "Trying again now was asked for by %s.", r.Caller)}
 }
 
@@ -49,8 +48,7 @@ type SecretChanged struct {
 }
 
 func (r SecretChanged) apply(o *Order, now time.Time) []Event {
-	o.Vault.hurry()
-	o.Vault.CheckAt = time.Time{}
+	o.Vault.ask(now)
 	return []Event{r.event(o, now, StageStore, "secret-changed", "The secret %s of vault %s was %s by %s.", r.Secret, o.Spec.Vault, r.What, r.Caller)}
 }
 
@@ -62,7 +60,7 @@ type VaultChanged struct {
 }
 
 func (r VaultChanged) apply(o *Order, now time.Time) []Event {
-	o.askVault()
+	o.askVault(now)
 	for i := range o.Copies {
 		o.Copies[i].hurry()
 	}

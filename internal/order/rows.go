@@ -107,6 +107,7 @@ type Attempt struct {
 	Instruct string        `json:"instruct,omitempty"` // what that one has to do
 	Caller   string        `json:"caller,omitempty"`
 	Ask      bool          `json:"ask,omitempty"`     // a person said: ask the issuer even if we do not see the proof
+	AskedAt  time.Time     `json:"askedAt,omitzero"`  // when they did: a try that had begun by then is no answer
 	Written  *time.Time    `json:"written,omitempty"` // when the first wait for its DNS records to spread began
 	Former   []string      `json:"former,omitempty"`  // once ended: the values of its DNS records, by which one that stayed behind is known
 }
@@ -180,6 +181,7 @@ type EndpointRow struct {
 	Seen     []evidence.Observation `json:"seen,omitempty"`     // the latest look
 	Home     []string               `json:"home,omitempty"`     // ip:port of every address at which all was well last
 	Looked   time.Time              `json:"looked,omitzero"`
+	AskedAt  time.Time              `json:"askedAt,omitzero"` // when a look was asked for: one that had begun by then is no answer
 }
 
 // Key names the row.
@@ -207,8 +209,9 @@ const (
 // VaultRow is the row of the order's vault.
 type VaultRow struct {
 	Progress
-	Fault   VaultStatus            `json:"fault,omitempty"` // last failure in the vault's words; empty = none
-	CheckAt time.Time              `json:"checkAt"`         // when it is next looked at
-	Checked time.Time              `json:"checked"`         // when it was last looked at
-	Seen    []evidence.Observation `json:"seen,omitempty"`  // the latest look
+	Fault   VaultStatus            `json:"fault,omitempty"`  // last failure in the vault's words; empty = none
+	CheckAt time.Time              `json:"checkAt"`          // when it is next looked at
+	Checked time.Time              `json:"checked"`          // when it was last looked at
+	Seen    []evidence.Observation `json:"seen,omitempty"`   // the latest look
+	AskedAt time.Time              `json:"askedAt,omitzero"` // when a look was asked for: one that had begun by then is no answer
 }

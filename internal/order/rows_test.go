@@ -139,9 +139,9 @@ func TestSyncDuringAPush(t *testing.T) {
 		began := w.now
 		w.wait(time.Second)
 		w.command(CmdSync)
-		w.give(PushBegan(began, s2(result(w, d)))...)
+		w.give(WorkBegan(began, s2(result(w, d)))...)
 		equal(t, name+": asked for still", w.o.Deployment("shop/a").Forced, true)
-		w.give(PushBegan(w.now, s2(result(w, d)))...)
+		w.give(WorkBegan(w.now, s2(result(w, d)))...)
 		equal(t, name+": answered", w.o.Deployment("shop/a").Forced, false)
 	}
 }
