@@ -46,7 +46,7 @@ var may = map[string]string{
 	// The measuring tool drives the binary from outside, against the test world.
 	"cmd/certwright-bench": nouns + " testworld client api arm store",
 	// For tests and the sample alone (see testOnly).
-	"testworld": nouns + " probe", "testworld/port": "", "store/storetest": nouns + " fulfill store",
+	"testworld": nouns + " probe testworld/port", "testworld/port": "", "store/storetest": nouns + " fulfill store",
 	// The driver of the scenarios: it starts the binary from outside, and judges its reports.
 	"scenario": nouns + " testworld diagnose", "cmd/certwright-scenario": "scenario",
 }
@@ -55,7 +55,7 @@ var may = map[string]string{
 var testOnly = map[string][]string{
 	"testworld":       {"internal/server/sample*.go", tools, scenarios},
 	"scenario":        {"cmd/certwright-scenario/*.go"},
-	"store/storetest": nil, "testworld/port": nil,
+	"store/storetest": nil, "testworld/port": {"internal/testworld/*.go"},
 }
 
 // forbidden are imports that no code of the product may have, and why.

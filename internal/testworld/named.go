@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"certwright/internal/testworld/port"
 )
 
 // NamedKey is the name of the TSIG key that Named's zones let write TXT records.
@@ -35,7 +36,7 @@ type Named struct {
 	Dir                string // of the primary: zone files and journals
 
 	zones map[string]NamedZone
-	first int // the primary's own port
+	first string // the primary's own port
 	procs []*namedProc
 }
 
@@ -72,15 +73,13 @@ func StartNamed(t TB, zones map[string]NamedZone) *Named {
 	n := &Named{Primary: one + ":53", Secondary: two + ":53", Secret: base64.StdEncoding.EncodeToString(raw[:]), Dir: t.TempDir(), zones: zones}
 	dirs := []string{n.Dir, t.TempDir()}
 	t.Cleanup(n.Stop)
-	for i, r := range relays {
-		if err := n.start(path, dirs[i], r, i == 0); err != nil {
+	for i, r := range relays { // the secondary comes when the primary answers: BIND tries a zone that it was refused minutes later only
+		if err := n.start(path, dirs[i], r, port.Hold(t), i == 0); err != nil {
 			r.close()
 			t.Fatalf("named: %v", err)
 		}
-	}
-	for _, p := range n.procs {
 		for zone := range zones {
-			if err := p.wait(map[bool]string{true: n.Primary, false: n.Secondary}[p == n.procs[0]], zone); err != nil {
+			if err := n.procs[i].wait([]string{n.Primary, n.Secondary}[i], zone); err != nil {
 				t.Fatalf("named: %v", err)
 			}
 		}
@@ -114,20 +113,12 @@ func (n *Named) zoneText(zone string) string {
 	return fmt.Sprintf("$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 3600\n@ NS ns1\n@ NS ns2\nns1 A %s\nns2 A %s\n%s\n", host(n.Primary), host(n.Secondary), n.zones[zone].Records)
 }
 
-func (n *Named) start(path, dir string, r *relay, primary bool) error {
-	tcp, udp, err := bothPorts() // free a moment ago
-	if err != nil {
-		return err
-	}
-	port := tcp.Addr().(*net.TCPAddr).Port
-	if err := errors.Join(tcp.Close(), udp.Close()); err != nil {
-		return err
-	}
+func (n *Named) start(path, dir string, r *relay, port string, primary bool) error {
 	if primary {
 		n.first = port
 	}
 	var conf strings.Builder
-	fmt.Fprintf(&conf, "options { directory %q; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion yes; allow-recursion { any; }; forward only; forwarders { 127.0.0.1 port 1; }; allow-query { any; }; notify yes; notify-delay 0;  dnssec-validation no; };\ncontrols { };\nkey %q { algorithm hmac-sha256; secret %q; };\n",
+	fmt.Fprintf(&conf, "options { directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion yes; allow-recursion { any; }; forward only; forwarders { 127.0.0.1 port 1; }; allow-query { any; }; notify yes; notify-delay 0;  dnssec-validation no; };\ncontrols { };\nkey %q { algorithm hmac-sha256; secret %q; };\n",
 		dir, port, NamedKey, n.Secret)
 	for zone, z := range n.zones {
 		file := filepath.Join(dir, zone+".zone")
@@ -137,7 +128,7 @@ func (n *Named) start(path, dir string, r *relay, primary bool) error {
 		}
 		switch {
 		case !primary && !z.Lagging:
-			fmt.Fprintf(&conf, "zone %q { type secondary; primaries { 127.0.0.1 port %d; }; file %q; };\n", zone, n.first, file)
+			fmt.Fprintf(&conf, "zone %q { type secondary; primaries { 127.0.0.1 port %s; }; file %q; };\n", zone, n.first, file)
 			continue
 		case policy == "none" || !primary:
 			fmt.Fprintf(&conf, "zone %q { type primary; file %q; };\n", zone, file)
@@ -158,7 +149,7 @@ func (n *Named) start(path, dir string, r *relay, primary bool) error {
 		return err
 	}
 	go func() { _ = p.cmd.Wait(); close(p.exited) }()
-	r.serve(fmt.Sprintf("127.0.0.1:%d", port))
+	r.serve("127.0.0.1:" + port)
 	n.procs = append(n.procs, p)
 	return nil
 }
