@@ -132,7 +132,7 @@ func TestReloadHangs(t *testing.T) {
 	tg := pairTarget("hang")
 	commands["hang"] = sh("true")
 	s.settled(tg, s.ca.issue(t, 1))
-	commands["hang"] = Command{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! >" + pid + "; wait"}, Timeout: 300 * time.Millisecond}
+	commands["hang"] = Command{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! >" + pid + "; wait"}, Timeout: 2 * time.Second} // a shell that is slow to start has written by then
 	start := time.Now()
 	_, err := s.d.Put(context.Background(), site.Site{}, tg, s.ca.issue(t, 2))
 	p := problemOf(t, err)
