@@ -38,6 +38,7 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 	if out, err := npm(); err != nil {
 		t.Logf("npm ci: %v\n%s", err, out)
 	}
+	needGoClients(t)
 	clients := filepath.Join("..", "..", "test", "clients")
 	env := append(c.env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))
 	for _, x := range []struct {

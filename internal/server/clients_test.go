@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"certwright/internal/order"
@@ -73,6 +74,26 @@ func (c *clients) run(into any, dir, program string, args ...string) {
 	}
 	if err := json.Unmarshal(out, into); err != nil {
 		c.t.Fatalf("%s printed no JSON: %v\n%s", program, err, out)
+	}
+}
+
+// goClients fetches the modules of Azure's clients for Go, once: the examples that use them run where nothing can be fetched,
+// with our roots alone.
+var goClients = sync.OnceValues(func() ([]byte, error) {
+	cmd := exec.Command("go", "mod", "download")
+	cmd.Dir = filepath.Join("..", "..", "test", "clients", "go")
+	return cmd.CombinedOutput()
+})
+
+// needGoClients skips where they cannot be had, and fails with CI=true.
+func needGoClients(t *testing.T) {
+	t.Helper()
+	out, err := goClients()
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	case err != nil:
+		t.Skipf("Azure's clients for Go are not here: go mod download: %v\n%s", err, out)
 	}
 }
 

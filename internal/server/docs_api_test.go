@@ -97,6 +97,7 @@ func commandOf(t *testing.T, work, language, text string) *exec.Cmd {
 		cmd.Dir = filepath.Join(clients, "npm")
 		return cmd
 	case "go":
+		needGoClients(t)
 		dir, err := os.MkdirTemp(filepath.Join(clients, "go"), "example-")
 		if err != nil {
 			t.Fatal(err)
