@@ -46,14 +46,18 @@ type tab struct {
 	errs []string
 }
 
+// startAndEnd is how long a browser may live: what is well takes seconds.
+const startAndEnd = 3 * time.Minute
+
 // open starts a browser of its own, signed in.
 func open(t *testing.T, base string) *tab {
 	t.Helper()
 	dir := t.TempDir()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(dir), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.IgnoreCertErrors, chromedp.Flag("disable-quic", true), chromedp.NoFirstRun, chromedp.Flag("disable-background-networking", true),
+		chromedp.WSURLReadTimeout(startAndEnd), // its own limit is 20 s, which is short for a start on a busy machine
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", false))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), startAndEnd)
 	t.Cleanup(cancel)
 	alloc, cancelAlloc := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancelAlloc)
