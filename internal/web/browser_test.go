@@ -202,10 +202,11 @@ func TestBrowserListIsLiveAndComesBack(t *testing.T) {
 	b.await("the live change", b.text("The news of today."))
 
 	// The stream breaks (a server that restarts): the page says so, comes back, and has missed nothing.
-	w.cut()
+	back := w.cut()
 	b.await("the word that it is not live", b.text("Not live: connection lost, retrying"))
 	shoot(b, "not-live.png")
 	w.change("mail", func(f *fixture) { f.pr.Text = "what happened meanwhile" })
+	back()
 	b.await("the stream again", `document.getElementById("stream").dataset.state === "live"`)
 	b.await("what was missed", b.text("What happened meanwhile."))
 

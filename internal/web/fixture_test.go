@@ -40,6 +40,7 @@ type world struct {
 	refuse  error
 	broken  error // every read fails
 	follow  []chan order.ID
+	shut    chan struct{} // while it is not closed nobody follows anew; nil = it never was shut
 	report  *Report
 	diagErr error
 	events  int // that were read
@@ -183,6 +184,16 @@ func (w *world) Who(_ context.Context, r *http.Request) (string, bool) {
 func (w *world) changes(ctx context.Context) (<-chan order.ID, error) {
 	c := make(chan order.ID, 16)
 	w.mu.Lock()
+	shut := w.shut
+	w.mu.Unlock()
+	if shut != nil {
+		select {
+		case <-shut:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.follow = append(w.follow, c)
 	return c, nil
@@ -200,14 +211,17 @@ func (w *world) change(name string, edit func(f *fixture)) {
 	}
 }
 
-// cut ends all streams, as a server that stops does.
-func (w *world) cut() {
+// cut ends all streams, as a server that stops does; it is back when the function is called that it gives.
+func (w *world) cut() (back func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	shut := make(chan struct{})
+	w.shut = shut
 	for _, c := range w.follow {
 		close(c)
 	}
 	w.follow = nil
+	return func() { close(shut) }
 }
 
 func (w *world) diagnose(context.Context, order.ID) (Report, error) {
