@@ -47,16 +47,30 @@ func (p Place) Address() string {
 // Shell are the lines that show the same in a shell: with curl, with az, with our own command.
 type Shell struct{ Curl, AZ, Ours string }
 
-// Shell says how the place is asked for at a server with this base URL; TOKEN holds a token.
-func (p Place) Shell(base string) Shell {
-	at := quoted(base + p.Address())
-	return Shell{Curl: `curl -H "Authorization: Bearer $TOKEN" ` + at, AZ: "az rest --method get --url " + at, Ours: "certwright explore " + quoted(p.Path)}
+// Server is where the lines of a shell lead.
+type Server struct {
+	URL      string // base URL
+	OwnRoots bool   // its certificate is of its own authority: curl is told its roots, which lie in ca.pem
+}
+
+// curl is the beginning of a line.
+func (s Server) curl() string {
+	if s.OwnRoots {
+		return "curl --cacert ca.pem "
+	}
+	return "curl "
+}
+
+// Shell says how the place is asked for at a server; TOKEN holds a token.
+func (p Place) Shell(server Server) Shell {
+	at := quoted(server.URL + p.Address())
+	return Shell{Curl: server.curl() + `-H "Authorization: Bearer $TOKEN" ` + at, AZ: "az rest --method get --url " + at, Ours: "certwright explore " + quoted(p.Path)}
 }
 
 // Shell says how the action is done from a shell. A body that it reads is to be put in the place of BODY.
-func (a Action) Shell(base string) Shell {
-	at := quoted(base + a.Address())
-	s := Shell{Curl: "curl -X " + a.Method + ` -H "Authorization: Bearer $TOKEN" `, AZ: "az rest --method " + strings.ToLower(a.Method) + " --url " + at, Ours: "certwright rest " + a.Method + " " + quoted(a.Path)}
+func (a Action) Shell(server Server) Shell {
+	at := quoted(server.URL + a.Address())
+	s := Shell{Curl: server.curl() + "-X " + a.Method + ` -H "Authorization: Bearer $TOKEN" `, AZ: "az rest --method " + strings.ToLower(a.Method) + " --url " + at, Ours: "certwright rest " + a.Method + " " + quoted(a.Path)}
 	switch {
 	case a.Body:
 		s.Curl += "-H 'Content-Type: application/json' -d @BODY.json "
@@ -316,7 +330,7 @@ func Things(at string, data []byte) (things []Thing, next string, err error) {
 }
 
 // shortWords are the words under which the commonest places may be asked for.
-var shortWords = []string{"orders", "sites", "vaults", "certificates", "targets", "endpoints", "issuers", "commands", "groups", "subscriptions", "providers"}
+var shortWords = []string{"orders", "sites", "vaults", "certificates", "targets", "endpoints", "issuers", "dns-accounts", "commands", "groups", "subscriptions", "providers"}
 
 // PathOf makes a path of what a person names: an id, a short path, or words such as orders or orders/www, which mean the
 // default subscription and group. False: it is none of these.
@@ -336,7 +350,7 @@ func PathOf(s string) (string, bool) {
 	}
 	group := "/subscriptions/" + order.DefaultSubscription + "/resourceGroups/" + order.DefaultGroup
 	at := map[string]string{"orders": group + "/providers/" + order.Type, "sites": group + inWeb + "/sites", "vaults": group + "/providers/" + vaultType, "certificates": group + inWeb + "/certificates",
-		"targets": group + inOurs + "/targets", "endpoints": group + inOurs + "/endpoints", "issuers": inOurs + "/issuers", "commands": inOurs + "/commands", "groups": "/subscriptions/" + order.DefaultSubscription + "/resourceGroups", "subscriptions": "/subscriptions", "providers": "/providers"}[strings.ToLower(words[0])]
+		"targets": group + inOurs + "/targets", "endpoints": group + inOurs + "/endpoints", "issuers": inOurs + "/issuers", "dns-accounts": inOurs + "/dnsAccounts", "commands": inOurs + "/commands", "groups": "/subscriptions/" + order.DefaultSubscription + "/resourceGroups", "subscriptions": "/subscriptions", "providers": "/providers"}[strings.ToLower(words[0])]
 	return strings.Join(append([]string{at}, words[1:]...), "/"), true
 }
 

@@ -70,7 +70,7 @@ func TestActionsOfAPlace(t *testing.T) {
 func TestPathOf(t *testing.T) {
 	group := "/subscriptions/" + order.DefaultSubscription + "/resourceGroups/" + order.DefaultGroup
 	for said, want := range map[string]string{
-		"": "/", "/": "/", "orders": group + "/providers/" + order.Type, "Orders/www/": group + "/providers/" + order.Type + "/www", "/v1/orders/www/diagnose": group + "/providers/" + order.Type + "/www/diagnose",
+		"": "/", "/": "/", "dns-accounts": "/providers/Certwright/dnsAccounts", "/v1/dns-accounts/main": "/providers/Certwright/dnsAccounts/main", "orders": group + "/providers/" + order.Type, "Orders/www/": group + "/providers/" + order.Type + "/www", "/v1/orders/www/diagnose": group + "/providers/" + order.Type + "/www/diagnose",
 		"sites/shop": group + "/providers/Microsoft.Web/sites/shop", "issuers": "/providers/Certwright/issuers", "targets": group + "/providers/Certwright/targets", "/v1/tokens": "/v1/tokens", aGroup: aGroup, "/providers/Microsoft.Web/": "/providers/Microsoft.Web",
 	} {
 		if got, ok := PathOf(said); !ok || got != want {

@@ -21,8 +21,9 @@ func (e *Env) exploreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "explore [PATH]", Short: "Walk through everything the API has: subscriptions, groups, types, resources, JSON", Args: upTo(1, "a path, or nothing"),
 		Long: `Walk through everything that the API has: subscriptions, groups or providers, types, resources, and the JSON of each, with how
-it stands, what can be done there, and what is not well and why. PATH is an id, a short path, or words: ` + strings.Join(arm.ShortWords(), ", ") + `,
-alone or with a name after it, which mean the default subscription and group.
+it stands, what can be done there, and what is not well and why. PATH is an id, a short path, or one of these words, alone or with
+a name after it (orders/www), which mean the default subscription and group:
+  ` + strings.Join(arm.ShortWords(), ", ") + `
 
 In a terminal it opens a browser: arrow keys or hjkl walk, Enter opens, / filters, g goes to a path, a does something with what
 is chosen, y shows the same for a shell, ? tells all keys, q leaves. With --plain, -o, --query or without a terminal it prints:

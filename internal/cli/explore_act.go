@@ -97,7 +97,7 @@ func (b *browser) same() {
 		b.tell("This has no path of its own.")
 		return
 	}
-	b.shellLines("The same in a shell", b.at.place.Shell(b.cl.URL()))
+	b.shellLines("The same in a shell", b.at.place.Shell(b.cl.At()))
 }
 
 func (b *browser) shellLines(title string, s arm.Shell) {
@@ -107,7 +107,11 @@ func (b *browser) shellLines(title string, s arm.Shell) {
 			b.tell("The %s line was given to the terminal's clipboard, where it has one.", what)
 		}}
 	}
-	b.over = &overlay{title: title, keys: "Enter gives it to the clipboard, Esc closes", choices: []choice{put("curl", s.Curl), put("az", s.AZ), put("certwright", b.hint(s.Ours))}}
+	text := say("TOKEN is a token, such as " + b.hint("certwright token create") + " gives.")
+	if at := b.cl.At(); at.OwnRoots {
+		text = say("TOKEN is a token, such as "+b.hint("certwright token create")+" gives; ca.pem are the server's roots:", "curl -sk "+at.URL+"/ca.pem -o ca.pem", "")
+	}
+	b.over = &overlay{title: title, text: text, keys: "Enter gives it to the clipboard, Esc closes", choices: []choice{put("curl", s.Curl), put("az", s.AZ), put("certwright", b.hint(s.Ours))}}
 }
 
 // actions lets one choose what to do with the chosen thing.
@@ -206,7 +210,7 @@ func (b *browser) confirm(a arm.Action, body []byte) {
 		if body != nil {
 			s += "\n" + string(body) + "\n"
 		}
-		return linesOf(s+"\nIt needs the right "+a.Right+".\nThe same in a shell: "+b.hint(a.Shell(b.cl.URL()).Ours), most)
+		return linesOf(s+"\nIt needs the right "+a.Right+".\nThe same in a shell: "+b.hint(a.Shell(b.cl.At()).Ours), most)
 	}
 	b.over = &overlay{title: "Do this with " + name + "?", keys: keys, text: text, key: func(k string) bool {
 		switch {

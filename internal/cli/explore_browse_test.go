@@ -126,7 +126,7 @@ func TestBrowserFiltersAndGoes(t *testing.T) {
 	s.press("tab", "/", "etag", "enter")
 	s.await(`"etag": "\"7\""`)
 	s.press("left", "y")
-	s.await("The same in a shell", `curl -H "Authorization: Bearer $TOKEN"`, "az rest --method get --url", "certwright explore")
+	s.await("The same in a shell", `curl --cacert ca.pem -H "Authorization: Bearer $TOKEN"`, "az rest --method get --url", "certwright explore")
 	s.press("escape")
 	s.await("!The same in a shell")
 	s.press("?")

@@ -276,7 +276,7 @@ func (b *browser) tellOf(l *leaf) func(x explorer) {
 			var v any
 			if json.Unmarshal(l.body, &v) != nil {
 				x.head(p)
-				x.printf("\nThis is no JSON (%d bytes): save it with %s\n", len(l.body), p.Shell(b.cl.URL()).Curl)
+				x.printf("\nThis is no JSON (%d bytes): save it with %s\n", len(l.body), p.Shell(b.cl.At()).Curl)
 				return
 			}
 			x.printAnswer(p, l.body, v)

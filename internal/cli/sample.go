@@ -84,11 +84,12 @@ func (e *Env) runSample(ctx context.Context, cfg server.Config, once bool) error
 	}
 	defer s.Close()
 	e.printf("Certwright %s serves, %d ms after its start: SQLite, built-in vault, built-in authority, a sample shop at https://%s\n\n", e.Version, e.Now().Sub(began).Milliseconds(), shop.HTTPS)
-	if err := e.walkSample(ctx, s, shop, once); err != nil {
+	err = e.walkSample(ctx, s, shop, once)
+	if once || ctx.Err() != nil {
 		return err
 	}
-	if once {
-		return nil
+	if err != nil && !errors.Is(err, Unhealthy{}) { // the server stays all the same: without it nothing could be mended
+		e.complain(err)
 	}
 	e.printf("\n")
 	e.greet(s)
@@ -106,7 +107,7 @@ func (e *Env) nextSteps(program string) {
 	for _, c := range []string{"order show shop", "order renew shop --wait", "timeline shop", "explore"} {
 		e.printf("  certwright %s\n", c)
 	}
-	if e.hint("certwright help") != "certwright help" { // the pages cannot know how it is called
+	if e.hint("certwright explore") != "certwright explore" { // the pages cannot know how it is called
 		e.printf("What the pages say can be copied, too, after:  export PATH=%q:\"$PATH\"\n", filepath.Dir(program))
 	}
 	e.printf("Stop with Ctrl-C.\n")

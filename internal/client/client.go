@@ -34,6 +34,7 @@ type Config struct {
 // Client talks to one server. It is safe for use by many goroutines.
 type Client struct {
 	base     *url.URL
+	ownRoots bool
 	pipeline runtime.Pipeline
 }
 
@@ -52,11 +53,14 @@ func New(c Config) (*Client, error) {
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	transport := &http.Transport{TLSClientConfig: t, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, ResponseHeaderTimeout: 2 * time.Minute}
-	return &Client{base: u, pipeline: newPipeline(c.Token, &http.Client{Transport: transport})}, nil
+	return &Client{base: u, ownRoots: len(c.CA) > 0, pipeline: newPipeline(c.Token, &http.Client{Transport: transport})}, nil
 }
 
 // URL is the server's base URL.
 func (c *Client) URL() string { return c.base.String() }
+
+// At is the server as lines for a shell name it.
+func (c *Client) At() arm.Server { return arm.Server{URL: c.URL(), OwnRoots: c.ownRoots} }
 
 // Error is a refusal or failure that the server answered with.
 type Error struct {

@@ -136,7 +136,7 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 		return fmt.Errorf("read subscription %s: %w", id.Subscription, err)
 	}
 	if state != "Enabled" {
-		return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", id.Subscription, state), Fix: "Enable it first"}
+		return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", id.Subscription, state), Fix: "Enable it first: certwright subscription enable " + id.Subscription}
 	}
 	if id.Group == anyGroup {
 		return nil

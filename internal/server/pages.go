@@ -25,7 +25,7 @@ func (s *Server) pages(apis http.Handler) http.Handler {
 		},
 		Ask:       asking(apis),
 		SignOut:   func(ctx context.Context, r *http.Request) error { return s.Auth.SignOut(ctx, web.Session(r)) },
-		PublicURL: s.Config.URL, Version: s.Version,
+		PublicURL: s.Config.URL, OwnRoots: s.Config.TLS.Certificate == "", Version: s.Version,
 	}))
 }
 

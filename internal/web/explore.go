@@ -48,8 +48,8 @@ type exploreView struct {
 	More   string      // address of the list's next part
 	JSON   node
 	Raw    string
-	Base   string // the server's public address
-	Status int    // what the API answered where it refused
+	Base   arm.Server
+	Status int // what the API answered where it refused
 	Error  arm.ErrorInfo
 }
 
@@ -66,7 +66,7 @@ func (p *pages) explore(w http.ResponseWriter, r *http.Request, v visit) {
 	}
 	x := explorer{p, r}
 	q := r.URL.Query()
-	view := exploreView{visit: v, Query: strings.TrimSpace(clip(q.Get("q"), 255)), Base: strings.TrimRight(p.PublicURL, "/")}
+	view := exploreView{visit: v, Query: strings.TrimSpace(clip(q.Get("q"), 255)), Base: p.server()}
 	at := "/"
 	if path, ok := arm.PathOf(q.Get("at")); ok {
 		at = escaped(path)
@@ -336,6 +336,11 @@ func (v exploreView) title() string {
 }
 
 // shell are the lines that show the same in a shell.
+// server is where the lines for a shell lead: the server's public address.
+func (p *pages) server() arm.Server {
+	return arm.Server{URL: strings.TrimRight(p.PublicURL, "/"), OwnRoots: p.OwnRoots}
+}
+
 func (v exploreView) shell() arm.Shell { return v.Place.Shell(v.Base) }
 
 // mixed says whether a list has things of many types.

@@ -79,7 +79,7 @@ func TestExplorer(t *testing.T) {
 	tree := []string{"subscriptions", "Main", "resourceGroups", "default", "certificateOrders"}
 	for path, want := range map[string][]string{
 		"/explore":                     append(tree[:len(tree):len(tree)], "providers", "issuers", "Everything that the API has"),
-		exploreAt(allOrders):           append(tree[:len(tree):len(tree)], "api", "shop", "certificateOrders", "api", "mail", "haproxy does not load the new certificate.", "Next page", `curl -H "Authorization: Bearer $TOKEN" 'https://certwright.example.test:8443`+allOrders+`?api-version=2024-11-01'`, "az rest --method get --url"),
+		exploreAt(allOrders):           append(tree[:len(tree):len(tree)], "api", "shop", "certificateOrders", "api", "mail", "haproxy does not load the new certificate.", "Next page", `curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" 'https://certwright.example.test:8443`+allOrders+`?api-version=2024-11-01'`, "az rest --method get --url"),
 		exploreAt(allOrders + "/shop"): append(tree[:len(tree):len(tree)], "shop", "Deploy failed", "1 of 2 targets failed", "Look closer: certwright diagnose shop", "JSON", "properties", "The same in a shell", "What can be done here", "PUT", "renew", "Ask for a new version", order.Type+"/renew/Action"),
 		"/explore?at=orders/mail":      {"mail", "Issued", "JSON", `"<b>mail.example.test"`},
 		"/explore?q=shop":              {"Orders", "shop", "Deploy failed", "Other resources", "shopfront", "Show the whole tree"},

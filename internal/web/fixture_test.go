@@ -246,7 +246,7 @@ func (w *world) options() Options {
 		defer w.mu.Unlock()
 		return w.find(o.ID)
 	}
-	return Options{Reader: w, Actions: w, Auth: w, Now: func() time.Time { return now }, Version: "1.2.3", PublicURL: "https://certwright.example.test:8443/",
+	return Options{Reader: w, Actions: w, Auth: w, Now: func() time.Time { return now }, Version: "1.2.3", PublicURL: "https://certwright.example.test:8443/", OwnRoots: true,
 		Path:    func(o *order.Order, _ time.Time) []order.Stage { return get(o).path },
 		Project: func(o *order.Order, _ time.Time) order.Projection { return get(o).pr },
 		Changes: w.changes, Ask: w.ask}

@@ -109,7 +109,7 @@ type logView struct {
 	Deep    bool      // much was read for it: it is drawn anew for news alone, so it tells no time from now
 	Seen    string    // id of the newest event there is
 	Now     time.Time
-	Base    string // the server's public address
+	Base    arm.Server
 }
 
 // trigger says what makes the page ask for its part anew.
@@ -183,7 +183,7 @@ func (p *pages) logQuery(ctx context.Context, f logFilter) order.EventQuery {
 }
 
 func (p *pages) logView(ctx context.Context, f logFilter) (logView, error) {
-	view := logView{Filter: f, Now: p.Now(), Base: strings.TrimRight(p.PublicURL, "/")}
+	view := logView{Filter: f, Now: p.Now(), Base: p.server()}
 	q := p.logQuery(ctx, f)
 	var events []order.Event
 	for range windows {

@@ -100,6 +100,7 @@ type Options struct {
 	SignOut func(ctx context.Context, r *http.Request) error
 
 	PublicURL string // where browsers reach the pages; its origin may post (behind a proxy that rewrites Host)
+	OwnRoots  bool   // the certificate there is of Certwright's own authority: who asks from a shell needs its roots
 	Version   string
 	Heartbeat time.Duration // between signs of life on a stream; 0 = 15 s
 	Tick      time.Duration // between refreshes of an idle page, so that "3 min ago" stays true; 0 = 60 s
