@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"certwright/internal/arm"
@@ -122,11 +123,17 @@ func (b *browser) actions() {
 		return
 	}
 	o := &overlay{title: "Do with " + b.at.Name, keys: "Enter chooses, Esc closes"}
-	for _, a := range p.Actions {
+	for _, a := range byDanger(p.Actions) {
 		what := dash(strings.TrimPrefix(strings.TrimPrefix(a.Path, p.Path), "/"))
 		o.choices = append(o.choices, choice{pad(a.Method, 7) + pad(what, 27) + a.Text, func() { b.prepare(a) }})
 	}
 	b.over = o
+}
+
+// byDanger puts what is done with one key press first, then what is written in an editor, and what removes the thing last.
+func byDanger(list []arm.Action) []arm.Action {
+	rank := map[string]int{http.MethodPost: 0, http.MethodPatch: 1, http.MethodPut: 2, http.MethodDelete: 3}
+	return slices.SortedStableFunc(slices.Values(list), func(a, b arm.Action) int { return rank[a.Method] - rank[b.Method] })
 }
 
 // prepare gets ready what is to be sent: what reads a body is written in an editor first.

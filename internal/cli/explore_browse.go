@@ -45,7 +45,7 @@ type browser struct {
 	said     string    // the line below: what just happened
 	bad      bool      // and it went wrong
 	live     string    // whether the tree follows what happens
-	gone     time.Time // since when the server does not answer; zero = it does
+	gone     time.Time // since when what is shown may be old; zero = it is not
 	busy     int       // questions under way
 	asked    *prompt
 	over     *overlay
@@ -400,7 +400,7 @@ func (b *browser) arrive(way []string, pages map[string]func(*leaf), body []byte
 // follow follows what happens to orders, so that the tree shows how they stand now. While the server is gone the line above
 // says so, since when: what the screen shows may be old then.
 func (b *browser) follow() {
-	b.live = "…"
+	b.live, b.gone = "…", time.Time{}
 	go func() {
 		err := b.cl.FollowTimeline(b.ctx, client.TimelineQuery{}, client.Following{
 			Ready: func() { b.hand(func() { b.live = "live" }) },
@@ -412,7 +412,10 @@ func (b *browser) follow() {
 			Back: func() { b.hand(b.back) },
 		})
 		b.hand(func() {
-			b.live, b.gone = "", time.Time{}
+			b.live = ""
+			if b.gone = (time.Time{}); err != nil && !refusedTo(err) { // such as a token that was withdrawn
+				b.gone = b.Now()
+			}
 			if err != nil && b.said == "" && !refusedTo(err) {
 				b.fail(err)
 			}

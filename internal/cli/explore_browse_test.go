@@ -140,7 +140,7 @@ func TestBrowserActs(t *testing.T) {
 	s := atOrders(t, a, 100, 30)
 	s.press("right", "a")
 	s.await("Do with bad", "POST   renew", "DELETE -")
-	s.press("j", "j", "j", "j", "enter")
+	s.press("j", "enter")
 	s.await("Do this with bad?", "Ask for a new version.", "It needs the right "+order.Type+"/renew/Action", "certwright rest POST", "!BODY.json")
 	s.press("enter") // is no yes
 	s.press("escape")
@@ -150,7 +150,7 @@ func TestBrowserActs(t *testing.T) {
 	}
 	s.press("a")
 	s.await("Do with bad")
-	s.press("j", "j", "j", "j", "enter")
+	s.press("j", "enter")
 	s.await("Do this with bad?")
 	s.press("y")
 	s.await("✓ Ask for a new version: 204")
@@ -160,7 +160,7 @@ func TestBrowserActs(t *testing.T) {
 	remove := func(name string) {
 		s.press("a")
 		s.await("Do with bad")
-		s.press("j", "j", "enter")
+		s.press("end", "enter")
 		s.await("it cannot be undone")
 		s.press("y")
 		s.await("Type its name, bad, to go on:")
@@ -186,7 +186,7 @@ func TestBrowserWrites(t *testing.T) {
 	s := atOrders(t, a, 100, 30, "EDITOR="+editor)
 	s.press("right", "a")
 	s.await("Do with bad")
-	s.press("j", "enter")
+	s.press("end", "up", "up", "enter")
 	s.await("Do this with bad?", `{"properties":{"autoRenew":false}}`)
 	s.press("y")
 	s.await("✓ Change some properties of an order: 200")
@@ -260,4 +260,20 @@ func TestBrowserOutlivesItsServer(t *testing.T) {
 	a.events <- order.Event{ID: "e1", Order: order.Short("bad")}
 	a.comeBack()
 	s.await("● live", "!no server", "▾ ✓ bad", "Cause  The registration ended.")
+}
+
+// TestBrowserWhoseTokenIsWithdrawn: what is shown grows old, and the line above says so until r finds it answered again.
+func TestBrowserWhoseTokenIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	a := newWalkedAPI(t)
+	s := atOrders(t, a, 130, 30)
+	s.await("● live")
+	a.withdrawn.Store(true)
+	a.events <- order.Event{ID: "e1", Order: order.Short("bad")}
+	s.await("✗ not live, r asks again: since ", "this token was deleted")
+	s.press("end") // whatever is pressed
+	s.await("✗ not live, r asks again: since ", "Certwright/commands: List")
+	a.withdrawn.Store(false)
+	s.press("r")
+	s.await("● live", "!not live")
 }

@@ -92,7 +92,11 @@ func (b *browser) drawLive(w int) {
 	state, st := b.live, barStyle
 	switch {
 	case !b.gone.IsZero():
-		state, st = " ✗ no server since "+b.gone.Local().Format("15:04:05")+" ", faultLine.Reverse(true)
+		why := "no server"
+		if b.live == "" {
+			why = "not live, r asks again:"
+		}
+		state, st = " ✗ "+why+" since "+b.gone.Local().Format("15:04:05")+" ", faultLine.Reverse(true)
 	case b.busy > 0:
 		state = "asking …"
 	case state == "live":
@@ -116,6 +120,9 @@ func (b *browser) drawFoot(w, h int) {
 	keys := "↑↓ →← move  / filter  g go to  a act  y shell  ! not well  ? help  q quit"
 	if b.paged {
 		keys = "↑↓ scroll  ← tree  / find  a act  d diagnose  y shell  r again  ? help  q quit"
+	}
+	if width(keys) > w { // what is left out stands in the help
+		keys = "? help  q quit  ↑↓ →← move  / filter  a act  ! not well"
 	}
 	if b.over != nil {
 		keys = b.over.keys

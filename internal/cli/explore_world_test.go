@@ -49,6 +49,8 @@ type walkedAPI struct {
 	gone   chan struct{} // closed: nothing is followed any more
 	once   sync.Once
 	silent atomic.Bool // it answers nothing
+
+	withdrawn atomic.Bool // it refuses the token
 }
 
 func newWalkedAPI(t *testing.T) *walkedAPI {
@@ -108,6 +110,11 @@ func (a *walkedAPI) comeBack() { a.silent.Store(false) }
 func (a *walkedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.silent.Load() {
 		panic(http.ErrAbortHandler)
+	}
+	if a.withdrawn.Load() {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"error":{"code":"InvalidAuthenticationToken","message":"this token was deleted"}}`))
+		return
 	}
 	if r.URL.Path == "/v1/timeline/follow" {
 		f := api.FollowedAll{Next: "1", Events: []order.Event{}}

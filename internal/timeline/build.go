@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -235,8 +236,12 @@ func worst(standing map[row]order.Event, events []order.Event) (Outcome, string)
 		}
 		return 1
 	}
+	byHand := slices.ContainsFunc(slices.Collect(maps.Values(standing)), func(e order.Event) bool { return e.Name == "deploy-waiting" })
 	var w *order.Event
 	for _, e := range standing {
+		if byHand && e.Stage == order.StageServe { // what is to be put there by somebody cannot be served yet
+			continue
+		}
 		if w == nil || rank(e) > rank(*w) || rank(e) == rank(*w) && e.Seq > w.Seq {
 			w = &e
 		}

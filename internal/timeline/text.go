@@ -99,7 +99,7 @@ func headline(e Entry, loc *time.Location, p Paint) string {
 // line that says it.
 func (e Entry) nextStep(i int) string {
 	fix := e.Lines[i].Properties["fix"]
-	if e.Outcome != Failed && e.Outcome != Waiting || fix == "" {
+	if e.Outcome != Failed && (e.Outcome != Waiting || !e.Lines[i].Waits()) || fix == "" {
 		return ""
 	}
 	for _, l := range e.Lines[i+1:] {

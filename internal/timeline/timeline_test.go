@@ -322,3 +322,17 @@ func TestVaultOutOfSyncStands(t *testing.T) {
 		t.Errorf("mended: %s: %s", e.Outcome, e.Text)
 	}
 }
+
+// What somebody has to put there by hand is waited for: that it is not served yet is no failure, and not what to mend.
+func TestDeploymentByHandIsWaitedFor(t *testing.T) {
+	s := created()
+	s.add(6*time.Second, "deploy-waiting", order.Started, order.StageDeploy, "Version 1 is to be put to shop/files by somebody else.", "target", "shop/files", "fix", "Put it there with its key").
+		add(7*time.Second, "look-changed", order.Failed, order.StageServe, "Seen on the wire: the former serial.", "endpoint", "shop:443", "fix", "Sync the order")
+	entries := Build(s.events, Options{})
+	if e := one(t, entries); e.Outcome != Waiting || !strings.Contains(e.Text, "by somebody else") {
+		t.Errorf("%s: %s", e.Outcome, e.Text)
+	}
+	if got := inPlain(entries, time.UTC); !strings.Contains(got, "→ Put it there with its key") || strings.Contains(got, "→ Sync the order") {
+		t.Error(got)
+	}
+}
