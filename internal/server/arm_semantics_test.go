@@ -158,9 +158,7 @@ func TestMailSaysWhatToPublish(t *testing.T) {
 	if code, _, data := c.call("POST", id.String()+"/resendRequestEmails"+orderV, `{"name":"WWW.example.com"}`); code != http.StatusNoContent {
 		t.Fatalf("%d %s", code, data)
 	}
-	box.mu.Lock()
-	mail := strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(strings.Join(box.mails, "")) // quoted-printable
-	box.mu.Unlock()
+	mail := strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(strings.Join(box.asked(), "")) // quoted-printable
 	for _, word := range strings.Fields(o.Identifiers[0].Instruct) {
 		if !strings.Contains(mail, word) {
 			t.Errorf("the mail lacks %q of %q:\n%s", word, o.Identifiers[0].Instruct, mail)

@@ -246,6 +246,7 @@ func TestResourcesByGroupAndTag(t *testing.T) {
 			t.Errorf("%s: %v, want %s", path, names, want)
 		}
 	}
+	l.keepToScope()
 	const vault, v = "/providers/Microsoft.KeyVault/vaults/far-vault", "?api-version=2023-07-01"
 	body := `{"resources":["` + groups + `/far` + vault + `"],"targetResourceGroup":"` + groups + `/near"}`
 	c.well("POST", groups+"/far/validateMoveResources"+resV, body, http.StatusNoContent, nil)
@@ -253,6 +254,40 @@ func TestResourcesByGroupAndTag(t *testing.T) {
 	c.well("POST", groups+"/far/moveResources"+resV, body, http.StatusNoContent, nil)
 	c.refused("GET", groups+"/far"+vault+v, "", 404, "ResourceNotFound")
 	c.well("GET", groups+"/near"+vault+v, "", http.StatusOK, nil)
+}
+
+// keepToScope: whoever may see one group alone sees in every list what lies there, and nothing else.
+func (l *live) keepToScope() {
+	l.t.Helper()
+	token, _, err := l.Auth.Issue(l.t.Context(), "far-reader", auth.Reader, subID+"/resourceGroups/far", 0)
+	if err == nil {
+		err = l.Store.SaveSubscription(l.t.Context(), "22222222-2222-2222-2222-222222222222", "Two", order.SubscriptionEnabled)
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	all, c := l.caller(l.FirstRun), l.caller(token)
+	const vault = "/providers/Microsoft.KeyVault/vaults/"
+	for _, v := range []string{"far-gone", "near-gone"} {
+		at := subID + "/resourceGroups/" + strings.TrimSuffix(v, "-gone") + vault + v + orderV
+		all.well("PUT", at, `{"location":"x","properties":{}}`, http.StatusOK, nil)
+		all.well("DELETE", at, "", http.StatusOK, nil)
+	}
+	const log = "/providers/Microsoft.Insights/eventtypes/management/values?api-version=2015-04-01&$filter=eventTimestamp+ge+'2020-01-01T00:00:00Z'"
+	for path, most := range map[string]int{"/subscriptions" + resV: 1, subID + "/resourcegroups" + resV: 1, subID + "/resources" + resV: 3, subID + "/providers/Microsoft.Web/sites" + orderV: 1, subID + vault[:len(vault)-1] + orderV: 1,
+		subID + "/providers/Microsoft.KeyVault/deletedVaults" + orderV: 1, subID + "/providers/Microsoft.CertificateRegistration/certificateOrders" + orderV: 1, subID + log: 0, log: 0, subID + log + "+and+resourceUri+eq+'" + subID + "/resourceGroups/near/providers/" + order.Type + "/near-order'": 0, "/v1/timeline": 0} {
+		var few, every arm.List[map[string]any]
+		c.get(path, &few)
+		all.get(path, &every)
+		if n := len(few.Value); len(every.Value) <= n || most > 0 && n != most {
+			l.t.Errorf("%s: %d of %d are shown, want %d", path, n, len(every.Value), most)
+		}
+		for _, v := range few.Value {
+			if text := fmt.Sprint(v); strings.Contains(text, "near") || strings.Contains(text, "2222") {
+				l.t.Errorf("%s shows %s", path, text)
+			}
+		}
+	}
 }
 
 // TestVersionsAndUnknownPaths: every listed API version works, any other is refused, and so is what is not there.

@@ -77,6 +77,18 @@ func (d *delivery) Data(r io.Reader) error {
 	return err
 }
 
+// asked are the mails that somebody asked for: on a slow machine others come besides, of what is wrong with orders by then.
+func (m *letterbox) asked() (list []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mail := range m.mails {
+		if strings.Contains(strings.Join(strings.Fields(mail), " "), "What has to be published for") { // lines are folded
+			list = append(list, mail)
+		}
+	}
+	return list
+}
+
 // startLetterbox starts a mail server, and gives its address.
 func startLetterbox(t *testing.T) (*letterbox, string) {
 	t.Helper()
@@ -223,17 +235,16 @@ type mailed struct {
 
 func (c *clients) checkMails(box *letterbox, name string, history []mailed) {
 	c.t.Helper()
-	box.mu.Lock()
-	defer box.mu.Unlock()
-	if len(history) != 2 || history[0].EmailID != "ops@example.com" || len(box.mails) != 2 {
-		c.t.Fatalf("the history has %v, the letterbox %d mails", history, len(box.mails))
+	mails := box.asked()
+	if len(history) != 2 || history[0].EmailID != "ops@example.com" || len(mails) != 2 {
+		c.t.Fatalf("the history has %v, the letterbox %d mails: %s", history, len(mails), mails)
 	}
 	for _, m := range history {
 		if age := c.Now().Sub(m.TimeStamp); age < 0 || age > 10*time.Minute {
 			c.t.Errorf("the mail %+v went at another time: it is %s", m, c.Now())
 		}
 	}
-	if m := box.mails[1]; !strings.Contains(m, name) || !strings.Contains(m, "Subject: ") {
+	if m := mails[1]; !strings.Contains(m, name) || !strings.Contains(m, "Subject: ") {
 		c.t.Errorf("the mail is %s", m)
 	}
 }

@@ -101,6 +101,19 @@ func TestNpmClientOfSites(t *testing.T) {
 			t.Errorf("%s: %v, want %s", path, names, want)
 		}
 	}
+	var targets arm.List[struct {
+		Properties struct {
+			Site, Kind string
+			Files      map[string]any
+		}
+	}]
+	ask.get(subID+"/resourceGroups/default/providers/Certwright/targets?api-version=2026-11-01", &targets)
+	if p := targets.Value[0].Properties; p.Site != "shop" || p.Kind != "files" || p.Files["root"] != "shop" {
+		t.Errorf("the target is shown as %+v", p)
+	}
+	if ask.get(subID+"/resourceGroups/many/providers/Certwright/targets?api-version=2026-11-01", &targets); len(targets.Value) != 0 {
+		t.Errorf("another group has the targets %+v", targets.Value)
+	}
 	if o := c.load(c.id); len(o.Spec.Sites) != 0 {
 		t.Errorf("after the last binding went, the order has the sites %v", o.Spec.Sites)
 	}
