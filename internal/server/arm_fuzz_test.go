@@ -149,8 +149,10 @@ func TestBodiesThatBreakTheSchema(t *testing.T) {
 	}
 	for _, o := range a.operations {
 		if path, text := o.request(t); text != "" {
-			if code, _, data := c.call(o.Method, path, text); code > 299 && !strings.Contains(string(data), `"DuplicateOrder"`) { // validated, it is the very order that is there
-				t.Errorf("%s: its own example is refused, too: %d %s", o.OperationID, code, data)
+			code, _, data := c.call(o.Method, path, text)
+			there := strings.HasSuffix(o.OperationID, "_ValidatePurchaseInformation") // it is the very order that is there
+			if there != (code > 299) || there && !strings.Contains(string(data), `"DuplicateOrder"`) {
+				t.Errorf("%s: its own example is answered with %d %s", o.OperationID, code, data)
 			}
 			if strings.HasSuffix(o.OperationID, "_Reissue") || strings.HasSuffix(o.OperationID, "_Renew") { // of two at once the second would have to wait
 				l.wait(id, "the next version", func(o *order.Order) bool { return settled(o, l.Now()) })

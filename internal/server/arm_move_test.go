@@ -28,7 +28,9 @@ func TestMove(t *testing.T) {
 	}
 	from := subID + "/resourceGroups/default"
 	body := `{"resources":["` + c.id.String() + `"],"targetResourceGroup":"` + two + `/resourceGroups/other"}`
-	ask.refused("POST", from+"/moveResources"+resV, body, 409, "SiteNotInTarget")
+	for _, what := range []string{"/validateMoveResources", "/moveResources"} {
+		ask.refused("POST", from+what+resV, body, 409, "SiteNotInTarget")
+	}
 	if code, _, data := ask.call("PATCH", c.id.String()+orderV, `{"properties":{"productType":"StandardDomainValidatedSsl","sites":[]}}`); code != http.StatusOK {
 		t.Fatalf("%d %s", code, data)
 	}

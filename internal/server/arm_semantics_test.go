@@ -32,7 +32,10 @@ func TestSemantics(t *testing.T) {
 	}
 	body := `{"location":"Global","tags":{"a":"1"},"properties":{"names":["a.example.com","b.example.com"],"keyTypes":["EC-P256"],"renewAt":0.5,"productType":"StandardDomainValidatedSsl"}}`
 	c.refused("PUT", path, body, 412, "PreconditionFailed", "If-Match", `"1"`)
-	code, h, first := put(body, "If-None-Match", "*")
+	code, h, first := put(body, "If-None-Match", "*", "x-ms-client-request-id", "r-9", "x-ms-correlation-request-id", "k-9")
+	if events, err := l.Store.FollowOrder(t.Context(), id, 0, 1); err != nil || len(events) != 1 || events[0].Correlation != "k-9" || events[0].Properties["clientRequestId"] != "r-9" || events[0].Caller != "owner" {
+		t.Errorf("the ids of the request are not kept: %+v, %v", events, err)
+	}
 	if code != http.StatusCreated || h.Get("ETag") != `"1"` || !strings.HasPrefix(h.Get("Location"), c.base+id.String()+"/operationResults/1?") {
 		t.Fatalf("created: %d %v", code, h)
 	}

@@ -213,7 +213,7 @@ func TestNpmClientOfOrders(t *testing.T) {
 		t.Errorf("the seal is %s, without a wish %s", light, dark)
 	}
 	if strings.Join(got.Detectors, " ") != "Diagnosis AutoRenewStatus CertsImport KeyVaultLink DomainVerification BindingNotUpdated ServiceHealth" || got.Detector.Metadata.ID != "AutoRenewStatus" || got.Detector.Status.StatusID != "Success" ||
-		len(got.Detector.Dataset) < 2 || got.Detector.Dataset[0].Table.TableName != "insights" {
+		len(got.Detector.Dataset) < 2 || got.Detector.Dataset[0].Table.TableName != "insights" || got.Detector.Dataset[1].Table.TableName != "path" || len(got.Detector.Dataset[1].Table.Rows) < 6 {
 		t.Errorf("detectors %v, AutoRenewStatus %+v", got.Detectors, got.Detector)
 	}
 	if got.Spanned != "AutoRenewStatus" {
