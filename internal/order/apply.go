@@ -141,7 +141,7 @@ func (Ticked) apply(o *Order, now time.Time) []Event {
 	for i := range o.Attempts {
 		a := &o.Attempts[i]
 		if a.Phase == Begun && a.Waiting == OwnerOwner && o.issued() && !now.Before(a.Started.Add(RenewWithin)) {
-			p := &Problem{Class: GiveUp, What: "verify the names", Detail: "nobody verified them within 45 days", Owner: OwnerOwner, ID: "verify-lapsed", At: now}
+			p := &Problem{Class: GiveUp, What: "verify the names", Detail: "nobody verified them within 45 days", Owner: OwnerOwner, ID: "verify-lapsed", At: now, Until: a.notBefore()}
 			events = append(events, AttemptFailed{ID: a.ID, Problem: p}.apply(o, now)...)
 		}
 	}

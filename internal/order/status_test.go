@@ -120,6 +120,28 @@ func TestRenewalThatWaitsForItsOwner(t *testing.T) {
 	equal(t, "never denied", w.o.DeniedAt == nil, true)
 }
 
+// What the issuer asked for holds also for the attempt that follows one which nobody verified in time.
+func TestRetryAfterOutlivesALapsedRenewal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.life = 120 * day
+	w.run()
+	begun := w.o.RenewTime(w.o.First())
+	until := begun.Add(RenewWithin + 30*time.Hour)
+	w.on("obtain", func(s Step) []Result {
+		r := w.waitsForOwner()(s)[0].(AttemptWaits)
+		r.Problem.Until = until
+		return []Result{r}
+	})
+	w.to(begun.Add(RenewWithin + time.Hour))
+	equal(t, "given up", w.o.Running(P256) == nil, true)
+	w.command(CmdVerify)
+	w.run()
+	equal(t, "not asked yet", w.did("begin"), 2)
+	w.to(until)
+	equal(t, "begun again", w.did("begin"), 3)
+}
+
 func TestVaultStatusSaysWhatTheVaultSaid(t *testing.T) {
 	t.Parallel()
 	for _, s := range []VaultStatus{VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError} {
