@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,5 +336,49 @@ func TestVerifyUnderATry(t *testing.T) {
 	}
 	if o := l.advance(id); o.First() == nil || tries != 2 {
 		t.Errorf("tried %d times, the authority was asked %d times", tries, l.issuer.n("validate"))
+	}
+}
+
+// TestTargetMoves: a site's target is to be put elsewhere from now on: it is, at once, also while a push to where it was is
+// under way.
+func TestTargetMoves(t *testing.T) {
+	t.Parallel()
+	for _, during := range []bool{false, true} {
+		l := newLab(t)
+		id := l.order("shop", "files", "more")
+		move := once(func() {
+			s, err := l.store.LoadSite(l.ctx(), id.Subscription, id.Group, "shop")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Targets[0].Files = &site.Files{Key: "other.key"}
+			l.clock.move(time.Second)
+			if _, err := l.SaveSite(l.ctx(), by, *s); err != nil {
+				t.Error(err)
+			}
+		})
+		var mu sync.Mutex
+		var puts []string
+		l.target.put = func(_ context.Context, target site.Target) error {
+			key := ""
+			if target.Files != nil {
+				key = target.Files.Key
+			}
+			mu.Lock()
+			puts = append(puts, target.Name+" "+key)
+			mu.Unlock()
+			if during && target.Name == "files" {
+				move()
+			}
+			return nil
+		}
+		l.advance(id)
+		move()
+		l.advance(id)
+		slices.Sort(puts)
+		if want := []string{"files ", "files other.key", "more "}; !slices.Equal(puts, want) {
+			t.Errorf("during a push %v: put %q, want %q", during, puts, want)
+		}
 	}
 }

@@ -60,8 +60,12 @@ func (m *Mover) SaveSite(ctx context.Context, by order.By, s site.Site) (*site.S
 	if err := m.checkScope(ctx, order.ID{Subscription: s.Subscription, Group: s.Group, Name: s.Name}); err != nil {
 		return nil, err
 	}
-	if old, err := m.Store.LoadSite(ctx, s.Subscription, s.Group, s.Name); err == nil && old.Revision == s.Revision && sameSite(*old, s) {
-		return old, m.rebind(ctx, by, old, true) // the same again is no change, but where a former try ended halfway
+	bound := order.Bound{By: by, Changed: s.Name}
+	if old, err := m.Store.LoadSite(ctx, s.Subscription, s.Group, s.Name); err == nil && old.Revision == s.Revision {
+		if sameSite(*old, s) {
+			return old, m.rebind(ctx, bound, old, true) // the same again is no change, but where a former try ended halfway
+		}
+		bound.Moved = moved(old, &s)
 	}
 	switch err := m.Store.SaveSite(ctx, &s); {
 	case errors.Is(err, ErrExists):
@@ -71,7 +75,17 @@ func (m *Mover) SaveSite(ctx context.Context, by order.By, s site.Site) (*site.S
 	case err != nil:
 		return nil, fmt.Errorf("save site %s: %w", s.Name, err)
 	}
-	return &s, m.rebind(ctx, by, &s, false)
+	return &s, m.rebind(ctx, bound, &s, false)
+}
+
+// moved names the targets that a site puts elsewhere, or otherwise, than it did.
+func moved(old, s *site.Site) (names []string) {
+	for _, t := range s.Targets {
+		if was, ok := old.Target(t.Name); ok && (was.Kind != t.Kind || !reflect.DeepEqual(was.Files, t.Files)) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
 }
 
 func sameSite(a, b site.Site) bool {
@@ -81,13 +95,13 @@ func sameSite(a, b site.Site) bool {
 }
 
 // rebind lets the orders of a site follow its targets and endpoints. again: those that do already stay as they are.
-func (m *Mover) rebind(ctx context.Context, by order.By, s *site.Site, again bool) error {
+func (m *Mover) rebind(ctx context.Context, bound order.Bound, s *site.Site, again bool) error {
 	ids, err := m.Store.OrdersBySite(ctx, s.Subscription, s.Group, s.Name)
 	if err != nil {
 		return fmt.Errorf("list the orders of site %s: %w", s.Name, err)
 	}
 	for _, id := range ids {
-		err := m.follow(ctx, order.Bound{By: by, Changed: s.Name}, id, again)
+		err := m.follow(ctx, bound, id, again)
 		if r, ok := order.AsRefusal(err); err != nil && (!ok || r.Kind != order.NotFound) {
 			return err
 		}

@@ -11,7 +11,8 @@ import (
 type Bound struct {
 	By
 	Sites   []site.Site
-	Changed string // the site that somebody changed; empty = the order itself was
+	Changed string   // the site that somebody changed; empty = the order itself was
+	Moved   []string // targets of it that are to be put elsewhere, or otherwise, now: what they hold is not known
 }
 
 func (r Bound) apply(o *Order, now time.Time) []Event {
@@ -19,6 +20,12 @@ func (r Bound) apply(o *Order, now time.Time) []Event {
 	o.bindEndpoints(r.Sites, now)
 	if r.Changed == "" {
 		return nil
+	}
+	for _, name := range r.Moved {
+		if d := o.Deployment((&Deployment{Site: r.Changed, Target: name}).Key()); d != nil && !d.Gone {
+			d.hurry()
+			d.Forced, d.ForcedAt = true, now
+		}
 	}
 	e := o.event(now, StageDeploy, "site-changed", "Site %s was changed by %s.", r.Changed, orWord(r.Caller, "somebody")).with("site", r.Changed)
 	e.Caller, e.Correlation, e.Status = r.Caller, r.Correlation, Info
