@@ -191,10 +191,37 @@ func (d dnsAccounts) Test(ctx context.Context, name string) ([]order.ZoneTest, e
 	return d.s.verifier.TestAccount(ctx, row, key), nil
 }
 
-// Remove removes an account that has no record published, and forgets its secret.
+// mostNamed is how many of the orders that name an account its refusal names.
+const mostNamed = 5
+
+// named refuses while orders name an account: their next version could not be verified.
+func (d dnsAccounts) named(ctx context.Context, account string) error {
+	ids, err := d.s.Store.OrdersByDNSAccount(ctx, account, mostNamed+1)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	var names []string
+	for _, id := range ids[:min(len(ids), mostNamed)] {
+		names = append(names, id.Name)
+	}
+	who := "order " + names[0] + " names it"
+	if len(names) > 1 {
+		who = "orders " + strings.Join(names, ", ") + " name it"
+	}
+	if len(ids) > mostNamed {
+		who = "orders " + strings.Join(names, ", ") + " and others name it"
+	}
+	return &order.Refusal{Kind: order.Conflict, Code: "DNSAccountInUse", Message: fmt.Sprintf("DNS account %s is in use: %s, and could not be verified again without it", account, who),
+		Fix: "Give each another one first, or none: certwright order update " + names[0] + " --dns-account OTHER"}
+}
+
+// Remove removes an account that no order names and that has no record published, and forgets its secret.
 func (d dnsAccounts) Remove(ctx context.Context, name string) error {
 	row, err := d.Get(ctx, name)
 	if err != nil {
+		return err
+	}
+	if err := d.named(ctx, row.Name); err != nil {
 		return err
 	}
 	user, found, err := d.s.Store.OrderPublishing(ctx, row.Name)

@@ -153,6 +153,13 @@ func (s *Store) OrdersBySite(ctx context.Context, subscription, group, site stri
 	return ids, fail("list orders of site "+site, err)
 }
 
+// OrdersByDNSAccount lists up to limit orders, of all groups, that name the DNS account and can still get a version.
+func (s *Store) OrdersByDNSAccount(ctx context.Context, account string, limit int) ([]order.ID, error) {
+	ids, err := s.idsWhere(ctx, `key IN (SELECT order_key FROM parts WHERE lookup = $1 AND kind = 'dns-account' AND lookup <> '')
+		AND status NOT IN ('Denied', 'Revoked', 'Canceled', 'Pendingrevocation') ORDER BY key LIMIT `+strconv.Itoa(limit), lower(account))
+	return ids, fail("list orders of DNS account "+account, err)
+}
+
 // OrdersByNames lists the orders, of all groups, that cover exactly these names in whatever order.
 func (s *Store) OrdersByNames(ctx context.Context, names []string) ([]order.ID, error) {
 	ids, err := s.idsWhere(ctx, `names_digest = $1 ORDER BY key`, namesDigest(names))

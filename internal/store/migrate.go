@@ -78,11 +78,18 @@ var postgresWords = strings.NewReplacer(
 	"-- postgres: ", "",
 )
 
+// sqliteWords: a line for SQLite alone is marked as one for PostgreSQL alone is.
+var sqliteWords = strings.NewReplacer("-- sqlite: ", "")
+
 // translated gives the migrations for a dialect.
 func translated(dialect goose.Dialect) (fs.FS, error) {
 	sub, err := fs.Sub(embedded, "migrations")
-	if err != nil || dialect != goose.DialectPostgres {
-		return sub, err
+	if err != nil {
+		return nil, err
+	}
+	words := sqliteWords
+	if dialect == goose.DialectPostgres {
+		words = postgresWords
 	}
 	out := fstest.MapFS{}
 	names, err := fs.Glob(sub, "*.sql")
@@ -94,7 +101,7 @@ func translated(dialect goose.Dialect) (fs.FS, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[name] = &fstest.MapFile{Data: []byte(postgresWords.Replace(string(text))), Mode: 0o444}
+		out[name] = &fstest.MapFile{Data: []byte(words.Replace(string(text))), Mode: 0o444}
 	}
 	return out, nil
 }

@@ -88,6 +88,18 @@ func TestDNSAccounts(t *testing.T) {
 			t.Errorf("after the attempt: %v %v", found, err)
 		}
 
+		named := sample("named")
+		named.Spec.DNSAccount = "BIND"
+		create(t, s, named, waiting())
+		if ids := get[[]order.ID](t)(s.OrdersByDNSAccount(t.Context(), "bind", 5)); len(ids) != 1 || ids[0].Name != "named" {
+			t.Errorf("orders that name it: %v", ids)
+		}
+		named.Spec.DNSAccount = ""
+		must(t, s.SaveOrder(t.Context(), named, waiting(), nil))
+		if ids := get[[]order.ID](t)(s.OrdersByDNSAccount(t.Context(), "bind", 5)); len(ids) != 0 {
+			t.Errorf("orders that name it once it is left out: %v", ids)
+		}
+
 		must(t, s.DeleteDNSAccount(t.Context(), read))
 		_, err := s.LoadDNSAccount(t.Context(), "bind")
 		wantErr(t, err, fulfill.ErrNotFound)
@@ -104,14 +116,14 @@ func TestScopes(t *testing.T) {
 		}
 		_, err := s.SubscriptionState(t.Context(), "none")
 		wantErr(t, err, fulfill.ErrNotFound)
-		wantErr(t, s.SaveGroup(t.Context(), "None", "g", nil), fulfill.ErrNotFound)
+		wantErr(t, s.SaveGroup(t.Context(), order.Group{Subscription: "None", Name: "g"}), fulfill.ErrNotFound)
 		must(t, s.SaveSubscription(t.Context(), "Two", "Second", order.SubscriptionEnabled))
 		must(t, s.SaveSubscription(t.Context(), "TWO", "Second", order.SubscriptionDisabled))
 		if st := get[string](t)(s.SubscriptionState(t.Context(), "two")); st != order.SubscriptionDisabled {
 			t.Errorf("the state is %s, want Disabled", st)
 		}
-		must(t, s.SaveGroup(t.Context(), "two", "Web", nil))
-		must(t, s.SaveGroup(t.Context(), "two", "WEB", nil))
+		must(t, s.SaveGroup(t.Context(), order.Group{Subscription: "two", Name: "Web"}))
+		must(t, s.SaveGroup(t.Context(), order.Group{Subscription: "two", Name: "WEB"}))
 		groups := get[[]order.Group](t)(s.ListGroups(t.Context(), "TWO"))
 		if len(groups) != 1 || !reflect.DeepEqual(groups[0], order.Group{Subscription: "two", Name: "Web", Created: t0, Tags: map[string]string{}}) {
 			t.Errorf("groups: %+v", groups)
@@ -129,7 +141,7 @@ func TestOnlyEmptyGroupsGo(t *testing.T) {
 		wantErr(t, s.DeleteGroup(t.Context(), "two", "none"), fulfill.ErrNotFound)
 		wantErr(t, s.DeleteGroup(t.Context(), order.DefaultSubscription, "Default"), fulfill.ErrConflict)
 		for _, g := range []string{"empty", "vaults", "sites"} {
-			must(t, s.SaveGroup(t.Context(), "two", g, nil))
+			must(t, s.SaveGroup(t.Context(), order.Group{Subscription: "two", Name: g}))
 		}
 		must(t, s.SaveVault(t.Context(), secret.VaultRow{Name: "kv", Subscription: "Two", Group: "Vaults", SoftDelete: 90}))
 		must(t, s.SaveSite(t.Context(), &site.Site{Subscription: "two", Group: "sites", Name: "shop"}))

@@ -13,7 +13,7 @@ import (
 	"certwright/internal/order"
 )
 
-// Kinds of part. The last two have no document: they are what an order can be found by.
+// Kinds of part. The last three have no document: they are what an order can be found by.
 const (
 	partIdentifier = "identifier"
 	partVersion    = "version"
@@ -22,6 +22,7 @@ const (
 	partEndpoint   = "endpoint"
 	partName       = "name"
 	partSite       = "site"
+	partDNSAccount = "dns-account"
 )
 
 // part is a row of an order.
@@ -87,6 +88,9 @@ func partsOf(o *order.Order) ([]part, error) {
 	}
 	for _, s := range unique(o.Spec.Sites) {
 		do(part{kind: partSite, key: s, lookup: s}, nil)
+	}
+	if a := clean(lower(o.Spec.DNSAccount)); a != "" {
+		do(part{kind: partDNSAccount, key: a, lookup: a}, nil)
 	}
 	if err != nil {
 		return nil, err

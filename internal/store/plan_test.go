@@ -26,6 +26,7 @@ func TestSweepsAndListsGoByAnIndex(t *testing.T) {
 		},
 		func() error { _, err := s.LoadOrder(ctx, o.ID); return err },
 		func() error { _, err := s.OrdersBySite(ctx, order.DefaultSubscription, "default", "shop"); return err },
+		func() error { _, err := s.OrdersByDNSAccount(ctx, "bind", 5); return err },
 		func() error { _, err := s.OrdersByNames(ctx, []string{"a"}); return err },
 		func() error { _, err := s.OrdersBySerial(ctx, "0A"); return err },
 		func() error { _, err := s.FollowOrder(ctx, o.ID, 0, 10); return err },

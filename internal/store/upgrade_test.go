@@ -57,6 +57,12 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("counted %d orders, want 1", n)
 			}
 			get[secret.Sealed](t)(s.LatestSecret(t.Context(), "default", "www"))
+			// Since 00005 orders name DNS accounts; that they are found by them came after it.
+			if number, _, _ := strings.Cut(filepath.Base(f), "."); number >= "00005" {
+				if ids := get[[]order.ID](t)(s.OrdersByDNSAccount(t.Context(), "bind", 5)); len(ids) != 1 || ids[0] != o.ID {
+					t.Errorf("found by its DNS account: %v, want the order", ids)
+				}
+			}
 			events, _, err := s.Follow(t.Context(), "0", 0)
 			if must(t, err); len(events) < 2 {
 				t.Errorf("followers see %d events, want the former ones too", len(events))
@@ -86,7 +92,9 @@ func writeFixtures(t *testing.T, name string) {
 	for _, kind := range storetest.Kinds(t) {
 		dsn := storetest.DSN(t, kind)
 		s := get[*store.Store](t)(open(dsn))
-		o := create(t, s, sample("www"), waiting())
+		www := sample("www")
+		www.Spec.DNSAccount = "Bind"
+		o := create(t, s, www, waiting())
 		must(t, s.SaveOrder(context.Background(), o, issued(), []order.Event{event("issued")}))
 		must(t, s.PutSecret(context.Background(), version("www", "a1", 0)))
 		must(t, s.Close())
