@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"certwright/internal/arm"
@@ -82,9 +83,29 @@ func (a *API) importedFrom(ctx context.Context, v *site.Import) (der []byte, ena
 	return info.Certificate, info.Attributes.Enabled, err
 }
 
+// importedAs are the properties of imported certificates that $filter takes.
+var importedAs = map[string]func(*site.Import) string{
+	"keyvaultid":         func(v *site.Import) string { return v.VaultID },
+	"keyvaultsecretname": func(v *site.Import) string { return v.Secret },
+	"serverfarmid":       func(v *site.Import) string { return v.Farm },
+	"name":               func(v *site.Import) string { return v.Name },
+}
+
 func (a *API) listImports(w http.ResponseWriter, r *request) error {
+	filter, err := arm.Filter(option(r, "$filter"))
+	if err != nil {
+		return err
+	}
+	for _, c := range filter {
+		if c.Op != "eq" || importedAs[strings.ToLower(c.Name)] == nil {
+			return &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: fmt.Sprintf("%s %s is no comparison of imported certificates", c.Name, c.Op), Fix: "Use keyVaultId, keyVaultSecretName, serverFarmId and name, each with eq '...', joined by and"}
+		}
+	}
 	all, err := a.Imports.ListImports(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
-	return listResources(w, r, all, err, func(v *site.Import) (arm.Resource, error) { return a.imported(r.Context(), v) })
+	all = slices.DeleteFunc(all, func(v site.Import) bool {
+		return slices.ContainsFunc(filter, func(c arm.Compare) bool { return !strings.EqualFold(importedAs[strings.ToLower(c.Name)](&v), c.Value) })
+	})
+	return listResources(a, w, r, all, err, func(v *site.Import) (arm.Resource, error) { return a.imported(r.Context(), v) })
 }
 
 func (a *API) importAt(r *request) (*site.Import, error) {
@@ -123,7 +144,7 @@ func (a *API) putImport(w http.ResponseWriter, r *request) error {
 	v, err = foundOrNew(a, r, v, err, func() (*site.Import, error) {
 		return &site.Import{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}, nil
 	})
-	return a.saveImport(w, r, v, err, body)
+	return a.saveImport(w, r, v, err, body, false)
 }
 
 func (a *API) patchImport(w http.ResponseWriter, r *request) error {
@@ -132,18 +153,18 @@ func (a *API) patchImport(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	v, err := a.importAt(r)
-	return a.saveImport(w, r, v, err, body)
+	return a.saveImport(w, r, v, err, body, true)
 }
 
 // saveImport puts what a body names onto an import.
-func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, err error, body arm.WebCertificateWish) error {
-	if err == nil {
-		err = checkTags(body.Tags)
-	}
+func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, err error, body arm.WebCertificateWish, patch bool) error {
 	if err != nil {
 		return err
 	}
 	was, p := *v, body.Properties
+	if v.Tags, err = tagged(v.Tags, body.Tags, patch); err != nil {
+		return err
+	}
 	linked := p.KeyVaultID != nil || p.SecretName != nil
 	switch {
 	case len(p.PFX) > 0 && linked:
@@ -160,9 +181,6 @@ func (a *API) saveImport(w http.ResponseWriter, r *request, v *site.Import, err 
 	}
 	put(p.ServerFarmID, &v.Farm)
 	v.Location = or(body.Location, v.Location)
-	if body.Tags != nil {
-		v.Tags = body.Tags
-	}
 	if v.Revision != 0 && reflect.DeepEqual(was, *v) {
 		return a.answerImport(w, r, v, nil) // the same again is no change
 	}
@@ -210,7 +228,7 @@ func (a *API) upload(r *request, v *site.Import, body arm.WebCertificateWish) er
 	if err := a.ownSecret(r, fulfill.DefaultVault, v.Name, "name"); err != nil {
 		return err
 	}
-	o, err := a.Service.Import(r.Context(), r.by, id, fulfill.Wish{Spec: order.Spec{Tags: body.Tags}},
+	o, err := a.Service.Import(r.Context(), r.by, id, fulfill.Wish{Spec: order.Spec{Tags: v.Tags}},
 		fulfill.Bundle{PFX: body.Properties.PFX, Password: secret.Bytes(body.Properties.Password), From: "the upload of certificate " + v.Name})
 	if refusal, ok := order.AsRefusal(err); ok {
 		switch refusal.Code {

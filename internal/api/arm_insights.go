@@ -23,12 +23,11 @@ func (a *API) categories(w http.ResponseWriter, _ *request) error {
 
 // activityLog lists events as Azure's activity log does, newest first.
 func (a *API) activityLog(w http.ResponseWriter, r *request) error {
-	v := r.URL.Query()
-	f, err := arm.ParseLogFilter(v.Get("$filter"))
+	f, err := arm.ParseLogFilter(option(r, "$filter"))
 	if err != nil {
 		return err
 	}
-	names, err := arm.Selection(v.Get("$select"))
+	names, err := arm.Selection(option(r, "$select"))
 	if err != nil {
 		return err
 	}
@@ -41,17 +40,24 @@ func (a *API) activityLog(w http.ResponseWriter, r *request) error {
 		write(w, http.StatusOK, list)
 		return nil
 	}
-	q.Cursor = or(v.Get("$skipToken"), v.Get("$skiptoken"))
-	events, next, err := a.Reader.Events(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	for i := range events {
-		d, err := arm.Select(arm.EventOf(&events[i], auth.Tenant), names)
-		if err != nil {
+	next := option(r, "$skiptoken")
+	for looked := 0; looked < mostLooked && len(list.Value) < pageSize && (looked == 0 || next != ""); looked += q.Limit {
+		q.Cursor = next
+		var events []order.Event
+		if events, next, err = a.Reader.Events(r.Context(), q); err != nil {
 			return err
 		}
-		list.Value = append(list.Value, d)
+		for i := range events {
+			e := arm.EventOf(&events[i], auth.Tenant)
+			if !f.Takes(e) {
+				continue
+			}
+			d, err := arm.Select(e, names)
+			if err != nil {
+				return err
+			}
+			list.Value = append(list.Value, d)
+		}
 	}
 	if next != "" {
 		list.NextLink = a.link(r, r.URL.Path, url.Values{"$skipToken": {next}})

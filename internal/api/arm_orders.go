@@ -64,7 +64,7 @@ const pageSize = 100
 
 // listResources gives orders whole, a page at a time.
 func (a *API) listResources(w http.ResponseWriter, r *request) error {
-	page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: r.PathValue("group"), After: r.URL.Query().Get("$skiptoken"), Limit: pageSize})
+	page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: r.PathValue("group"), After: option(r, "$skiptoken"), Limit: pageSize})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func issuerResource(i order.Issuer) arm.Resource {
 
 func (a *API) issuers(w http.ResponseWriter, r *request) error {
 	all, err := a.Issuers.List(r.Context())
-	return listResources(w, r, all, err, func(i *order.Issuer) (arm.Resource, error) { return issuerResource(*i), nil })
+	return listResources(a, w, r, all, err, func(i *order.Issuer) (arm.Resource, error) { return issuerResource(*i), nil })
 }
 
 func (a *API) issuer(w http.ResponseWriter, r *request) error {

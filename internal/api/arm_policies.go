@@ -38,21 +38,22 @@ func readVault(r *request) (arm.VaultWish, error) {
 	case strings.EqualFold(p.Network, "Disabled"), p.Rules != nil && strings.EqualFold(p.Rules.Default, "Deny"):
 		return body, no(order.Unsuitable, "NetworkRulesNotSupported", "networkAcls", "a vault here has no network rules of its own", "Bound who reaches the server by the address that it listens at, or by a firewall before it")
 	}
-	return body, checkTags(body.Tags)
+	return body, nil
 }
 
 // applyVault puts what a body names onto a vault.
-func applyVault(v *secret.VaultRow, body arm.VaultWish) error {
+func applyVault(v *secret.VaultRow, body arm.VaultWish, patch bool) error {
 	p := body.Properties
+	var err error
+	if v.Tags, err = tagged(v.Tags, body.Tags, patch); err != nil {
+		return err
+	}
 	put(p.Retention, &v.SoftDelete)
 	if p.PurgeProtection != nil {
 		if v.PurgeProtection && !*p.PurgeProtection {
 			return &order.Refusal{Kind: order.BadInput, Code: "PurgeProtectionFinal", Property: "properties.enablePurgeProtection", Message: "purge protection cannot be switched off again"}
 		}
 		v.PurgeProtection = *p.PurgeProtection
-	}
-	if body.Tags != nil {
-		v.Tags = body.Tags
 	}
 	v.Location = or(v.Location, body.Location) // a vault stays where it was made
 	if p.RBAC != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +19,7 @@ type Scopes interface {
 	ListSubscriptions(ctx context.Context) ([]order.Subscription, error)
 	SaveSubscription(ctx context.Context, id, name, state string) error
 	ListGroups(ctx context.Context, subscription string) ([]order.Group, error)
-	SaveGroup(ctx context.Context, subscription, name string, tags map[string]string) error
+	SaveGroup(ctx context.Context, g order.Group) error
 	DeleteGroup(ctx context.Context, subscription, name string) error
 }
 
@@ -148,10 +147,6 @@ func (a *API) putSubscription(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) listGroups(w http.ResponseWriter, r *request) error {
-	by, err := soughtBy(r.URL.Query().Get("$filter"), byTag, byTagValue)
-	if err != nil {
-		return err
-	}
 	s, err := a.subscription(r.Context(), r.PathValue("subscription"))
 	if err != nil {
 		return err
@@ -160,12 +155,21 @@ func (a *API) listGroups(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	list := arm.List[arm.GroupInfo]{Value: []arm.GroupInfo{}}
+	filter, err := arm.ParseResourceFilter(option(r, "$filter"), arm.OfGroups)
+	if err != nil {
+		return err
+	}
+	var groups []arm.GroupInfo
 	for _, g := range all {
 		g.Subscription = s.ID
-		if v := arm.GroupOf(g); touches(r, v.ID) && by.tagged(v.Tags) {
-			list.Value = append(list.Value, v)
+		v := arm.GroupOf(g)
+		if touches(r, v.ID) && filter.Takes(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: v.Location, Tags: v.Tags}) {
+			groups = append(groups, v)
 		}
+	}
+	list, err := paged(a, r, groups, func(g arm.GroupInfo) string { return g.ID })
+	if err != nil {
+		return err
 	}
 	write(w, http.StatusOK, list)
 	return nil
@@ -213,14 +217,17 @@ func (a *API) putGroup(w http.ResponseWriter, r *request) error {
 	if err := located(body.Location); err != nil {
 		return err
 	}
-	_, err := a.group(r)
+	old, err := a.group(r)
 	status := http.StatusOK
 	if refusal, ok := order.AsRefusal(err); ok && refusal.Code == "ResourceGroupNotFound" {
+		if err := a.active(r); err != nil {
+			return err
+		}
 		status = http.StatusCreated
 	} else if err != nil {
 		return err
 	}
-	return a.saveGroup(w, r, status, body)
+	return a.saveGroup(w, r, status, old, body)
 }
 
 // patchGroup changes the tags of a group: nothing else of one can be changed.
@@ -229,17 +236,26 @@ func (a *API) patchGroup(w http.ResponseWriter, r *request) error {
 	if err := read(r, &body); err != nil {
 		return err
 	}
-	if _, err := a.group(r); err != nil {
+	old, err := a.group(r)
+	if err != nil {
 		return err
 	}
-	return a.saveGroup(w, r, http.StatusOK, body)
+	return a.saveGroup(w, r, http.StatusOK, old, body)
 }
 
-func (a *API) saveGroup(w http.ResponseWriter, r *request, status int, body arm.GroupWish) error {
-	if err := checkTags(body.Tags); err != nil {
+// saveGroup makes a group, or gives the old one the tags of the body. It stays where it was made.
+func (a *API) saveGroup(w http.ResponseWriter, r *request, status int, old arm.GroupInfo, body arm.GroupWish) error {
+	if old.Placed && body.Location != "" && !arm.SamePlace(body.Location, old.Location) {
+		return &order.Refusal{Kind: order.Conflict, Code: "InvalidResourceGroupLocation", Property: "location", Message: fmt.Sprintf("the resource group %s is in location %s already, and stays there", old.Name, old.Location), Fix: "Give " + old.Location}
+	}
+	tags, err := tagged(old.Tags, body.Tags, r.Method == http.MethodPatch)
+	if err != nil {
 		return err
 	}
-	if err := a.Scopes.SaveGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group"), body.Tags); err != nil {
+	if body.Tags != nil && tags == nil {
+		tags = map[string]string{} // nil would leave those that were
+	}
+	if err := a.Scopes.SaveGroup(r.Context(), order.Group{Subscription: r.PathValue("subscription"), Name: r.PathValue("group"), Location: body.Location, Tags: tags}); err != nil {
 		return err
 	}
 	g, err := a.group(r)
@@ -264,92 +280,4 @@ func (a *API) deleteGroup(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return nothing(w, http.StatusOK)
-}
-
-// everything lists resources of all types; $filter takes resourceType, name, location, tagName with tagValue and, in a subscription,
-// resourceGroup (az resource list -g says it so).
-func (a *API) everything(w http.ResponseWriter, r *request) error {
-	names, group := []string{byType, byResource, byLocation, byTag, byTagValue}, r.PathValue("group")
-	if group == "" {
-		names = append(names, byGroup)
-	}
-	s, err := soughtBy(r.URL.Query().Get("$filter"), names...)
-	if err != nil {
-		return err
-	}
-	group = or(group, s[byGroup])
-	list := arm.List[arm.Generic]{Value: []arm.Generic{}}
-	add := func(some []arm.Generic) {
-		for _, g := range some {
-			if s.is(byType, g.Type) && s.is(byResource, g.Name) && s.is(byLocation, g.Location) && s.tagged(g.Tags) {
-				list.Value = append(list.Value, g)
-			}
-		}
-	}
-	after := r.URL.Query().Get("$skiptoken")
-	if after == "" { // the few first, then the orders page by page
-		others, err := a.others(r, group)
-		if err != nil {
-			return err
-		}
-		add(others)
-	}
-	if s.is(byType, order.Type) {
-		page, err := a.listed(r, order.Query{Subscription: r.PathValue("subscription"), Group: group, Text: s[byResource], After: after, Limit: pageSize})
-		if err != nil {
-			return err
-		}
-		orders, err := a.Reader.LoadOrders(r.Context(), page.IDs())
-		if err != nil {
-			return err
-		}
-		for _, o := range orders {
-			add([]arm.Generic{arm.GenericOf(o)})
-		}
-		if page.Next != "" {
-			list.NextLink = a.link(r, r.URL.Path, url.Values{"$skiptoken": {page.Next}})
-		}
-	}
-	write(w, http.StatusOK, list)
-	return nil
-}
-
-// others are the sites, imported certificates and vaults of a subscription, or of a group of it, that the caller's scope covers.
-func (a *API) others(r *request, group string) ([]arm.Generic, error) {
-	subscription := r.PathValue("subscription")
-	sites, err := a.Reader.ListSites(r.Context(), subscription, group)
-	if err != nil {
-		return nil, err
-	}
-	vaults, err := a.Vaults.ListVaults(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	var list []arm.Generic
-	add := func(g arm.Generic) {
-		if auth.Covers(r.who.Scope, g.ID) {
-			list = append(list, g)
-		}
-	}
-	for _, s := range sites {
-		v := siteResource(s)
-		add(arm.Generic{ID: v.ID, Name: v.Name, Type: v.Type, Location: v.Location, Tags: v.Tags})
-	}
-	imports, err := a.Imports.ListImports(r.Context(), subscription, group)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range imports {
-		add(arm.Generic{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates", Location: or(v.Location, "Global"), Tags: v.Tags})
-	}
-	for _, v := range vaults {
-		if inPath(r, v.Subscription, v.Group) && (group == "" || strings.EqualFold(group, v.Group)) {
-			g := arm.Generic{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags}
-			if created := v.Created.UTC(); !created.IsZero() { // the default vault has always been there
-				g.Created = &created
-			}
-			add(g)
-		}
-	}
-	return list, nil
 }

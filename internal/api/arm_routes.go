@@ -82,6 +82,11 @@ func (a *API) link(r *request, path string, more url.Values) string {
 		}
 	}
 	for name, values := range more {
+		for given := range v { // whatever its case
+			if strings.EqualFold(given, name) {
+				delete(v, given)
+			}
+		}
 		v[name] = values
 	}
 	u := url.URL{Path: path, RawQuery: v.Encode()}

@@ -66,7 +66,7 @@ func (a *API) vaultResource(v secret.VaultRow) arm.Resource {
 
 func (a *API) listVaults(w http.ResponseWriter, r *request) error {
 	all, err := a.Vaults.ListVaults(r.Context())
-	return listResources(w, r, inPathAlone(r, all), err, func(v *secret.VaultRow) (arm.Resource, error) { return a.vaultResource(*v), nil })
+	return listResources(a, w, r, inPathAlone(r, all), err, func(v *secret.VaultRow) (arm.Resource, error) { return a.vaultResource(*v), nil })
 }
 
 // inPathAlone are those of the vaults that lie in the subscription, and group, that a path names.
@@ -140,9 +140,12 @@ func (a *API) createVault(w http.ResponseWriter, r *request, body arm.VaultWish)
 	if _, err := a.group(r); err != nil {
 		return err
 	}
+	if err := a.active(r); err != nil {
+		return err
+	}
 	v := secret.VaultRow{Name: r.scope.Name, Subscription: r.scope.Subscription, Group: r.scope.Group, SoftDelete: 90, Created: a.Now().UTC().Truncate(time.Millisecond)}
 	v.ByPolicy = body.Properties.RBAC == nil && body.Properties.Policies != nil && len(*body.Properties.Policies) > 0
-	if err := applyVault(&v, body); err != nil {
+	if err := applyVault(&v, body, false); err != nil {
 		return err
 	}
 	if v.ByPolicy { // nothing has a role in it: a switch to roles takes all rights away, as in Azure
@@ -176,7 +179,7 @@ func (a *API) changeVault(w http.ResponseWriter, r *request, body arm.VaultWish)
 				return err
 			}
 		}
-		return applyVault(v, body)
+		return applyVault(v, body, r.Method == http.MethodPatch)
 	})
 }
 

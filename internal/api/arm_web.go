@@ -65,7 +65,7 @@ func (a *API) webSite(ctx context.Context, s *site.Site) (arm.Resource, error) {
 
 func (a *API) listWebSites(w http.ResponseWriter, r *request) error {
 	all, err := a.Reader.ListSites(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
-	return listResources(w, r, all, err, func(s *site.Site) (arm.Resource, error) { return a.webSite(r.Context(), s) })
+	return listResources(a, w, r, all, err, func(s *site.Site) (arm.Resource, error) { return a.webSite(r.Context(), s) })
 }
 
 func (a *API) answerSite(w http.ResponseWriter, r *request, s *site.Site, err error) error {
@@ -95,7 +95,7 @@ func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
 	s, err = foundOrNew(a, r, s, err, func() (*site.Site, error) {
 		return &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}, nil
 	})
-	return a.saveWebSite(w, r, s, err, body)
+	return a.saveWebSite(w, r, s, err, body, false)
 }
 
 func (a *API) patchWebSite(w http.ResponseWriter, r *request) error {
@@ -104,15 +104,15 @@ func (a *API) patchWebSite(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	s, err := a.siteAt(r)
-	return a.saveWebSite(w, r, s, err, body)
+	return a.saveWebSite(w, r, s, err, body, true)
 }
 
 // saveWebSite puts what a body names onto a site.
-func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err error, body arm.SiteWish) error {
-	if err == nil {
-		err = checkTags(body.Tags)
-	}
+func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err error, body arm.SiteWish, patch bool) error {
 	if err != nil {
+		return err
+	}
+	if s.Tags, err = tagged(s.Tags, body.Tags, patch); err != nil {
 		return err
 	}
 	s.Revision = or0(r.generation, s.Revision)
@@ -125,9 +125,7 @@ func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err e
 	put(p.Webroot, &s.Webroot)
 	put(p.Targets, &s.Targets)
 	put(p.Endpoints, &s.Endpoints)
-	if body.Tags != nil {
-		s.Tags = body.Tags
-	}
+	s.Location = or(s.Location, body.Location) // a site stays where it was made
 	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
 	for i := range bind {
 		if err == nil {

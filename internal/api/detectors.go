@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"certwright/internal/arm"
 	"certwright/internal/diagnose"
@@ -56,6 +58,9 @@ func (a *API) listDetectors(w http.ResponseWriter, r *request) error {
 
 // getDetector looks at the order now. Besides the detectors of the list, the id of any finding is one.
 func (a *API) getDetector(w http.ResponseWriter, r *request) error {
+	if err := grained(r); err != nil {
+		return err
+	}
 	o, err := a.load(r)
 	if err != nil {
 		return err
@@ -79,6 +84,26 @@ func (a *API) getDetector(w http.ResponseWriter, r *request) error {
 		return d.legs != nil && !slices.Contains(d.legs, f.Leg)
 	})
 	write(w, http.StatusOK, d.resource(o, detected(report, d.legs == nil && i >= 0)))
+	return nil
+}
+
+// grain is Azure's pattern of timeGrain.
+var grain = regexp.MustCompile(`^PT[1-9][0-9]+[SMH]$`)
+
+// grained refuses a time or grain that is none. Those that are say nothing here: a detector looks at the order as it is now.
+func grained(r *request) error {
+	v := r.URL.Query()
+	bad := func(name, form string) error {
+		return &order.Refusal{Kind: order.BadInput, Code: "InvalidParameter", Property: name, Message: fmt.Sprintf("%q is none", v.Get(name)), Fix: "Write it such as " + form + ", or leave it away: a detector looks at the order as it is now"}
+	}
+	for _, name := range []string{"startTime", "endTime"} {
+		if _, err := time.Parse(time.RFC3339, v.Get(name)); err != nil && v.Get(name) != "" {
+			return bad(name, "2026-11-28T02:04:05Z")
+		}
+	}
+	if g := v.Get("timeGrain"); g != "" && !grain.MatchString(g) {
+		return bad("timeGrain", "PT15M")
+	}
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (a *API) listDNSAccounts(w http.ResponseWriter, r *request) error {
 
 func (a *API) dnsAccountResources(w http.ResponseWriter, r *request) error {
 	all, err := a.DNS.List(r.Context())
-	return listResources(w, r, all, err, func(one *order.DNSAccount) (arm.Resource, error) { return arm.DNSAccountOf(*one), nil })
+	return listResources(a, w, r, all, err, func(one *order.DNSAccount) (arm.Resource, error) { return arm.DNSAccountOf(*one), nil })
 }
 
 func (a *API) getDNSAccount(w http.ResponseWriter, r *request) error {

@@ -16,7 +16,7 @@ import (
 
 // SiteResource is a site in ARM's envelope.
 func siteResource(s site.Site) arm.Resource {
-	return arm.Resource{ID: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/sites/" + s.Name, Name: s.Name, Type: "Microsoft.Web/sites", Location: "Global", Tags: s.Tags, ETag: arm.ETag(s.Revision), Properties: s}
+	return arm.Resource{ID: "/subscriptions/" + s.Subscription + "/resourceGroups/" + s.Group + "/providers/Microsoft.Web/sites/" + s.Name, Name: s.Name, Type: "Microsoft.Web/sites", Location: or(s.Location, "Global"), Tags: s.Tags, ETag: arm.ETag(s.Revision), Properties: s}
 }
 
 func (a *API) listSites(w http.ResponseWriter, r *request) error {
@@ -59,6 +59,10 @@ func (a *API) putSite(w http.ResponseWriter, r *request) error {
 	status := http.StatusCreated
 	if old, err := a.Reader.LoadSite(r.Context(), s.Subscription, s.Group, s.Name); err == nil && r.Header.Get("If-None-Match") == "" {
 		s.Subscription, s.Group, s.Name, s.Revision = old.Subscription, old.Group, old.Name, or0(r.generation, old.Revision)
+		s.Location = or(s.Location, old.Location)
+		if s.Tags == nil {
+			s.Tags = old.Tags
+		}
 		status = http.StatusOK
 	}
 	saved, err := a.Service.SaveSite(r.Context(), r.by, s)

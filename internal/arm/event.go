@@ -3,6 +3,7 @@ package arm
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,9 +103,15 @@ func EventOf(e *order.Event, tenant string) EventData {
 	return d
 }
 
-// selectable are the names that $select may have.
-var selectable = []string{"authorization", "claims", "correlationId", "description", "eventDataId", "eventName", "eventTimestamp", "httpRequest", "level", "operationId", "operationName", "properties",
-	"resourceGroupName", "resourceProviderName", "resourceId", "status", "submissionTimestamp", "subStatus", "subscriptionId"}
+// selectable are the names that $select may have: every property of an event.
+var selectable = func() []string {
+	var names []string
+	for f := range fieldsOf(reflect.TypeFor[EventData]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}()
 
 // Select keeps of an event what $select names; empty = all.
 func Select(d EventData, names []string) (any, error) {

@@ -9,10 +9,47 @@ import (
 	"certwright/internal/order"
 )
 
+// Tags are the tags that a body gives; null takes one away.
+type Tags map[string]*string
+
+// TagsOf are tags as a body gives them.
+func TagsOf(tags map[string]string) Tags {
+	if tags == nil {
+		return nil
+	}
+	given := Tags{}
+	for name, value := range tags {
+		given[name] = &value
+	}
+	return given
+}
+
+// Over are the tags that a body leaves of those that were: its own in their place or, of a patch, merged into them (RFC 7396).
+// A body without tags leaves them as they are.
+func (t Tags) Over(was map[string]string, patch bool) map[string]string {
+	if t == nil {
+		return was
+	}
+	tags := map[string]string{}
+	if patch {
+		maps.Copy(tags, was)
+	}
+	for name, value := range t {
+		if value == nil {
+			delete(tags, name)
+		} else {
+			tags[name] = *value
+		}
+	}
+	if len(tags) == 0 {
+		return nil
+	}
+	return tags
+}
+
 // merge is what a merge patch (RFC 7396) says besides its values: what is null goes, or goes back to its default.
 type merge struct {
 	noTags bool
-	tags   []string // those that are null
 	reset  []string // properties that are null
 }
 
@@ -48,14 +85,6 @@ func DecodePatch(data []byte) (w Wish, bare bool, err error) {
 		return w, false, err
 	}
 	m := &merge{noTags: string(raw.Tags) == "null"}
-	var tags map[string]*string
-	if err := json.Unmarshal(raw.Tags, &tags); err == nil {
-		for _, k := range slices.Sorted(maps.Keys(tags)) {
-			if tags[k] == nil {
-				m.tags = append(m.tags, k)
-			}
-		}
-	}
 	for _, k := range slices.Sorted(maps.Keys(raw.Properties)) {
 		if string(raw.Properties[k]) != "null" {
 			continue
@@ -72,24 +101,8 @@ func DecodePatch(data []byte) (w Wish, bare bool, err error) {
 
 // tagged are the tags that a wish leaves: those given instead of those that were, or, of a patch, merged into them.
 func (w Wish) tagged(was map[string]string) map[string]string {
-	switch {
-	case w.merge == nil && w.Tags != nil:
-		return w.Tags
-	case w.merge == nil:
-		return was
-	case w.merge.noTags:
+	if w.merge != nil && w.merge.noTags {
 		return nil
 	}
-	tags := maps.Clone(was)
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	maps.Copy(tags, w.Tags)
-	for _, k := range w.merge.tags {
-		delete(tags, k)
-	}
-	if len(tags) == 0 {
-		return nil
-	}
-	return tags
+	return w.Tags.Over(was, w.merge != nil)
 }

@@ -51,20 +51,22 @@ type GroupInfo struct {
 	Properties struct {
 		State string `json:"provisioningState"`
 	} `json:"properties"`
+
+	Placed bool `json:"-"` // somebody said where it lies
 }
 
 // GroupOf is a resource group in Azure's shape.
 func GroupOf(g order.Group) GroupInfo {
-	v := GroupInfo{ID: "/subscriptions/" + g.Subscription + "/resourceGroups/" + g.Name, Name: g.Name, Type: Resources + "/resourceGroups", Location: "global", Tags: g.Tags}
-	v.Properties.State = "Succeeded"
+	v := GroupInfo{ID: "/subscriptions/" + g.Subscription + "/resourceGroups/" + g.Name, Name: g.Name, Type: Resources + "/resourceGroups", Location: nonempty(g.Location, "global"), Tags: g.Tags}
+	v.Properties.State, v.Placed = "Succeeded", g.Location != ""
 	return v
 }
 
 // GroupWish is the body with which a resource group is made or changed.
 type GroupWish struct {
 	Echo
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Location   string `json:"location"`
+	Tags       Tags   `json:"tags,omitempty"`
 	Properties struct {
 		State string `json:"provisioningState,omitempty"` // read-only
 	} `json:"properties"`
@@ -93,11 +95,12 @@ type Generic struct {
 	Tags     map[string]string `json:"tags,omitempty"`
 	Created  *time.Time        `json:"createdTime,omitempty"`
 	Changed  *time.Time        `json:"changedTime,omitempty"`
+	State    string            `json:"provisioningState,omitempty"` // where it is asked for
 }
 
 // GenericOf is an order as a resource without its properties.
-func GenericOf(o *order.Order) Generic {
-	return Generic{ID: o.ID.String(), Name: o.ID.Name, Type: order.Type, Kind: notOrdered(o), Location: "Global", Tags: o.Spec.Tags, Created: utc(o.Created), Changed: utc(o.Updated)}
+func GenericOf(o *order.Order, now time.Time) Generic {
+	return Generic{ID: o.ID.String(), Name: o.ID.Name, Type: order.Type, Kind: notOrdered(o), Location: "Global", Tags: o.Spec.Tags, Created: utc(o.Created), Changed: utc(o.Updated), State: provisioning(o, now)}
 }
 
 // ProviderInfo is a provider as Azure shows it.

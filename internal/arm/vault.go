@@ -63,8 +63,8 @@ func PoliciesOf(list []secret.AccessPolicy, tenant string) []AccessPolicy {
 
 // VaultWish is the body with which a vault is made or changed.
 type VaultWish struct {
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Location   string `json:"location"`
+	Tags       Tags   `json:"tags,omitempty"`
 	Properties struct {
 		Tenant          string          `json:"tenantId,omitempty"`
 		SKU             *SKU            `json:"sku,omitempty"`

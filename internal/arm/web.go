@@ -34,8 +34,8 @@ type SSLState struct {
 // SiteWish is the body with which a site is made or changed. Of Azure's properties those that mean something here are
 // read; the others are for a platform that Certwright is not.
 type SiteWish struct {
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Location   string `json:"location"`
+	Tags       Tags   `json:"tags,omitempty"`
 	Properties struct {
 		HostNames *[]string        `json:"hostNames,omitempty"`
 		SSLStates []SSLWish        `json:"hostNameSslStates,omitempty"`
@@ -64,8 +64,8 @@ type WebCertificate struct {
 
 // WebCertificateWish is the body with which a certificate is imported.
 type WebCertificateWish struct {
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Location   string `json:"location"`
+	Tags       Tags   `json:"tags,omitempty"`
 	Properties struct {
 		KeyVaultID   *string `json:"keyVaultId,omitempty"`
 		SecretName   *string `json:"keyVaultSecretName,omitempty"`

@@ -17,9 +17,9 @@ import (
 // as it is (create: its default).
 type Wish struct {
 	Echo
-	Location   string            `json:"location,omitempty"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Properties WishProperties    `json:"properties"`
+	Location   string         `json:"location,omitempty"`
+	Tags       Tags           `json:"tags,omitempty"`
+	Properties WishProperties `json:"properties"`
 
 	merge *merge // of a PATCH
 }
@@ -160,8 +160,8 @@ func (w Wish) Apply(s *order.Spec, words *[]string) error {
 	set(p.Names, words)
 	s.Tags = w.tagged(s.Tags)
 	if len(*words) == 0 && p.DistinguishedName != "" {
-		cn, ok := strings.CutPrefix(p.DistinguishedName, "CN=")
-		if !ok || strings.ContainsAny(cn, ",+") {
+		kind, cn, ok := strings.Cut(p.DistinguishedName, "=")
+		if !ok || !strings.EqualFold(kind, "CN") || strings.ContainsAny(cn, ",+") {
 			return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "properties.distinguishedName", Message: fmt.Sprintf("distinguishedName %q is not of the form CN=name", p.DistinguishedName), Fix: "Write CN=name; further names go into properties.names"}
 		}
 		*words = []string{cn}

@@ -78,7 +78,7 @@ func (f *wishFlags) check() error {
 }
 
 func (f *wishFlags) wish(c *cobra.Command) arm.Wish {
-	w := arm.Wish{Tags: f.tags}
+	w := arm.Wish{Tags: arm.TagsOf(f.tags)}
 	p := &w.Properties
 	given := c.Flags().Changed
 	if given("dns") || given("ip") {

@@ -136,7 +136,7 @@ func (m *Mover) checkScope(ctx context.Context, id order.ID) error {
 		return fmt.Errorf("read subscription %s: %w", id.Subscription, err)
 	}
 	if state != "Enabled" {
-		return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", id.Subscription, state), Fix: "Enable it first: certwright subscription enable " + id.Subscription}
+		return NotActive(id.Subscription, state)
 	}
 	if id.Group == anyGroup {
 		return nil
@@ -389,4 +389,9 @@ func (m *Mover) checkDuplicate(ctx context.Context, id order.ID, spec *order.Spe
 			Fix: "Use that order, or pass --allow-duplicate (properties.allowDuplicate: true) if both are wanted"}
 	}
 	return nil
+}
+
+// NotActive refuses something new in a subscription that is not Enabled.
+func NotActive(subscription, state string) error {
+	return &order.Refusal{Kind: order.Conflict, Code: "SubscriptionNotActive", Property: "subscription", Message: fmt.Sprintf("subscription %s is %s", subscription, state), Fix: "Enable it first: certwright subscription enable " + subscription}
 }

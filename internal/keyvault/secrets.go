@@ -235,6 +235,7 @@ func (h *Handler) restored(kind string, q *request) (secret.Info, []byte, error)
 		return secret.Info{}, nil, err
 	}
 	i, extra, err := h.Vault.Restore(q.Context(), kind, q.vault.Name, b)
+	q.args["name"] = i.Name // the path has none: the backup says what it is of, a refusal names it
 	if err == nil {
 		h.changed("restored", q, i)
 	}

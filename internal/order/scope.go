@@ -21,5 +21,6 @@ type Group struct {
 	Subscription string            `json:"subscription"`
 	Name         string            `json:"name"`
 	Created      time.Time         `json:"created"`
+	Location     string            `json:"location,omitempty"` // as whoever made it said; empty = nobody did
 	Tags         map[string]string `json:"tags,omitempty"`
 }

@@ -173,7 +173,7 @@ func startExamples(t *testing.T) (*live, *caller, order.ID) {
 	ctx := t.Context()
 	s := w.site(sh)
 	s.Subscription, s.Group = exampleSub, exampleGroup
-	for _, err := range []error{l.Store.SaveSubscription(ctx, exampleSub, "Examples", order.SubscriptionEnabled), l.Store.SaveGroup(ctx, exampleSub, exampleGroup, nil),
+	for _, err := range []error{l.Store.SaveSubscription(ctx, exampleSub, "Examples", order.SubscriptionEnabled), l.Store.SaveGroup(ctx, order.Group{Subscription: exampleSub, Name: exampleGroup}),
 		l.Store.SaveVault(ctx, secret.VaultRow{Name: "SamplevaultName", Subscription: exampleSub, Group: exampleGroup, SoftDelete: 90, Created: l.Now()})} {
 		if err != nil {
 			t.Fatal(err)

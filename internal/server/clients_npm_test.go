@@ -339,7 +339,7 @@ func TestNpmClientsTurnPages(t *testing.T) {
 // many records orders in the group "many": watched ones, which ask nobody for anything.
 func (l *live) many(t *testing.T, n int) (names []string) {
 	t.Helper()
-	if err := l.Store.SaveGroup(t.Context(), order.DefaultSubscription, "many", nil); err != nil {
+	if err := l.Store.SaveGroup(t.Context(), order.Group{Subscription: order.DefaultSubscription, Name: "many"}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {

@@ -345,7 +345,13 @@ func TestBackupOpensOnlyWhereItWasMade(t *testing.T) {
 	if strings.Contains(string(raw), "readable") {
 		t.Error("the backup can be read")
 	}
-	v.on("default", "DELETE", "/secrets/one", "")
+	for _, inner := range []string{"", "ObjectIsDeletedButRecoverable"} {
+		rec := v.on("default", "POST", "/secrets/restore", body)
+		if code, is := secretError(rec); rec.Code != 409 || code != "Conflict" || is != inner || !strings.Contains(rec.Body.String(), "A secret named one is") {
+			t.Errorf("over what is there: %d %s", rec.Code, rec.Body)
+		}
+		v.on("default", "DELETE", "/secrets/one", "")
+	}
 	v.on("default", "DELETE", "/deletedsecrets/one", "")
 	for what, rec := range map[string]*httptest.ResponseRecorder{
 		"another vault": v.on("second", "POST", "/secrets/restore", body), "a certificate": v.on("default", "POST", "/certificates/restore", body),

@@ -16,7 +16,8 @@ type Site struct {
 	Targets      []Target   `json:"targets,omitempty"`
 	Endpoints    []Endpoint `json:"endpoints,omitempty"`
 
-	Tags map[string]string `json:"tags,omitempty"`
+	Location string            `json:"location,omitempty"` // as whoever made it said, kept for their tools
+	Tags     map[string]string `json:"tags,omitempty"`
 }
 
 // Kinds of target.

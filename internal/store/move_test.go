@@ -16,7 +16,7 @@ import (
 // counts follow.
 func TestMoveOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
-		must(t, s.SaveGroup(t.Context(), order.DefaultSubscription, "Web", nil))
+		must(t, s.SaveGroup(t.Context(), order.Group{Subscription: order.DefaultSubscription, Name: "Web"}))
 		o := create(t, s, sample("www"), issued())
 		moved := o.Clone()
 		moved.ID.Group, moved.Revision, moved.Seq, moved.Hash = "Web", 0, 0, nil

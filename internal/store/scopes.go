@@ -54,12 +54,12 @@ func (s *Store) GroupExists(ctx context.Context, subscription, group string) (bo
 // ListGroups lists the resource groups of a subscription by name.
 func (s *Store) ListGroups(ctx context.Context, subscription string) ([]order.Group, error) {
 	var out []order.Group
-	rows, err := s.reader.query(ctx, `SELECT subscription, shown, created, tags FROM resource_groups WHERE subscription = $1 ORDER BY name`, lower(subscription))
+	rows, err := s.reader.query(ctx, `SELECT subscription, shown, created, location, tags FROM resource_groups WHERE subscription = $1 ORDER BY name`, lower(subscription))
 	err = each(rows, err, func(r *sql.Rows) error {
 		var v order.Group
 		var created int64
 		var tags string
-		if err := r.Scan(&v.Subscription, &v.Name, &created, &tags); err != nil {
+		if err := r.Scan(&v.Subscription, &v.Name, &created, &v.Location, &tags); err != nil {
 			return err
 		}
 		v.Created = at(created)
@@ -95,24 +95,25 @@ func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) erro
 	}))
 }
 
-// SaveGroup makes a resource group, or gives the one that is there other tags; nil leaves them as they are. fulfill.ErrNotFound if the
-// subscription is not there.
-func (s *Store) SaveGroup(ctx context.Context, subscription, name string, tags map[string]string) error {
+// SaveGroup makes a resource group, or gives the one that is there other tags; nil leaves them as they are. It stays where it was made.
+// fulfill.ErrNotFound if the subscription is not there.
+func (s *Store) SaveGroup(ctx context.Context, g order.Group) error {
 	now, doc := ms(s.now()), ""
-	if tags != nil {
-		b, err := json.Marshal(tags)
+	if g.Tags != nil {
+		b, err := json.Marshal(g.Tags)
 		if err != nil {
-			return fail("save resource group "+name, err)
+			return fail("save resource group "+g.Name, err)
 		}
 		doc = string(b)
 	}
-	return fail("save resource group "+name, s.write(ctx, func(ctx context.Context, q *session) error {
-		n, err := q.exec(ctx, `INSERT INTO resource_groups (subscription, name, shown, created, tags)
-			SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CASE WHEN $5 = '' THEN '{}' ELSE CAST($5 AS TEXT) END FROM subscriptions WHERE id = $1
-			ON CONFLICT (subscription, name) DO UPDATE SET tags = CASE WHEN $5 = '' THEN resource_groups.tags ELSE excluded.tags END`,
-			lower(subscription), lower(name), name, now, doc)
+	return fail("save resource group "+g.Name, s.write(ctx, func(ctx context.Context, q *session) error {
+		n, err := q.exec(ctx, `INSERT INTO resource_groups (subscription, name, shown, created, tags, location)
+			SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CASE WHEN $5 = '' THEN '{}' ELSE CAST($5 AS TEXT) END, CAST($6 AS TEXT) FROM subscriptions WHERE id = $1
+			ON CONFLICT (subscription, name) DO UPDATE SET tags = CASE WHEN $5 = '' THEN resource_groups.tags ELSE excluded.tags END,
+				location = CASE WHEN resource_groups.location = '' THEN excluded.location ELSE resource_groups.location END`,
+			lower(g.Subscription), lower(g.Name), g.Name, now, doc, g.Location)
 		if err == nil && n == 0 {
-			return notFound("subscription " + subscription)
+			return notFound("subscription " + g.Subscription)
 		}
 		return err
 	}))

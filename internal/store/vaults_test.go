@@ -51,7 +51,7 @@ func TestVaults(t *testing.T) {
 func TestVaultsAreSoftDeleted(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		must(t, s.SaveSubscription(t.Context(), "s", "S", order.SubscriptionEnabled))
-		must(t, s.SaveGroup(t.Context(), "s", "g", nil))
+		must(t, s.SaveGroup(t.Context(), order.Group{Subscription: "s", Name: "g"}))
 		v := secret.VaultRow{Name: "Kv", Subscription: "s", Group: "g", SoftDelete: 7, Created: t0}
 		must(t, s.SaveVault(t.Context(), v))
 		sv := version("www", "a1", 0)
@@ -99,14 +99,14 @@ func TestVaultsAreSoftDeleted(t *testing.T) {
 func TestGroupTags(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		for _, tags := range []map[string]string{{"a": "1"}, nil, {"b": "2"}} {
-			must(t, s.SaveGroup(t.Context(), order.DefaultSubscription, "Web", tags))
+			must(t, s.SaveGroup(t.Context(), order.Group{Subscription: order.DefaultSubscription, Name: "Web", Location: "westeurope", Tags: tags}))
 		}
 		groups := get[[]order.Group](t)(s.ListGroups(t.Context(), order.DefaultSubscription))
 		if len(groups) != 2 || !reflect.DeepEqual(groups[1].Tags, map[string]string{"b": "2"}) || len(groups[0].Tags) != 0 {
 			t.Errorf("groups: %+v", groups)
 		}
-		must(t, s.SaveGroup(t.Context(), order.DefaultSubscription, "web", map[string]string{}))
-		if groups := get[[]order.Group](t)(s.ListGroups(t.Context(), order.DefaultSubscription)); len(groups[1].Tags) != 0 || groups[1].Name != "Web" {
+		must(t, s.SaveGroup(t.Context(), order.Group{Subscription: order.DefaultSubscription, Name: "web", Location: "elsewhere", Tags: map[string]string{}}))
+		if groups := get[[]order.Group](t)(s.ListGroups(t.Context(), order.DefaultSubscription)); len(groups[1].Tags) != 0 || groups[1].Name != "Web" || groups[1].Location != "westeurope" {
 			t.Errorf("groups: %+v", groups)
 		}
 	})

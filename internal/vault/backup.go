@@ -110,7 +110,7 @@ func (b *Builtin) Restore(ctx context.Context, kind, vault string, blob []byte) 
 		rows = append(rows, row)
 	}
 	if err := b.rows.RestoreSecret(ctx, rows); err != nil {
-		return secret.Info{}, nil, b.problem(what, place(vault, in.Name, ""), err)
+		return secret.Info{Vault: vault, Name: in.Name}, nil, b.problem(what, place(vault, in.Name, ""), err)
 	}
 	return rows[len(rows)-1].Info, in.Extra, nil
 }
