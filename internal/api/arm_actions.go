@@ -3,12 +3,14 @@ package api
 import (
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"certwright/internal/arm"
+	"certwright/internal/auth"
 	"certwright/internal/fulfill"
 	"certwright/internal/order"
 )
@@ -39,18 +41,67 @@ func (a *API) validate(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if body.Name != nil {
+		r.scope.Name = *body.Name
+	}
+	groups, err := a.groupsFor(r, body)
+	for _, g := range groups {
+		if err = a.check(r, g, body); err == nil {
+			break // in one of them it would be taken
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return nothing(w, http.StatusNoContent)
+}
+
+// check says whether an order would be taken in a group; empty = in whichever.
+func (a *API) check(r *request, group string, body arm.Wish) error {
+	r.scope.Group = or(group, order.DefaultGroup)
 	wish, err := a.newWish(r, body)
 	if err != nil {
 		return err
 	}
-	id := order.ID{Subscription: r.scope.Subscription, Group: r.URL.Query().Get("resourceGroup"), Name: "new"}
-	if body.Name != nil {
-		id.Name = *body.Name
+	return a.Service.Check(r.Context(), order.ID{Subscription: r.scope.Subscription, Group: group, Name: or(r.scope.Name, "new")}, wish)
+}
+
+// groupsFor are the groups that an order could be meant for whose body is to be validated: that of ?resourceGroup= or of the body's id, else those
+// that have all its sites, as an order's sites are in its group. An empty one stands for whichever.
+func (a *API) groupsFor(r *request, body arm.Wish) ([]string, error) {
+	if g := r.URL.Query().Get("resourceGroup"); g != "" {
+		return []string{g}, nil
 	}
-	if err := a.Service.Check(r.Context(), id, wish); err != nil {
-		return err
+	if body.ID != nil {
+		if id, err := arm.ParseID(*body.ID); err == nil {
+			return []string{id.Group}, nil
+		}
 	}
-	return nothing(w, http.StatusNoContent)
+	if body.Properties.Sites == nil || len(*body.Properties.Sites) == 0 {
+		return []string{""}, nil
+	}
+	all, err := a.Reader.ListSites(r.Context(), r.scope.Subscription, "")
+	if err != nil {
+		return nil, err
+	}
+	here := map[string][]string{}
+	for _, s := range all {
+		if auth.Covers(r.who.Scope, siteResource(s).ID) {
+			here[s.Group] = append(here[s.Group], s.Name)
+		}
+	}
+	var groups []string
+	for _, g := range slices.Sorted(maps.Keys(here)) {
+		if !slices.ContainsFunc(*body.Properties.Sites, func(n string) bool {
+			return !slices.ContainsFunc(here[g], func(s string) bool { return strings.EqualFold(s, n) })
+		}) {
+			groups = append(groups, g)
+		}
+	}
+	if len(groups) == 0 {
+		return nil, &order.Refusal{Kind: order.Unsuitable, Code: "SiteNotFound", Property: "properties.sites", Message: fmt.Sprintf("no resource group of subscription %s has %s", r.scope.Subscription, strings.Join(*body.Properties.Sites, ", ")), Fix: "Make them in the group that the order is to be in, or name the group with ?resourceGroup="}
+	}
+	return groups, nil
 }
 
 func (a *API) verifyNow(w http.ResponseWriter, r *request) error {

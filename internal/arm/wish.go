@@ -91,7 +91,8 @@ const (
 )
 
 // Fixed refuses a change of what is set when an order is created, for clients that do not know that names and
-// keyTypes may be changed.
+// keyTypes may be changed. A PUT with the keySize that the order was created with is the same definition sent again,
+// whatever a reissue has made of the key since: it holds, and changes nothing of the key.
 func (w Wish) Fixed(o *order.Order) error {
 	p := w.Properties
 	refuse := func(property string, is, given any, fix string) error {
@@ -100,7 +101,8 @@ func (w Wish) Fixed(o *order.Order) error {
 	if p.DistinguishedName != "" && p.Names == nil && len(o.Spec.Names) > 0 && !strings.EqualFold(p.DistinguishedName, "CN="+o.Spec.Names[0].Value) {
 		return refuse("distinguishedName", "CN="+o.Spec.Names[0].Value, p.DistinguishedName, "Give the new names in properties.names, or create another order")
 	}
-	if p.KeySize != nil && p.KeyTypes == nil && *p.KeySize != SizeOf(o.Spec.KeyTypes) {
+	former := w.merge == nil && p.KeySize != nil && o.Spec.FirstRSA != "" && *p.KeySize == SizeOf([]order.KeyType{o.Spec.FirstRSA})
+	if p.KeySize != nil && p.KeyTypes == nil && *p.KeySize != SizeOf(o.Spec.KeyTypes) && !former {
 		return refuse("keySize", SizeOf(o.Spec.KeyTypes), *p.KeySize, "Give the new key types in properties.keyTypes, or keySize to reissue or renew")
 	}
 	if p.Years != nil && o.Spec.Years != 0 && *p.Years != o.Spec.Years {

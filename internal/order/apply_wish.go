@@ -65,6 +65,16 @@ type Rewished struct {
 	Tokens map[string]string // verification tokens for names that are new
 }
 
+// RSA is the first RSA type among an order's keys; empty = it has none.
+func (s Spec) RSA() KeyType {
+	for _, k := range s.KeyTypes {
+		if strings.HasPrefix(string(k), "RSA-") {
+			return k
+		}
+	}
+	return ""
+}
+
 func (r Rewished) apply(o *Order, now time.Time) []Event {
 	changed := differences(o.Spec, r.Spec)
 	names := !sameNames(o.Spec.Names, r.Spec.Names)
@@ -74,6 +84,10 @@ func (r Rewished) apply(o *Order, now time.Time) []Event {
 		o.switchTypes(r.Spec.KeyTypes)
 	}
 	o.Spec = r.Spec
+	o.Spec.FirstRSA = was.FirstRSA
+	if rsa := was.RSA(); o.Spec.FirstRSA == "" && o.Spec.RSA() != rsa {
+		o.Spec.FirstRSA = rsa
+	}
 	o.Generation++
 	switch {
 	case names:

@@ -67,6 +67,7 @@ type Spec struct {
 	Method       Method            `json:"method,omitempty"`     // how control of the names is shown
 	DNSAccount   string            `json:"dnsAccount,omitempty"` // that writes the records of dns-01; empty = the one with the longest zone
 	KeyTypes     []KeyType         `json:"keyTypes,omitempty"`
+	FirstRSA     KeyType           `json:"firstRSA,omitempty"`  // the RSA one that it was ordered with, once it has others
 	Validity     time.Duration     `json:"validity,omitempty"`  // asked of the built-in authority; 0 = the issuer's own
 	Profile      string            `json:"profile,omitempty"`   // ACME profile
 	AutoRenew    bool              `json:"autoRenew"`           //

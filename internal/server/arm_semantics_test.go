@@ -85,6 +85,45 @@ func TestSemantics(t *testing.T) {
 	c.refused("GET", subID+"/providers/Microsoft.CertificateRegistration/certificateOrders"+orderV+"&$skiptoken=%21", "", 400, "InvalidCursor")
 }
 
+// TestADefinitionSentAgain: whoever keeps an order as a definition sends it whole, with the keySize that it was ordered with, whatever
+// a reissue has made of it since. It holds, and begins nothing. Before it is sent the first time it can be validated, its sites too.
+func TestADefinitionSentAgain(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, false, testworld.PebbleOptions{})
+	sh := w.shop(t, "shop.example.com")
+	l := startLive(t, w, nil, sh)
+	c := l.caller(l.FirstRun)
+	if _, err := l.Mover.SaveSite(t.Context(), testBy, w.site(sh)); err != nil {
+		t.Fatal(err)
+	}
+	id := order.Short("shop")
+	definition := func(size int, tag, site string) string {
+		return fmt.Sprintf(`{"location":"Global","tags":{"a":"%s"},"properties":{"distinguishedName":"CN=%s","keySize":%d,"productType":"StandardDomainValidatedSsl","sites":["%s"]}}`, tag, sh.host, size, site)
+	}
+	validate := subID + "/providers/Microsoft.CertificateRegistration/validateCertificateRegistrationInformation" + orderV
+	c.well("POST", validate, definition(2048, "1", "Shop"), http.StatusNoContent, nil)
+	if e := c.refused("POST", validate, definition(2048, "1", "none"), 422, "SiteNotFound"); !strings.Contains(e.Message, "no resource group of subscription") {
+		t.Errorf("validated with a site that is nowhere: %q", e.Message)
+	}
+	c.refused("POST", validate+"&resourceGroup=none", definition(2048, "1", "shop"), 404, "ResourceGroupNotFound")
+	c.well("PUT", id.String()+orderV, definition(2048, "1", "shop"), http.StatusCreated, nil)
+	l.settled(id, 1)
+	c.well("POST", id.String()+"/reissue"+orderV, `{"properties":{"keySize":3072}}`, http.StatusNoContent, nil)
+	l.settled(id, 2)
+	var got struct {
+		Tags       map[string]string
+		Properties struct{ KeySize int }
+	}
+	if c.well("PUT", id.String()+orderV, definition(2048, "2", "shop"), http.StatusOK, &got); got.Tags["a"] != "2" || got.Properties.KeySize != 3072 {
+		t.Errorf("sent again: %+v", got)
+	}
+	c.refused("PUT", id.String()+orderV, definition(4096, "2", "shop"), 409, "PropertyChangeNotAllowed")
+	c.refused("PATCH", id.String()+orderV, definition(2048, "2", "shop"), 409, "PropertyChangeNotAllowed")
+	if o := l.load(id); len(o.Versions) != 2 || len(o.Attempts) != 2 || len(o.Needs) != 0 || o.Spec.KeyTypes[0] != order.RSA3072 {
+		t.Errorf("a definition that was sent again began something: %+v", o.Needs)
+	}
+}
+
 // TestPages: a list of many orders comes in pages whose links are absolute and carry what was asked for.
 func TestPages(t *testing.T) {
 	t.Parallel()
