@@ -27,9 +27,9 @@ func Build(events []order.Event, opts Options) []Entry {
 	})
 	groups := assign(sorted, opts)
 	out := make([]Entry, 0, len(groups))
-	signed := signedBy(sorted)
+	later := after{signed: signedBy(sorted), well: successes(sorted)}
 	for _, g := range groups {
-		out = append(out, g.entry(signed))
+		out = append(out, g.entry(later))
 	}
 	slices.SortStableFunc(out, func(a, b Entry) int {
 		if c := b.Last.Compare(a.Last); c != 0 {
@@ -42,6 +42,43 @@ func Build(events []order.Event, opts Options) []Entry {
 	}
 	return foldEntries(out)
 }
+
+// after is what came after an operation and may have carried it to its end.
+type after struct {
+	signed map[string]order.Event   // by order and attempt
+	well   map[string][]order.Event // the successes of each order, oldest first
+}
+
+// successes are the events of each order that end what stood at a row of it.
+func successes(events []order.Event) map[string][]order.Event {
+	out := map[string][]order.Event{}
+	for _, e := range events {
+		if k := kinds[e.Name]; e.Status == order.Succeeded && !k.asks && !k.begins && !waits(e.Name) && !found(e) {
+			out[e.Order.Key()] = append(out[e.Order.Key()], e)
+		}
+	}
+	return out
+}
+
+// mended finds the event with which the last of the rows that stood at the end of an operation was overcome by other operations
+// after it: a command mends what another one's failure left. What was found, rather than done, ends by its own event.
+func (a after) mended(standing map[row]order.Event, last order.Event) (by order.Event, ok bool) {
+	well := a.well[last.Order.Key()]
+	begin, _ := slices.BinarySearchFunc(well, last.Seq+1, func(e order.Event, seq int64) int { return cmp.Compare(e.Seq, seq) })
+	for r, e := range standing {
+		i := slices.IndexFunc(well[begin:], func(s order.Event) bool { return overcome(r, s) })
+		if i < 0 || found(e) {
+			return by, false
+		}
+		if s := well[begin+i]; s.Seq > by.Seq {
+			by = s
+		}
+	}
+	return by, len(standing) > 0
+}
+
+// found says whether an event tells of a finding.
+func found(e order.Event) bool { return strings.HasPrefix(e.Name, "finding-") }
 
 // signedBy finds for each attempt the event that tells of its certificate: another operation of the order, begun
 // meanwhile, may have carried the attempt to its end.
@@ -111,7 +148,7 @@ func (g *group) add(e order.Event) {
 }
 
 // entry makes the entry of a group.
-func (g *group) entry(signed map[string]order.Event) Entry {
+func (g *group) entry(later after) Entry {
 	first, last := g.events[0], g.events[len(g.events)-1]
 	out := Entry{
 		ID: first.ID, Order: first.Order, Correlation: first.Correlation, Caller: first.Caller,
@@ -123,7 +160,7 @@ func (g *group) entry(signed map[string]order.Event) Entry {
 			out.Operation = e.Operation
 		}
 	}
-	out.Outcome, out.Text = outcome(g.events, signed)
+	out.Outcome, out.Text = outcome(g.events, later)
 	out.Level = level(g.events, out.Outcome)
 	return out
 }
@@ -181,8 +218,8 @@ func text(e order.Event) string {
 }
 
 // outcome reads how an operation stands: each row of each stage counts with its last word, so a failure that
-// was overcome does not count and a failing target is not hidden by its well sibling.
-func outcome(events []order.Event, signed map[string]order.Event) (Outcome, string) {
+// was overcome does not count, by another operation neither, and a failing target is not hidden by its well sibling.
+func outcome(events []order.Event, later after) (Outcome, string) {
 	standing := map[row]order.Event{}
 	seen := true // nothing but what was seen, so far
 	for _, e := range events {
@@ -210,11 +247,14 @@ func outcome(events []order.Event, signed map[string]order.Event) (Outcome, stri
 		return Noted, text(events[len(events)-1])
 	}
 	for r, e := range standing {
-		if s, ok := signed[e.Order.Key()+"\x00"+e.Properties["attempt"]]; ok && s.Seq > events[len(events)-1].Seq {
+		if s, ok := later.signed[e.Order.Key()+"\x00"+e.Properties["attempt"]]; ok && s.Seq > events[len(events)-1].Seq {
 			if delete(standing, r); len(standing) == 0 {
 				return Succeeded, text(s)
 			}
 		}
+	}
+	if s, ok := later.mended(standing, events[len(events)-1]); ok {
+		return Succeeded, "Mended later: " + text(s)
 	}
 	return worst(standing, events)
 }

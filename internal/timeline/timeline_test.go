@@ -202,6 +202,42 @@ func TestTwoKeyTypesAreOneOperation(t *testing.T) {
 	}
 }
 
+// TestMendedLater: what failed under one command and was mended under another has not failed for ever; of a target that nothing mended, of
+// a later success of another row, and of findings, the failure stands.
+func TestMendedLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		later func(s *story)
+		want  Outcome
+		text  string
+	}{
+		"by a sync": {func(s *story) {
+			s.add(time.Hour, "sync-requested", order.Succeeded, order.StageDeploy, "asked").
+				add(time.Hour+time.Second, "deployed", order.Succeeded, order.StageDeploy, "Version 2 is at a.", "target", "a").
+				add(time.Hour+time.Minute, "deploy-failed", order.Failed, order.StageDeploy, "a: full again", "target", "a")
+		}, Succeeded, "Mended later: Version 2 is at a."},
+		"nothing": {func(s *story) {
+			s.add(time.Hour, "sync-requested", order.Succeeded, order.StageDeploy, "asked")
+		}, Failed, "a: refused"},
+		"another target": {func(s *story) {
+			s.add(time.Hour, "deployed", order.Succeeded, order.StageDeploy, "Version 2 is at b.", "target", "b")
+		}, Failed, "a: refused"},
+		"a finding that is gone": {func(s *story) {
+			s.add(time.Hour, "finding-cleared", order.Succeeded, order.StageDeploy, "Well again.")
+		}, Failed, "a: refused"},
+	} {
+		s := &story{corr: "renew"}
+		s.add(0, "renew-requested", order.Succeeded, order.StageOrder, "asked").
+			add(time.Second, "issued", order.Succeeded, order.StageIssue, "version 2", "keyType", "EC-P256").
+			add(2*time.Second, "deploy-failed", order.Failed, order.StageDeploy, "a: refused", "target", "a")
+		s.corr = "sync"
+		c.later(s)
+		got := Build(s.events, Options{})
+		if e := got[len(got)-1]; e.Title != "Renewal" || e.Outcome != c.want || e.Text != c.text {
+			t.Errorf("%s: %s %s %q", name, e.Title, e.Outcome, e.Text)
+		}
+	}
+}
+
 // TestOvertaken: a renewal whose attempt went on under the next command is not under way for ever.
 func TestOvertaken(t *testing.T) {
 	s := &story{corr: "renew"}
