@@ -85,7 +85,7 @@ func paged[T any](a *API, r *request, all []T, id func(T) string) (arm.List[T], 
 		return list, err
 	}
 	after, err := base64.RawURLEncoding.DecodeString(option(r, "$skiptoken"))
-	if err != nil {
+	if s := string(after); err != nil || s != "" && !strings.HasPrefix(s, "/subscriptions/") && !strings.HasPrefix(s, "/providers/") {
 		return list, &order.Refusal{Kind: order.BadInput, Code: "InvalidCursor", Property: "$skiptoken", Message: "the cursor is not one that was given out", Fix: "Begin again without one"}
 	}
 	key := func(v T) string { return strings.ToLower(id(v)) }

@@ -72,28 +72,39 @@ func logQuery(r *request, f arm.LogFilter) (order.EventQuery, bool, error) {
 	if !f.To.IsZero() {
 		q.To = f.To.Add(time.Millisecond) // "le" means that instant too; events are kept to the millisecond
 	}
+	q.Provider = f.Provider
 	subscription, group := r.PathValue("subscription"), f.Group
-	if f.Provider != "" && !strings.EqualFold(f.Provider, order.Provider) {
-		return q, false, nil
-	}
 	if f.Resource != "" {
-		id, err := arm.ParseID(f.Resource)
+		id, err := resourceOf(f.Resource)
 		if err != nil {
 			return q, false, &order.Refusal{Kind: order.BadInput, Code: "InvalidFilter", Property: "$filter", Message: err.Error(), Fix: "Give resourceUri the id of a resource"}
 		}
-		if !strings.EqualFold(id.Type, order.Type) || subscription != "" && !strings.EqualFold(subscription, id.Subscription) {
+		if subscription != "" && !strings.EqualFold(subscription, id.Subscription) {
 			return q, false, nil
 		}
-		q.Order = &order.ID{Subscription: id.Subscription, Group: id.Group, Name: id.Name}
-		return q, auth.Covers(r.who.Scope, q.Order.String()), nil
+		q.Order = &id
+		return q, auth.Covers(r.who.Scope, id.String()), nil
 	}
 	in, ok := auth.Within(r.who.Scope, subscription, group)
-	if !ok || in.Type != "" && !strings.EqualFold(in.Type, order.Type) {
+	if !ok {
 		return q, false, nil
 	}
 	q.Subscription, q.Group = in.Subscription, in.Group
 	if in.Name != "" {
-		q.Order = &order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name}
+		id := order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name}.Of(in.Type)
+		q.Order = &id
 	}
 	return q, true, nil
+}
+
+// resourceOf is what a resourceUri names: a resource, a group or a subscription.
+func resourceOf(uri string) (order.ID, error) {
+	if in, ok := auth.Within(uri, "", ""); ok && in.Name == "" && in.Subscription != "" {
+		if in.Group == "" {
+			return order.ID{Subscription: in.Subscription, Type: order.SubscriptionType}, nil
+		}
+		return order.ID{Subscription: in.Subscription, Group: in.Group, Type: order.GroupType}, nil
+	}
+	id, err := arm.ParseID(uri)
+	return order.ID{Subscription: id.Subscription, Group: id.Group, Name: id.Name}.Of(id.Type), err
 }

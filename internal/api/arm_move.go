@@ -111,5 +111,12 @@ func (a *API) moveOne(r *request, id arm.ID, target order.Group) error {
 		_, err := a.Service.Move(r.Context(), r.by, order.ID{Subscription: id.Subscription, Group: id.Group, Name: id.Name}, target.Subscription, target.Name)
 		return err
 	}
-	return a.Vaults.MoveVault(r.Context(), id.Name, target.Subscription, target.Name)
+	v, err := a.Vaults.LoadVault(r.Context(), id.Name)
+	if err != nil {
+		return err
+	}
+	from, to := order.VaultAt(v.Subscription, v.Group, v.Name), order.VaultAt(target.Subscription, target.Name, v.Name)
+	away := r.by.Did(from, "move/action", "vault-moved-away", a.Now(), "Moved by %s to resource group %s of subscription %s.", r.by.Caller, to.Group, to.Subscription)
+	here := r.by.Did(to, "move/action", "vault-moved", a.Now(), "Moved here by %s from resource group %s of subscription %s.", r.by.Caller, from.Group, from.Subscription)
+	return a.Vaults.MoveVault(r.Context(), v.Name, to.Subscription, to.Group, away, here)
 }

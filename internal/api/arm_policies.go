@@ -2,7 +2,9 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -115,6 +117,26 @@ func rightsChanged(before, after secret.VaultRow) string {
 		return "opened to Certwright itself, which was given a role,"
 	}
 	return ""
+}
+
+// vaultChanged says in words what of a vault is another now; empty = nothing.
+func vaultChanged(before, after secret.VaultRow) string {
+	var what []string
+	if rights := rightsChanged(before, after); rights != "" {
+		what = append(what, "it was "+strings.TrimSuffix(rights, ","))
+	} else if !reflect.DeepEqual(before.Policies, after.Policies) {
+		what = append(what, "access policies, which count once it is switched to them")
+	}
+	if before.SoftDelete != after.SoftDelete {
+		what = append(what, fmt.Sprintf("softDeleteRetentionInDays from %d to %d", before.SoftDelete, after.SoftDelete))
+	}
+	if after.PurgeProtection && !before.PurgeProtection {
+		what = append(what, "purge protection is on")
+	}
+	if !maps.Equal(before.Tags, after.Tags) {
+		what = append(what, "tags")
+	}
+	return strings.Join(what, ", ")
 }
 
 // putPolicies adds, replaces or removes access policies: PUT .../accessPolicies/{add|replace|remove}.

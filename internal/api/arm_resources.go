@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,10 +18,10 @@ import (
 // Scopes are what resources lie in: the store.
 type Scopes interface {
 	ListSubscriptions(ctx context.Context) ([]order.Subscription, error)
-	SaveSubscription(ctx context.Context, id, name, state string) error
+	SaveSubscription(ctx context.Context, id, name, state string, told ...order.Event) error
 	ListGroups(ctx context.Context, subscription string) ([]order.Group, error)
-	SaveGroup(ctx context.Context, g order.Group) error
-	DeleteGroup(ctx context.Context, subscription, name string) error
+	SaveGroup(ctx context.Context, g order.Group, told ...order.Event) error
+	DeleteGroup(ctx context.Context, subscription, name string, told ...order.Event) error
 }
 
 // resourceHandlers answer Microsoft.Resources, and what is Certwright's own.
@@ -139,10 +140,29 @@ func (a *API) putSubscription(w http.ResponseWriter, r *request) error {
 	case len(s.Name) > 200:
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidName", Property: "displayName", Message: "it is longer than 200 characters", Fix: "Give a shorter one"}
 	}
-	if err := a.Scopes.SaveSubscription(r.Context(), s.ID, s.Name, s.State); err != nil {
+	if err := a.Scopes.SaveSubscription(r.Context(), s.ID, s.Name, s.State, a.subscriptionEvents(r, status, old, s)...); err != nil {
 		return err
 	}
 	write(w, status, arm.SubscriptionOf(s, auth.Tenant))
+	return nil
+}
+
+// subscriptionEvents are what is recorded of a subscription that was made or changed; nothing where it is the same as before. That it takes no new
+// orders any more, and why renewals stop, must be found in the log.
+func (a *API) subscriptionEvents(r *request, status int, old, s order.Subscription) []order.Event {
+	id := order.ID{Subscription: s.ID, Name: s.ID, Type: order.SubscriptionType}
+	switch {
+	case status == http.StatusCreated:
+		return []order.Event{r.by.Did(id, "write", "subscription-created", a.Now(), "Subscription %s made by %s: %s.", s.Name, r.by.Caller, s.State)}
+	case old.State != s.State:
+		e := r.by.Did(id, "write", "subscription-changed", a.Now(), "Subscription %s is %s now, by %s; it was %s.", s.Name, s.State, r.by.Caller, old.State)
+		if s.State != order.SubscriptionEnabled {
+			e.Level = order.Warning
+		}
+		return []order.Event{e}
+	case old != s:
+		return []order.Event{r.by.Did(id, "write", "subscription-changed", a.Now(), "Subscription %s was renamed by %s: it was %s.", s.Name, r.by.Caller, old.Name)}
+	}
 	return nil
 }
 
@@ -248,14 +268,22 @@ func (a *API) saveGroup(w http.ResponseWriter, r *request, status int, old arm.G
 	if old.Placed && body.Location != "" && !arm.SamePlace(body.Location, old.Location) {
 		return &order.Refusal{Kind: order.Conflict, Code: "InvalidResourceGroupLocation", Property: "location", Message: fmt.Sprintf("the resource group %s is in location %s already, and stays there", old.Name, old.Location), Fix: "Give " + old.Location}
 	}
-	tags, err := tagged(old.Tags, body.Tags, r.Method == http.MethodPatch)
+	tags, err := tagged(old.Tags, body.Tags, false) // a PATCH of a group's tags gives all of them, as in Azure
 	if err != nil {
 		return err
 	}
 	if body.Tags != nil && tags == nil {
 		tags = map[string]string{} // nil would leave those that were
 	}
-	if err := a.Scopes.SaveGroup(r.Context(), order.Group{Subscription: r.PathValue("subscription"), Name: r.PathValue("group"), Location: body.Location, Tags: tags}); err != nil {
+	id := order.ID{Subscription: r.PathValue("subscription"), Group: or(old.Name, r.PathValue("group")), Type: order.GroupType}
+	id.Name = id.Group
+	var told []order.Event
+	if status == http.StatusCreated {
+		told = append(told, r.by.Did(id, "write", "group-created", a.Now(), "Resource group %s made by %s.", id.Group, r.by.Caller))
+	} else if body.Tags != nil && !maps.Equal(tags, old.Tags) {
+		told = append(told, r.by.Did(id, "write", "group-changed", a.Now(), "Tags of resource group %s changed by %s.", id.Group, r.by.Caller))
+	}
+	if err := a.Scopes.SaveGroup(r.Context(), order.Group{Subscription: id.Subscription, Name: id.Group, Location: body.Location, Tags: tags}, told...); err != nil {
 		return err
 	}
 	g, err := a.group(r)
@@ -269,10 +297,12 @@ func (a *API) saveGroup(w http.ResponseWriter, r *request, status int, old arm.G
 // deleteGroup removes a group that nothing lies in: what is in one would have to be revoked first, and nobody should
 // do that by the way.
 func (a *API) deleteGroup(w http.ResponseWriter, r *request) error {
-	if _, err := a.group(r); err != nil {
+	g, err := a.group(r)
+	if err != nil {
 		return err
 	}
-	err := a.Scopes.DeleteGroup(r.Context(), r.PathValue("subscription"), r.PathValue("group"))
+	id := order.ID{Subscription: r.PathValue("subscription"), Group: g.Name, Name: g.Name, Type: order.GroupType}
+	err = a.Scopes.DeleteGroup(r.Context(), id.Subscription, id.Group, r.by.Did(id, "delete", "group-deleted", a.Now(), "Resource group %s removed by %s.", g.Name, r.by.Caller))
 	if errors.Is(err, fulfill.ErrConflict) {
 		return &order.Refusal{Kind: order.Conflict, Code: "ResourceGroupNotEmpty", Message: fmt.Sprintf("the resource group %s has resources, or is the default one", r.PathValue("group")), Fix: "Delete them first: see " + at(r) + "/resourceGroups/" + r.PathValue("group") + "/resources"}
 	}

@@ -25,13 +25,13 @@ type Vaults interface {
 	ListVaults(ctx context.Context) ([]secret.VaultRow, error)
 	ListDeletedVaults(ctx context.Context) ([]secret.VaultRow, error)
 	// SaveVault makes one. fulfill.ErrExists if the name is taken, by a deleted one too.
-	SaveVault(ctx context.Context, v secret.VaultRow) error
-	// ChangeVault changes one as it is at that moment.
-	ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) error) (secret.VaultRow, error)
-	MoveVault(ctx context.Context, vault, subscription, group string) error
-	DeleteVault(ctx context.Context, vault string, d secret.Deleted) error
-	RecoverVault(ctx context.Context, vault string) error
-	PurgeVault(ctx context.Context, vault string) error
+	SaveVault(ctx context.Context, v secret.VaultRow, told ...order.Event) error
+	// ChangeVault changes one as it is at that moment. What is done to a vault is recorded with it: told, or what edit gives.
+	ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) ([]order.Event, error)) (secret.VaultRow, error)
+	MoveVault(ctx context.Context, vault, subscription, group string, told ...order.Event) error
+	DeleteVault(ctx context.Context, vault string, d secret.Deleted, told ...order.Event) error
+	RecoverVault(ctx context.Context, vault string, told ...order.Event) error
+	PurgeVault(ctx context.Context, vault string, told ...order.Event) error
 }
 
 // vaultName is Key Vault's rule: a name is a label of the vault's host name.
@@ -155,11 +155,24 @@ func (a *API) createVault(w http.ResponseWriter, r *request, body arm.VaultWish)
 			}
 		}
 	}
-	err := a.Vaults.SaveVault(r.Context(), v)
+	err := a.Vaults.SaveVault(r.Context(), v, a.did(r, v, "write", "vault-created", "Made by %s; %s say who may do what in it.", r.by.Caller, model(v)))
 	if errors.Is(err, fulfill.ErrExists) {
 		return a.nameTaken(r.Context(), v.Name)
 	}
 	return answerResource(w, a.vaultResource(v), err)
+}
+
+// did is the event of what was done to a vault.
+func (a *API) did(r *request, v secret.VaultRow, operation, name, text string, args ...any) order.Event {
+	return r.by.Did(order.VaultAt(v.Subscription, v.Group, v.Name), operation, name, a.Now(), text, args...)
+}
+
+// model says in a word who says what may be done in a vault.
+func model(v secret.VaultRow) string {
+	if v.ByPolicy {
+		return "access policies"
+	}
+	return "roles"
 }
 
 // nameTaken says by what a vault's name is taken.
@@ -195,9 +208,16 @@ func (a *API) edited(r *request, how func(*secret.VaultRow) error) (secret.Vault
 		return v, err
 	}
 	var before secret.VaultRow
-	v, err = a.Vaults.ChangeVault(r.Context(), v.Name, func(row *secret.VaultRow) error {
+	v, err = a.Vaults.ChangeVault(r.Context(), v.Name, func(row *secret.VaultRow) ([]order.Event, error) {
 		before = *row
-		return how(row)
+		if err := how(row); err != nil {
+			return nil, err
+		}
+		what := vaultChanged(before, *row)
+		if what == "" { // the same again is no change
+			return nil, nil
+		}
+		return []order.Event{a.did(r, *row, "write", "vault-updated", "Changed by %s: %s.", r.by.Caller, what)}, nil
 	})
 	if err != nil {
 		return v, err
@@ -216,7 +236,10 @@ func (a *API) deleteVault(w http.ResponseWriter, r *request) error {
 			return &order.Refusal{Kind: order.Conflict, Code: "VaultInUse", Message: "the vault default is always there: orders that name none are kept in it"}
 		}
 		now := a.Now()
-		err := a.Vaults.DeleteVault(r.Context(), v.Name, secret.Deleted{At: now, Purge: now.AddDate(0, 0, v.SoftDelete)})
+		purge := now.AddDate(0, 0, v.SoftDelete)
+		e := a.did(r, v, "delete", "vault-deleted", "Deleted by %s with all that it holds; it can be recovered until %s.", r.by.Caller, purge.UTC().Format(time.RFC3339))
+		e.Level = order.Warning
+		err := a.Vaults.DeleteVault(r.Context(), v.Name, secret.Deleted{At: now, Purge: purge}, e)
 		if err == nil {
 			a.Plane.VaultChanged(r.Context(), r.by, v.Name, "soft-deleted with all that it holds")
 		} else if errors.Is(err, secret.ErrNoVault) {
@@ -239,7 +262,7 @@ func (a *API) recoverVault(w http.ResponseWriter, r *request, v secret.VaultRow,
 		_, err = a.group(r)
 	}
 	if err == nil {
-		err = a.Vaults.RecoverVault(r.Context(), v.Name)
+		err = a.Vaults.RecoverVault(r.Context(), v.Name, a.did(r, v, "write", "vault-recovered", "Recovered by %s with all that it holds.", r.by.Caller))
 	}
 	if err != nil {
 		return err
@@ -295,7 +318,9 @@ func (a *API) purgeVault(w http.ResponseWriter, r *request) error {
 	if v.PurgeProtection {
 		return &order.Refusal{Kind: order.NoMethod, Code: "MethodNotAllowed", Message: fmt.Sprintf("the vault %s has purge protection: it is purged by itself at %s", v.Name, v.Deleted.Purge.UTC().Format(time.RFC3339)), Fix: "Recover it, or wait"}
 	}
-	if err := a.Vaults.PurgeVault(r.Context(), v.Name); err != nil {
+	e := a.did(r, v, "purge/action", "vault-purged", "Purged by %s with all that it held.", r.by.Caller)
+	e.Level = order.Warning
+	if err := a.Vaults.PurgeVault(r.Context(), v.Name, e); err != nil {
 		return err
 	}
 	a.Plane.VaultChanged(r.Context(), r.by, v.Name, "purged with all that it held")

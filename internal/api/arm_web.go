@@ -93,7 +93,7 @@ func (a *API) putWebSite(w http.ResponseWriter, r *request) error {
 	}
 	s, err := a.siteAt(r)
 	s, err = foundOrNew(a, r, s, err, func() (*site.Site, error) {
-		return &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name}, nil
+		return &site.Site{Subscription: r.scope.Subscription, Group: r.scope.Group, Name: r.scope.Name, Location: body.Location}, nil // it stays there
 	})
 	return a.saveWebSite(w, r, s, err, body, false)
 }
@@ -125,7 +125,6 @@ func (a *API) saveWebSite(w http.ResponseWriter, r *request, s *site.Site, err e
 	put(p.Webroot, &s.Webroot)
 	put(p.Targets, &s.Targets)
 	put(p.Endpoints, &s.Endpoints)
-	s.Location = or(s.Location, body.Location) // a site stays where it was made
 	saved, err := a.Service.SaveSite(r.Context(), r.by, *s)
 	for i := range bind {
 		if err == nil {

@@ -93,13 +93,14 @@ func (a *API) orderEvents(w http.ResponseWriter, r *request) error {
 
 func (a *API) allEvents(w http.ResponseWriter, r *request) error {
 	in, ok := auth.Within(r.who.Scope, r.URL.Query().Get("subscription"), r.URL.Query().Get("group"))
-	if !ok || in.Type != "" && !strings.EqualFold(in.Type, order.Type) {
+	if !ok {
 		write(w, http.StatusOK, arm.List[order.Event]{Value: []order.Event{}})
 		return nil
 	}
 	q := order.EventQuery{Subscription: in.Subscription, Group: in.Group, Cursor: r.URL.Query().Get("after")}
 	if in.Name != "" {
-		q.Order = &order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name}
+		id := order.ID{Subscription: in.Subscription, Group: in.Group, Name: in.Name}.Of(in.Type)
+		q.Order = &id
 	}
 	return a.events(w, r, q)
 }

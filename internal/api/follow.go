@@ -120,5 +120,5 @@ func (a *API) followAll(w http.ResponseWriter, r *request) error {
 // within says whether an order lies in a part.
 func within(in auth.Part, id order.ID) bool {
 	same := func(want, have string) bool { return want == "" || strings.EqualFold(want, have) }
-	return same(in.Subscription, id.Subscription) && same(in.Group, id.Group) && same(in.Type, order.Type) && same(in.Name, id.Name)
+	return same(in.Subscription, id.Subscription) && same(in.Group, id.Group) && same(in.Type, id.TypeOf()) && same(in.Name, id.Name)
 }

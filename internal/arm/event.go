@@ -70,13 +70,14 @@ const Category = "Administrative"
 func EventOf(e *order.Event, tenant string) EventData {
 	at := e.At.UTC()
 	status := string(e.Status)
+	provider, _, _ := strings.Cut(e.Order.TypeOf(), "/")
 	if e.Status == order.Info {
 		status = "Succeeded" // the log knows no facts without an outcome
 	}
 	d := EventData{Authorization: &Authorization{Action: e.Operation, Scope: e.Order.String()}, Caller: e.Caller, Description: e.Text, EventID: e.ID,
 		ID:          e.Order.String() + "/events/" + e.ID + "/ticks/" + strconv.FormatInt(at.UnixNano()/100+621355968000000000, 10),
-		Correlation: e.Correlation, EventName: same(e.Name), Category: same(Category), Level: string(e.Level), Group: e.Order.Group, Provider: same(order.Provider), Resource: e.Order.String(),
-		Type: same(order.Type), OperationID: e.Correlation, Operation: same(e.Operation), Properties: map[string]string{"stage": string(e.Stage)}, Status: same(status), SubStatus: same(""),
+		Correlation: e.Correlation, EventName: same(e.Name), Category: same(Category), Level: string(e.Level), Group: e.Order.Group, Provider: same(provider), Resource: e.Order.String(),
+		Type: same(e.Order.TypeOf()), OperationID: e.Correlation, Operation: same(e.Operation), Properties: map[string]string{"stage": string(e.Stage)}, Status: same(status), SubStatus: same(""),
 		At: &at, Submitted: &at, Subscription: e.Order.Subscription, Tenant: tenant}
 	if e.SubStatus != "" {
 		d.SubStatus = same(e.SubStatus)

@@ -197,7 +197,21 @@ type By struct {
 
 func (by By) event(o *Order, now time.Time, stage StageName, name, text string, args ...any) Event {
 	o.Caller, o.Correlation = by.Caller, by.Correlation
-	e := o.event(now, stage, name, text, args...)
+	return by.asked(o.event(now, stage, name, text, args...))
+}
+
+// Did is the event of something that was done to a resource that is no order. operation is what follows its type: write, delete.
+func (by By) Did(to ID, operation, name string, now time.Time, text string, args ...any) Event {
+	stage := StageOrder
+	if to.Type == VaultType {
+		stage = StageStore
+	}
+	return by.asked(Event{Order: to, At: now, Correlation: by.Correlation, Operation: to.TypeOf() + "/" + operation, Name: name,
+		Stage: stage, Status: Succeeded, Level: Informational, Text: fmt.Sprintf(text, args...)})
+}
+
+// asked adds to an event who asked for it.
+func (by By) asked(e Event) Event {
 	e.Caller = by.Caller
 	for k, v := range map[string]string{"clientRequestId": by.Client, "clientIpAddress": by.Address, "request": by.Request} {
 		if v != "" {

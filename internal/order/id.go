@@ -13,21 +13,58 @@ const (
 	Type                = Provider + "/certificateOrders"
 )
 
-// ID names an order as Azure Resource Manager does. It keeps its case and compares without it.
+// ID names an order as Azure Resource Manager does. It keeps its case and compares without it. Events are of other resources,
+// too: those have a type.
 type ID struct {
 	Subscription string `json:"subscription"`
 	Group        string `json:"group"`
 	Name         string `json:"name"`
+	Type         string `json:"type,omitempty"` // empty = an order
 }
+
+// Types of what is no order and has events all the same. Of the last two the name is not in the id.
+const (
+	VaultType        = "Microsoft.KeyVault/vaults"
+	GroupType        = "Microsoft.Resources/subscriptions/resourceGroups"
+	SubscriptionType = "Microsoft.Resources/subscriptions"
+)
 
 // Short is the ID of an order in the default subscription and group.
 func Short(name string) ID {
 	return ID{Subscription: DefaultSubscription, Group: DefaultGroup, Name: name}
 }
 
+// VaultAt is the id of a vault.
+func VaultAt(subscription, group, name string) ID {
+	return ID{Subscription: subscription, Group: group, Name: name, Type: VaultType}
+}
+
 // String is the ARM resource id.
 func (id ID) String() string {
-	return "/subscriptions/" + id.Subscription + "/resourceGroups/" + id.Group + "/providers/" + Type + "/" + id.Name
+	switch at := "/subscriptions/" + id.Subscription; id.Type {
+	case SubscriptionType:
+		return at
+	case GroupType:
+		return at + "/resourceGroups/" + id.Group
+	default:
+		return at + "/resourceGroups/" + id.Group + "/providers/" + id.TypeOf() + "/" + id.Name
+	}
+}
+
+// TypeOf is the resource type, an order's too.
+func (id ID) TypeOf() string {
+	if id.Type == "" {
+		return Type
+	}
+	return id.Type
+}
+
+// Of is the id of a resource by its type in words of any case.
+func (id ID) Of(kind string) ID {
+	if id.Type = kind; strings.EqualFold(kind, Type) {
+		id.Type = ""
+	}
+	return id
 }
 
 // Key is the ID without case: what rows are keyed by.

@@ -79,6 +79,7 @@ type EventQuery struct {
 	Subscription string
 	Group        string
 	Correlation  string
+	Provider     string // of the resources' type; empty = of all
 	From, To     time.Time
 	Before       int64
 	After        int64

@@ -65,16 +65,16 @@ const eventsAtOnce = 16
 func (q *session) insertEvents(ctx context.Context, events []order.Event) error {
 	for len(events) > 0 {
 		n := min(len(events), eventsAtOnce)
-		args := make([]any, 0, n*7)
+		args := make([]any, 0, n*8)
 		for _, e := range events[:n] {
 			doc, err := json.Marshal(e)
 			if err != nil {
 				return err
 			}
-			args = append(args, e.Order.Key(), lower(e.Order.Subscription), lower(e.Order.Group), e.Seq, ms(e.At), e.Correlation, string(doc))
+			args = append(args, e.Order.Key(), lower(e.Order.Subscription), lower(e.Order.Group), e.Seq, ms(e.At), e.Correlation, providerOf(e.Order), string(doc))
 		}
-		if _, err := q.exec(ctx, `INSERT INTO events (order_key, subscription, resource_group, seq, at, correlation, doc) VALUES `+
-			values(n, 7), args...); err != nil {
+		if _, err := q.exec(ctx, `INSERT INTO events (order_key, subscription, resource_group, seq, at, correlation, provider, doc) VALUES `+
+			values(n, 8), args...); err != nil {
 			return err
 		}
 		q.events = true
@@ -88,7 +88,36 @@ func (q *session) insertEvents(ctx context.Context, events []order.Event) error 
 	return nil
 }
 
-// endOfChain is where the chain of a deleted order ended; zero when there was none.
+// providerOf is the provider of a resource as rows have it: empty for an order's.
+func providerOf(id order.ID) string {
+	if id.Type == "" {
+		return ""
+	}
+	provider, _, _ := strings.Cut(lower(id.Type), "/")
+	return provider
+}
+
+// tell records what was done to resources that are no orders, behind what was done to them before. The caller holds each one's row. Where their
+// chains end is kept as that of a deleted order is.
+func (q *session) tell(ctx context.Context, s *Store, told []order.Event) error {
+	for _, e := range told {
+		key := e.Order.Key()
+		head, err := q.endOfChain(ctx, key)
+		if err != nil {
+			return err
+		}
+		chained := s.chain(e.Order, head, []order.Event{e})
+		if err := q.insertEvents(ctx, chained); err != nil {
+			return err
+		}
+		if err := q.endChain(ctx, key, headAfter(head, chained)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endOfChain is where the chain of a deleted order, or of what is no order, ended; zero when there was none.
 func (q *session) endOfChain(ctx context.Context, key string) (chainHead, error) {
 	var h chainHead
 	err := q.one(ctx, `SELECT end_seq, end_hash FROM chains WHERE order_key = $1`, key).Scan(&h.seq, &h.hash)
@@ -116,6 +145,13 @@ func (s *Store) Events(ctx context.Context, eq order.EventQuery) ([]order.Event,
 	w.eq("resource_group", lower(eq.Group))
 	if eq.Correlation != "" {
 		w.add("correlation = ? AND correlation <> ''", eq.Correlation) // the second half is the index's own condition
+	}
+	switch provider := lower(eq.Provider); provider {
+	case "":
+	case lower(order.Provider):
+		w.add("provider = ''")
+	default:
+		w.add("provider = ? AND provider <> ''", provider) // the second half is the index's own condition
 	}
 	if !eq.From.IsZero() {
 		w.add("at >= ?", dueMS(eq.From))

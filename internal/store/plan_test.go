@@ -49,7 +49,7 @@ func TestSweepsAndListsGoByAnIndex(t *testing.T) {
 		{Issuer: "le"}, {Finding: "tls-expired"}, {Finding: "any", After: "L3N1YnNjcmlwdGlvbnMvYQ"}, {Site: "shop"}, {Name: "a.test"}} {
 		asks = append(asks, func() error { _, err := s.ListOrders(ctx, q); return err })
 	}
-	for _, q := range []order.EventQuery{{}, {Order: &o.ID}, {From: t0, To: t0.Add(time.Hour)}, {Correlation: "c"}} {
+	for _, q := range []order.EventQuery{{}, {Order: &o.ID}, {From: t0, To: t0.Add(time.Hour)}, {Correlation: "c"}, {From: t0, Provider: order.Provider}, {From: t0, Provider: "Microsoft.KeyVault"}} {
 		asks = append(asks, func() error { _, _, err := s.Events(ctx, q); return err })
 	}
 	for _, ask := range asks {

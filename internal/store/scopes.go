@@ -34,12 +34,15 @@ func (s *Store) ListSubscriptions(ctx context.Context) ([]order.Subscription, er
 	return out, fail("list subscriptions", err)
 }
 
-// SaveSubscription makes a subscription or changes its name and state.
-func (s *Store) SaveSubscription(ctx context.Context, id, name, state string) error {
+// SaveSubscription makes a subscription or changes its name and state, and records the events told.
+func (s *Store) SaveSubscription(ctx context.Context, id, name, state string, told ...order.Event) error {
 	return fail("save subscription "+id, s.write(ctx, func(ctx context.Context, q *session) error {
 		_, err := q.exec(ctx, `INSERT INTO subscriptions (id, shown, name, state) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state`, lower(id), id, name, state)
-		return err
+		if err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
 	}))
 }
 
@@ -69,9 +72,9 @@ func (s *Store) ListGroups(ctx context.Context, subscription string) ([]order.Gr
 	return out, fail("list resource groups", err)
 }
 
-// DeleteGroup removes a resource group that nothing lies in. fulfill.ErrConflict where something does, and for the
+// DeleteGroup removes a resource group that nothing lies in, and records the events told. fulfill.ErrConflict where something does, and for the
 // default group; fulfill.ErrNotFound.
-func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) error {
+func (s *Store) DeleteGroup(ctx context.Context, subscription, name string, told ...order.Event) error {
 	sub, group := lower(subscription), lower(name)
 	if sub == order.DefaultSubscription && group == order.DefaultGroup {
 		return fail("delete resource group "+name, fulfill.ErrConflict)
@@ -82,7 +85,10 @@ func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) erro
 			AND NOT EXISTS (SELECT 1 FROM orders WHERE key > $3 AND key < $4)
 			AND NOT EXISTS (SELECT 1 FROM resources WHERE subscription = $1 AND resource_group = $2)
 			AND NOT EXISTS (SELECT 1 FROM vaults WHERE LOWER(subscription) = $1 AND LOWER(resource_group) = $2 AND deleted_at = 0)`, sub, group, prefix, prefix+"\x7f")
-		if err != nil || n == 1 {
+		if err == nil && n == 1 {
+			return q.tell(ctx, s, told)
+		}
+		if err != nil {
 			return err
 		}
 		err = q.one(ctx, `SELECT COUNT(*) FROM resource_groups WHERE subscription = $1 AND name = $2`, sub, group).Scan(&n)
@@ -96,8 +102,8 @@ func (s *Store) DeleteGroup(ctx context.Context, subscription, name string) erro
 }
 
 // SaveGroup makes a resource group, or gives the one that is there other tags; nil leaves them as they are. It stays where it was made.
-// fulfill.ErrNotFound if the subscription is not there.
-func (s *Store) SaveGroup(ctx context.Context, g order.Group) error {
+// The events told are recorded. fulfill.ErrNotFound if the subscription is not there.
+func (s *Store) SaveGroup(ctx context.Context, g order.Group, told ...order.Event) error {
 	now, doc := ms(s.now()), ""
 	if g.Tags != nil {
 		b, err := json.Marshal(g.Tags)
@@ -115,6 +121,9 @@ func (s *Store) SaveGroup(ctx context.Context, g order.Group) error {
 		if err == nil && n == 0 {
 			return notFound("subscription " + g.Subscription)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
 	}))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"certwright/internal/fulfill"
+	"certwright/internal/order"
 	"certwright/internal/secret"
 )
 
@@ -18,8 +19,8 @@ func (s *Store) VaultExists(ctx context.Context, vault string) (bool, error) {
 	return n > 0, fail("read vault "+vault, err)
 }
 
-// SaveVault makes a vault. fulfill.ErrExists if the name is taken, by a soft-deleted one too: it is unique in the whole service.
-func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow) error {
+// SaveVault makes a vault and records the events told. fulfill.ErrExists if the name is taken, by a soft-deleted one too: it is unique in the whole service.
+func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow, told ...order.Event) error {
 	settings, err := json.Marshal(v.VaultSettings)
 	if err != nil {
 		return fail("save vault "+v.Name, err)
@@ -31,12 +32,16 @@ func (s *Store) SaveVault(ctx context.Context, v secret.VaultRow) error {
 		if err == nil && n == 0 {
 			return fulfill.ErrExists
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
 	}))
 }
 
-// ChangeVault changes a vault as it is at that moment, and gives it as it is then. secret.ErrNoVault, and what edit says.
-func (s *Store) ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) error) (secret.VaultRow, error) {
+// ChangeVault changes a vault as it is at that moment, records the events that edit gives, and gives it as it is then. secret.ErrNoVault, and what
+// edit says.
+func (s *Store) ChangeVault(ctx context.Context, vault string, edit func(*secret.VaultRow) ([]order.Event, error)) (secret.VaultRow, error) {
 	var v secret.VaultRow
 	err := s.write(ctx, func(ctx context.Context, q *session) error {
 		// Takes the row first: of two changes the second sees the first.
@@ -52,7 +57,8 @@ func (s *Store) ChangeVault(ctx context.Context, vault string, edit func(*secret
 			return err
 		}
 		v = all[0]
-		if err := edit(&v); err != nil {
+		told, err := edit(&v)
+		if err != nil {
 			return err
 		}
 		settings, err := json.Marshal(v.VaultSettings)
@@ -61,7 +67,10 @@ func (s *Store) ChangeVault(ctx context.Context, vault string, edit func(*secret
 		}
 		_, err = q.exec(ctx, `UPDATE vaults SET soft_delete = $2, purge_protection = $3, settings = $4 WHERE name = $1`,
 			lower(vault), int64(v.SoftDelete), flag(v.PurgeProtection), string(settings))
-		return err
+		if err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
 	})
 	return v, fail("change vault "+vault, err)
 }
@@ -120,34 +129,42 @@ func vaults(ctx context.Context, q source, tail string, args ...any) ([]secret.V
 }
 
 // MoveVault puts a vault into another resource group. Its name, and so its address, stays. secret.ErrNoVault.
-func (s *Store) MoveVault(ctx context.Context, vault, subscription, group string) error {
-	return s.changeVault(ctx, "move vault "+vault, `UPDATE vaults SET subscription = $2, resource_group = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), subscription, group)
+func (s *Store) MoveVault(ctx context.Context, vault, subscription, group string, told ...order.Event) error {
+	return s.changeVault(ctx, "move vault "+vault, told, `UPDATE vaults SET subscription = $2, resource_group = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), subscription, group)
 }
 
 // DeleteVault soft-deletes a vault with all that it holds. secret.ErrNoVault.
-func (s *Store) DeleteVault(ctx context.Context, vault string, d secret.Deleted) error {
-	return s.changeVault(ctx, "delete vault "+vault, `UPDATE vaults SET deleted_at = $2, purge_at = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), ms(d.At), ms(d.Purge))
+func (s *Store) DeleteVault(ctx context.Context, vault string, d secret.Deleted, told ...order.Event) error {
+	return s.changeVault(ctx, "delete vault "+vault, told, `UPDATE vaults SET deleted_at = $2, purge_at = $3 WHERE name = $1 AND deleted_at = 0`, lower(vault), ms(d.At), ms(d.Purge))
 }
 
 // RecoverVault undoes DeleteVault. secret.ErrNoVault if it is not deleted.
-func (s *Store) RecoverVault(ctx context.Context, vault string) error {
-	return s.changeVault(ctx, "recover vault "+vault, `UPDATE vaults SET deleted_at = 0, purge_at = 0 WHERE name = $1 AND deleted_at > 0`, lower(vault))
+func (s *Store) RecoverVault(ctx context.Context, vault string, told ...order.Event) error {
+	return s.changeVault(ctx, "recover vault "+vault, told, `UPDATE vaults SET deleted_at = 0, purge_at = 0 WHERE name = $1 AND deleted_at > 0`, lower(vault))
 }
 
-// changeVault runs a statement that must find its vault.
-func (s *Store) changeVault(ctx context.Context, what, text string, args ...any) error {
+// changeVault runs a statement that must find its vault, and records the events told.
+func (s *Store) changeVault(ctx context.Context, what string, told []order.Event, text string, args ...any) error {
 	return fail(what, s.write(ctx, func(ctx context.Context, q *session) error {
 		n, err := q.exec(ctx, text, args...)
 		if err == nil && n == 0 {
 			return secret.ErrNoVault
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
 	}))
 }
 
 // PurgeVault removes a soft-deleted vault for good, with all that it holds. secret.ErrNoVault if it is not deleted.
-func (s *Store) PurgeVault(ctx context.Context, vault string) error {
-	return fail("purge vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error { return q.purgeVault(ctx, lower(vault)) }))
+func (s *Store) PurgeVault(ctx context.Context, vault string, told ...order.Event) error {
+	return fail("purge vault "+vault, s.write(ctx, func(ctx context.Context, q *session) error {
+		if err := q.purgeVault(ctx, lower(vault)); err != nil {
+			return err
+		}
+		return q.tell(ctx, s, told)
+	}))
 }
 
 func (q *session) purgeVault(ctx context.Context, vault string) error {
@@ -174,11 +191,10 @@ func (q *session) purgeVault(ctx context.Context, vault string) error {
 
 // purgeVaultsDue purges the deleted vaults whose time to recover has passed at now, and says how many.
 func (s *Store) purgeVaultsDue(ctx context.Context, now time.Time) (int, error) {
-	rows, err := s.reader.query(ctx, `SELECT name FROM vaults WHERE deleted_at > 0 AND purge_at <= $1 ORDER BY name`, ms(now))
-	due, err := column(rows, err)
+	due, err := vaults(ctx, s.reader, ` WHERE deleted_at > 0 AND purge_at <= $1 ORDER BY name`, ms(now))
 	total := 0
-	for _, name := range due {
-		err = s.PurgeVault(ctx, name)
+	for _, v := range due {
+		err = s.PurgeVault(ctx, v.Name, order.By{Caller: order.OwnerUs}.Did(order.VaultAt(v.Subscription, v.Group, v.Name), "purge/action", "vault-purged", now, "Purged with all that it held: its time to be recovered was over."))
 		if errors.Is(err, secret.ErrNoVault) {
 			err = nil // recovered, or purged by another
 			continue

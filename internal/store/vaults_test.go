@@ -28,17 +28,17 @@ func TestVaults(t *testing.T) {
 		elsewhere.Group = "h"
 		wantErr(t, s.SaveVault(t.Context(), elsewhere), fulfill.ErrExists)
 		v.SoftDelete, v.PurgeProtection, v.Tags = 30, true, nil
-		got := get[secret.VaultRow](t)(s.ChangeVault(t.Context(), "KV", func(r *secret.VaultRow) error {
+		got := get[secret.VaultRow](t)(s.ChangeVault(t.Context(), "KV", func(r *secret.VaultRow) ([]order.Event, error) {
 			r.SoftDelete, r.PurgeProtection, r.Tags = 30, true, nil
-			return nil
+			return nil, nil
 		}))
 		if back := get[secret.VaultRow](t)(s.LoadVault(t.Context(), "kv")); !reflect.DeepEqual(back, v) || !reflect.DeepEqual(got, v) {
 			t.Errorf("changed to %+v, read back %+v", got, back)
 		}
 		never := errors.New("never mind")
-		_, err := s.ChangeVault(t.Context(), "kv", func(r *secret.VaultRow) error { r.SoftDelete = 90; return never })
+		_, err := s.ChangeVault(t.Context(), "kv", func(r *secret.VaultRow) ([]order.Event, error) { r.SoftDelete = 90; return nil, never })
 		wantErr(t, err, never)
-		_, err = s.ChangeVault(t.Context(), "none", func(*secret.VaultRow) error { return nil })
+		_, err = s.ChangeVault(t.Context(), "none", func(*secret.VaultRow) ([]order.Event, error) { return nil, nil })
 		wantErr(t, err, secret.ErrNoVault)
 		if all := get[[]secret.VaultRow](t)(s.ListVaults(t.Context())); len(all) != 2 || all[1].SoftDelete != 30 {
 			t.Errorf("vaults: %+v", all)

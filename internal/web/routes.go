@@ -96,3 +96,19 @@ func orderPath(id order.ID) string {
 // under is the address of one of an order's pages or actions. The "-" keeps them apart from the
 // full address of an order whose group is called like a page.
 func under(id order.ID, what string) string { return orderPath(id) + "/-/" + what }
+
+// happenedTo is where a page shows what an event is of: an order's timeline, or in the explorer what is no order.
+func happenedTo(id order.ID) string {
+	if id.Type != "" {
+		return exploreAt(id.String())
+	}
+	return under(id, "timeline")
+}
+
+// eventsOf is the path of the API that gives what an event is of as JSON: an order's events, what is no order itself.
+func eventsOf(id order.ID) string {
+	if id.Type != "" {
+		return id.String()
+	}
+	return id.String() + "/timeline"
+}
