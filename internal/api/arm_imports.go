@@ -228,8 +228,12 @@ func (a *API) upload(r *request, v *site.Import, body arm.WebCertificateWish) er
 	if err := a.ownSecret(r, fulfill.DefaultVault, v.Name, "name"); err != nil {
 		return err
 	}
+	pfx, err := unbased("properties.pfxBlob", body.Properties.PFX)
+	if err != nil {
+		return err
+	}
 	o, err := a.Service.Import(r.Context(), r.by, id, fulfill.Wish{Spec: order.Spec{Tags: v.Tags}},
-		fulfill.Bundle{PFX: body.Properties.PFX, Password: secret.Bytes(body.Properties.Password), From: "the upload of certificate " + v.Name})
+		fulfill.Bundle{PFX: pfx, Password: secret.Bytes(body.Properties.Password), From: "the upload of certificate " + v.Name})
 	if refusal, ok := order.AsRefusal(err); ok {
 		switch refusal.Code {
 		case "AlreadyImported": // the same once more

@@ -33,7 +33,7 @@ func (a *API) links(r *request, before []order.Link, given map[string]*arm.LinkB
 		was := l
 		l, err := a.linkOf(r.Context(), "properties.certificates."+name, l, *given[name])
 		if err == nil && l != was {
-			err = a.mayKeep(r, l)
+			err = a.mayKeep(r, l, "properties.certificates."+name)
 		}
 		if err != nil {
 			return nil, err
@@ -82,8 +82,8 @@ func (a *API) linkOf(ctx context.Context, property string, l order.Link, b arm.L
 	return l, nil
 }
 
-// mayKeep refuses a link to a vault that the caller may not write to, and to a secret of another order.
-func (a *API) mayKeep(r *request, l order.Link) error {
+// mayKeep refuses a link, of a property of a body, to a vault that the caller may not write to, and to a secret of another order.
+func (a *API) mayKeep(r *request, l order.Link, property string) error {
 	row, err := a.Vaults.LoadVault(r.Context(), l.Vault)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (a *API) mayKeep(r *request, l order.Link) error {
 	if err := allowIn(r, row, "Microsoft.KeyVault/vaults/secrets/Write", secret.MaySet); err != nil {
 		return err
 	}
-	return a.ownSecret(r, l.Vault, l.Secret, "keyVaultSecretName")
+	return a.ownSecret(r, l.Vault, l.Secret, property+".keyVaultSecretName")
 }
 
 func (a *API) listLinks(w http.ResponseWriter, r *request) error {
@@ -199,7 +199,7 @@ func (a *API) saveLink(r *request, o *order.Order, b arm.LinkBody, merge bool) (
 		return arm.Resource{}, err
 	}
 	if old := o.Link(name); old == nil || *old != l {
-		if err := a.mayKeep(r, l); err != nil {
+		if err := a.mayKeep(r, l, "properties"); err != nil {
 			return arm.Resource{}, err
 		}
 	}

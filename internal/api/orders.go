@@ -206,14 +206,23 @@ type ImportBody struct {
 	Wish     arm.Wish `json:"wish"`
 }
 
+// unbased decodes a file that a property of a body brings in base64.
+func unbased(property, text string) ([]byte, error) {
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: property, Message: "it is not base64", Fix: "Encode the file in base64 (RFC 4648 section 4)"}
+	}
+	return data, nil
+}
+
 func (a *API) importOrder(w http.ResponseWriter, r *request) error {
 	var body ImportBody
 	if err := read(r, &body); err != nil {
 		return err
 	}
-	pfx, err := base64.StdEncoding.DecodeString(body.PFX)
+	pfx, err := unbased("pfx", body.PFX)
 	if err != nil {
-		return &order.Refusal{Kind: order.BadInput, Code: "InvalidBody", Property: "pfx", Message: "it is not base64", Fix: "Encode the file in base64 (RFC 4648 section 4)"}
+		return err
 	}
 	wish := fulfill.Wish{}
 	if err := body.Wish.Apply(&wish.Spec, &wish.Words); err != nil {

@@ -70,7 +70,7 @@ type WebCertificateWish struct {
 		KeyVaultID   *string `json:"keyVaultId,omitempty"`
 		SecretName   *string `json:"keyVaultSecretName,omitempty"`
 		ServerFarmID *string `json:"serverFarmId,omitempty"`
-		PFX          []byte  `json:"pfxBlob,omitempty"` // a certificate of one's own with its key; it is never given back
+		PFX          string  `json:"pfxBlob,omitempty"` // a certificate of one's own with its key, base64; it is never given back
 		Password     string  `json:"password,omitempty"`
 	} `json:"properties"`
 }

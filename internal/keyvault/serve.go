@@ -64,6 +64,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		q.by.Correlation = fulfill.NewUUID()
 	}
 	w.Header().Set("X-Ms-Request-Id", q.by.Correlation)
+	w.Header().Set("X-Ms-Correlation-Request-Id", q.by.Correlation)
 	if q.by.Client != "" {
 		w.Header().Set("X-Ms-Client-Request-Id", q.by.Client)
 	}

@@ -315,8 +315,10 @@ func TestVersionsAndUnknownPaths(t *testing.T) {
 	c.refused("GET", "/subscriptions/"+strings.Repeat("x", 65)+"/resourceGroups"+resV, "", 400, "InvalidName")
 	l.caller("").refused("GET", orders+orderV, "", 401, "AuthenticationFailed")
 	l.caller("cw_wrong").refused("GET", orders+orderV, "", 401, "AuthenticationFailed")
-	_, h, _ := c.call("GET", orders+orderV, "", "x-ms-client-request-id", "c-1", "x-ms-correlation-request-id", "k-1")
-	if h.Get("x-ms-client-request-id") != "c-1" || h.Get("x-ms-correlation-request-id") != "k-1" || h.Get("x-ms-request-id") == "" {
-		t.Errorf("the ids of the request: %v", h)
+	for _, path := range []string{orders + orderV, "/vaults/default/secrets?api-version=7.6"} {
+		_, h, _ := c.call("GET", path, "", "x-ms-client-request-id", "c-1", "x-ms-correlation-request-id", "k-1")
+		if h.Get("x-ms-client-request-id") != "c-1" || h.Get("x-ms-correlation-request-id") != "k-1" || h.Get("x-ms-request-id") == "" {
+			t.Errorf("the ids of the request of %s: %v", path, h)
+		}
 	}
 }

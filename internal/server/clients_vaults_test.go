@@ -110,6 +110,9 @@ func TestUploadedCertificate(t *testing.T) {
 	ask.refused("PUT", path+"own"+orderV, body(mine, "one", "two"), 400, "WrongPassword")
 	ask.refused("PUT", path+"own"+orderV, `{"location":"x","properties":{"pfxBlob":"bm9uc2Vuc2U=","password":""}}`, 400, "UnreadablePFX")
 	ask.refused("PUT", path+"own"+orderV, `{"location":"x","properties":{"pfxBlob":"AAAA","keyVaultId":"x"}}`, 400, "TwoSources")
+	if e := ask.refused("PUT", path+"own"+orderV, `{"location":"x","properties":{"pfxBlob":"%%%"}}`, 400, "InvalidBody"); e.Target != "properties.pfxBlob" {
+		t.Errorf("refused for %q", e.Target)
+	}
 	ask.refused("PUT", path+"shop"+orderV, body(mine, "p", "p"), 409, "OrderExists")
 	for range 2 { // the same again is no change
 		ask.well("PUT", path+"own"+orderV, body(mine, "p", "p"), http.StatusOK, &got)

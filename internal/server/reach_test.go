@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"certwright/internal/arm"
 	"certwright/internal/auth"
 	"certwright/internal/order"
 	"certwright/internal/secret"
@@ -68,6 +69,10 @@ func TestNobodyReachesFurtherThanTheirRights(t *testing.T) {
 			ours.refused(method, at, `{"location":"Global","properties":{`+theirs+`"productType":"StandardDomainValidatedSsl"}}`, 403, "AuthorizationFailed")
 			ours.refused(method, at, `{"location":"Global","properties":{"vault":"default",`+password+`"productType":"StandardDomainValidatedSsl"}}`, 409, "SecretTaken")
 		}
+	}
+	link := `{"location":"Global","properties":{"keyVaultId":"` + arm.VaultID(order.Short(""), "default") + `","keyVaultSecretName":"password"}}`
+	if e := l.caller(l.FirstRun).refused("PUT", strings.TrimSuffix(path("b"), orderV)+"/certificates/l"+orderV, link, 409, "SecretTaken"); e.Target != "properties.keyVaultSecretName" {
+		t.Errorf("a link to it is refused for %q", e.Target)
 	}
 	// A right on one order is none on a site.
 	one := token("one", strings.TrimSuffix(path("b"), orderV))
