@@ -19,7 +19,7 @@ func TestActivityLog(t *testing.T) {
 	l := startLive(t, startWorld(t, false, testworld.PebbleOptions{}), nil)
 	c := l.caller(l.FirstRun)
 	two := order.ID{Subscription: "22222222-2222-2222-2222-222222222222", Group: "there", Name: "far"}
-	for _, err := range []error{l.Store.SaveGroup(t.Context(), order.DefaultSubscription, "near", nil), l.Store.SaveSubscription(t.Context(), two.Subscription, "Two", order.SubscriptionEnabled), l.Store.SaveGroup(t.Context(), two.Subscription, "there", nil)} {
+	for _, err := range []error{l.Store.SaveGroup(t.Context(), order.Group{Subscription: order.DefaultSubscription, Name: "near"}), l.Store.SaveSubscription(t.Context(), two.Subscription, "Two", order.SubscriptionEnabled), l.Store.SaveGroup(t.Context(), order.Group{Subscription: two.Subscription, Name: "there"})} {
 		if err != nil {
 			t.Fatal(err)
 		}
