@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"certwright/internal/api"
+	"certwright/internal/arm"
 	"certwright/internal/order"
 	"certwright/internal/timeline"
 )
@@ -63,10 +64,12 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 	c := e.colour()
 	var rows [][]string
 	stands := map[order.StageState]int{}
+	states := make([]order.StageState, len(list)) // as everywhere: a path that is done with something found on it is not well
 	for i := range list {
 		o := &list[i]
 		p := &o.Projection
-		stands[p.State]++
+		states[i] = arm.ThingOfOrder(*o).State
+		stands[states[i]]++
 		status := string(p.Status)
 		if o.Kind == order.Watched && p.Status == order.Pendingissuance {
 			status = "Not seen yet" // nothing is to be issued: nothing was seen
@@ -75,20 +78,22 @@ func (e *Env) printOrders(list []order.Summary, filtered bool) {
 			status += " (" + string(o.Kind) + ")"
 		}
 		stage := string(p.Stage) + " " + string(p.State)
-		if p.State == order.Done {
+		switch {
+		case p.State == order.Done && p.Finding != "":
+			stage = "not well"
+		case p.State == order.Done:
 			stage = "all done"
 		}
-		rows = append(rows, []string{stateMark[p.State] + " " + o.ID.Name, status, e.ago(&p.Expires), stage, dash(p.Owner), dash(e.wrong(p))})
+		rows = append(rows, []string{stateMark[states[i]] + " " + o.ID.Name, status, e.ago(&p.Expires), stage, dash(p.Owner), dash(e.wrong(p))})
 	}
 	paint := func(row, column int, s string) string {
 		if column == 0 || column == 3 {
-			return c.as(stateCode[list[row].Projection.State], s)
+			return c.as(stateCode[states[row]], s)
 		}
 		return s
 	}
 	e.tableOf([]string{"  NAME", "STATUS", "EXPIRES", "STAGE", "MUST ACT", "WHAT"}, rows, paint, func(row int) bool {
-		p := &list[row].Projection
-		return p.State != order.Done || p.Finding != "" // the cause mostly stands at the end
+		return states[row] != order.Done // the cause mostly stands at the end
 	})
 	if len(list) > 1 {
 		var parts []string

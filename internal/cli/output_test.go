@@ -161,6 +161,21 @@ func TestWhatIsWrongIsNotCut(t *testing.T) {
 	}
 }
 
+// An order whose path is done and on which something was found is not told as one that is well.
+func TestFoundOnAPathThatIsDone(t *testing.T) {
+	t.Parallel()
+	e, out, _ := testEnv()
+	e.printOrders([]order.Summary{
+		{ID: order.Short("a"), Kind: order.Ordered, Projection: order.Projection{Status: order.Issued, Stage: order.StageIssue, State: order.Done, Finding: "tls-chain-incomplete", FindingTitle: "The chain is not whole", FindingSince: e.Now().Add(-time.Minute)}},
+		{ID: order.Short("b"), Kind: order.Ordered, Projection: order.Projection{Status: order.Issued, Stage: order.StageIssue, State: order.Done}},
+	}, false)
+	for _, want := range []string{"✗ a     Issued  -        not well  -         The chain is not whole [tls-chain-incomplete], for 60 s\n", "✓ b     Issued  -        all done", "2 orders: 1 failed, 1 done\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	t.Parallel()
 	e, _, _ := testEnv()

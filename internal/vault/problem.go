@@ -25,7 +25,7 @@ var kinds = []kind{
 	{secret.ErrNoVault, order.Retry, order.VaultNotExist, "vault-not-found", order.OwnerOwner,
 		"the vault was deleted or renamed, or the order names another", "assign a vault that exists to the order, then sync"},
 	{secret.ErrDeleted, order.Retry, order.VaultSecretNotExist, "vault-secret-soft-deleted", order.OwnerOwner,
-		"somebody deleted the secret; the vault still keeps it", "recover the secret (certwright vault recover), or purge it and renew the order"},
+		"somebody deleted the secret; the vault still keeps it", "recover the secret: certwright order recover NAME, or certwright vault recover SECRET; or purge it and renew the order"},
 	{secret.ErrDisabled, order.Retry, order.VaultNotPermitted, "vault-secret-disabled", order.OwnerOwner,
 		"the version's attribute enabled is false", "enable the version, or renew the order"},
 	{secret.ErrWrongKey, order.Retry, order.VaultUnknownError, "vault-dek-missing", order.OwnerAdmin,
