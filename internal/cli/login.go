@@ -43,21 +43,33 @@ func (e *Env) readToken(file string) (string, error) {
 	if file != "" {
 		return firstLine(file, "the token")
 	}
-	e.errorf("Token: ")
-	if in, ok := e.Stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) { // typed or pasted: not to be seen, and over with Enter
-		b, err := term.ReadPassword(int(in.Fd()))
-		e.errorf("\n")
-		if line := strings.TrimSpace(string(b)); line != "" || err != nil {
-			return line, err
-		}
-		return "", usage("no token was given: paste it, pipe it in, or name a file with --token-file")
+	if in, ok := e.Stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		return e.askToken(in)
 	}
+	e.errorf("Token: ")
 	b, err := io.ReadAll(io.LimitReader(e.Stdin, 4096))
 	line, _, _ := strings.Cut(string(b), "\n")
 	if line = strings.TrimSpace(line); line == "" && err == nil {
 		err = usage("no token was given: pipe it in, or name a file with --token-file")
 	}
 	return line, err
+}
+
+// askToken reads a token that is typed or pasted: over with Enter, and not seen, from before the question on.
+func (e *Env) askToken(in *os.File) (string, error) {
+	as, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("read the token from the terminal: %w", err)
+	}
+	defer func() { _ = term.Restore(int(in.Fd()), as) }() // the terminal is gone if this fails
+	line, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, e.Stderr}, "").ReadPassword("Token: ")
+	if line = strings.TrimSpace(line); line != "" && err == nil {
+		return line, nil
+	}
+	return "", usage("no token was given: paste it, pipe it in, or name a file with --token-file")
 }
 
 // login tries a context out and keeps it.
