@@ -58,9 +58,11 @@ func (r StoreFailed) apply(o *Order, now time.Time) []Event {
 	if o.Vault.Problem == nil {
 		o.Vault.Since = now
 	}
-	o.Vault.Problem, o.Vault.At = r.Problem, now
+	p := *r.Problem
+	p.Until = later(p.Until, o.Vault.notBefore()) // what the vault asked for with a failed look holds on
+	o.Vault.Problem, o.Vault.At = &p, now
 	o.Vault.Fault = fault(r.Problem)
-	o.Vault.DueAt = a.DueAt
+	o.Vault.DueAt = later(a.DueAt, p.Until)
 	if !news {
 		return nil
 	}

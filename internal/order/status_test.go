@@ -142,6 +142,25 @@ func TestRetryAfterOutlivesALapsedRenewal(t *testing.T) {
 	equal(t, "begun again", w.did("begin"), 3)
 }
 
+// What the vault asked for when it was looked at holds also when it refuses a new version after that.
+func TestRetryAfterOfTheVaultOutlivesAStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run()
+	w.wait(25 * time.Hour)
+	until := w.now.Add(time.Hour)
+	p := *w.problem(Retry, "read the vault")
+	p.Until = until
+	w.give(VaultSeen{Problem: &p})
+	w.on("obtain", w.signedNotStored())
+	w.on("store", w.storeFails())
+	w.command(CmdRenew)
+	w.run()
+	equal(t, "not stored", w.o.unstored(), true)
+	w.command(CmdStore)
+	equal(t, "the vault is left alone", w.o.Vault.DueAt.Equal(until), true)
+}
+
 func TestVaultStatusSaysWhatTheVaultSaid(t *testing.T) {
 	t.Parallel()
 	for _, s := range []VaultStatus{VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError} {
