@@ -1,6 +1,7 @@
 package order
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -148,9 +149,11 @@ func (o *Order) issueAgenda(add adder) {
 	if !o.Spec.AutoRenew || o.Kind != Ordered {
 		return
 	}
-	for _, k := range o.Spec.KeyTypes {
-		if v := o.Current(k); v != nil && v.WindowAt != nil {
+	var asked []int
+	for _, k := range o.Spec.KeyTypes { // one version may stand for several types that are only to come
+		if v := o.Current(k); v != nil && v.WindowAt != nil && !slices.Contains(asked, v.Number) {
 			add(StepWindow, strconv.Itoa(v.Number), *v.WindowAt)
+			asked = append(asked, v.Number)
 		}
 	}
 }

@@ -161,6 +161,25 @@ func TestRetryAfterOfTheVaultOutlivesAStore(t *testing.T) {
 	equal(t, "the vault is left alone", w.o.Vault.DueAt.Equal(until), true)
 }
 
+// A version that stands for two key types to come is asked about once.
+func TestOneWindowForTwoTypesToCome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run()
+	for i := range w.o.Versions {
+		w.o.Versions[i].WindowAt = &w.now
+	}
+	w.o.Spec.KeyTypes = []KeyType{P384, RSA2048}
+	w.o.Switches = []Switch{{To: P384, From: P256}, {To: RSA2048, From: P256}}
+	n := 0
+	for _, s := range w.o.Next(w.now) {
+		if s.Kind == StepWindow {
+			n++
+		}
+	}
+	equal(t, "times it is due", n, 1)
+}
+
 func TestVaultStatusSaysWhatTheVaultSaid(t *testing.T) {
 	t.Parallel()
 	for _, s := range []VaultStatus{VaultNotPermitted, VaultUnauthorized, VaultNotExist, VaultSecretNotExist, VaultUnknownError} {
