@@ -35,9 +35,7 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 	if err := os.WriteFile(program, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := npm(); err != nil {
-		t.Logf("npm ci: %v\n%s", err, out)
-	}
+	needNpmClients(t)
 	needGoClients(t)
 	clients := filepath.Join("..", "..", "test", "clients")
 	env := append(c.env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))
@@ -54,7 +52,7 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 			t.Errorf("there is no example of at most five lines for %s", x.lang)
 			continue
 		}
-		c.need(x.argv[0])
+		need(t, x.argv[0])
 		cmd := exec.CommandContext(t.Context(), x.argv[0], x.argv[1:]...)
 		cmd.Dir, cmd.Env = x.dir, x.env
 		out, err := cmd.CombinedOutput()

@@ -39,15 +39,17 @@ var npm = sync.OnceValues(func() ([]byte, error) {
 	return nil, os.WriteFile(stamp, lock, 0o600)
 })
 
+func needNpmClients(t *testing.T) {
+	t.Helper()
+	if out, err := npm(); err != nil {
+		missing(t, "Azure's clients for JavaScript are not here: npm ci: %v\n%s", err, out)
+	}
+}
+
 // script runs a script of JavaScript and reads what it prints.
 func (c *clients) script(into any, name string) {
 	c.t.Helper()
-	if out, err := npm(); err != nil {
-		if os.Getenv("CI") == "true" {
-			c.t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-		c.t.Skipf("Azure's clients for JavaScript are not here: npm ci: %v\n%s", err, out)
-	}
+	needNpmClients(c.t)
 	c.run(into, "npm", "node", name)
 	c.wire.used(c.t, "azsdk-js-identity", signsIn)
 }

@@ -49,21 +49,27 @@ func startClients(t *testing.T, tune ...func(*Config)) *clients {
 
 func (c *clients) vault(name string) string { return "https://" + name + ".vault.localhost:" + c.port }
 
-// need skips where a program is not installed, and fails with CI=true.
-func (c *clients) need(program string) {
-	c.t.Helper()
+// missing ends a test for want of a part: it skips, and fails with CI=true.
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// need ends a test where a program is not installed.
+func need(t *testing.T, program string) {
+	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") == "true" {
-			c.t.Fatalf("%s is missing: scripts/deps.sh installs it", program)
-		}
-		c.t.Skipf("%s is not installed", program)
+		missing(t, "%s is not installed: scripts/deps.sh does it", program)
 	}
 }
 
 // run runs a client in its folder and reads the JSON that it prints.
 func (c *clients) run(into any, dir, program string, args ...string) {
 	c.t.Helper()
-	c.need(program)
+	need(c.t, program)
 	cmd := exec.CommandContext(c.t.Context(), program, args...)
 	cmd.Dir, cmd.Env = filepath.Join("..", "..", "test", "clients", dir), c.env
 	var stderr bytes.Buffer
@@ -85,15 +91,10 @@ var goClients = sync.OnceValues(func() ([]byte, error) {
 	return cmd.CombinedOutput()
 })
 
-// needGoClients skips where they cannot be had, and fails with CI=true.
 func needGoClients(t *testing.T) {
 	t.Helper()
-	out, err := goClients()
-	switch {
-	case err != nil && os.Getenv("CI") == "true":
-		t.Fatalf("go mod download: %v\n%s", err, out)
-	case err != nil:
-		t.Skipf("Azure's clients for Go are not here: go mod download: %v\n%s", err, out)
+	if out, err := goClients(); err != nil {
+		missing(t, "Azure's clients for Go are not here: go mod download: %v\n%s", err, out)
 	}
 }
 
@@ -174,7 +175,7 @@ func TestNodeClientOfCertificates(t *testing.T) {
 	t.Parallel()
 	c := startClients(t)
 	var got struct{ Thumbprint, Version string }
-	c.need("openssl")
+	need(t, "openssl")
 	c.script(&got, "certificates.mjs")
 	c.wire.used(t, "azsdk-js-keyvault-certificates", vaultOperations(t, "certificates"))
 	o := c.settled(c.id, 2)

@@ -84,15 +84,11 @@ func TestExamplesOfTheAPI(t *testing.T) {
 func commandOf(t *testing.T, work, language, text string) *exec.Cmd {
 	t.Helper()
 	program := map[string]string{"sh": "jq", "js": "node", "go": "go"}[language]
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("%s is not installed", program)
-	}
+	need(t, program)
 	clients := filepath.Join("..", "..", "test", "clients")
 	switch language {
 	case "js":
-		if out, err := npm(); err != nil {
-			t.Skipf("npm ci: %v\n%s", err, out)
-		}
+		needNpmClients(t)
 		cmd := exec.CommandContext(t.Context(), "node", "--input-type=module", "-e", text)
 		cmd.Dir = filepath.Join(clients, "npm")
 		return cmd
