@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"certwright/internal/arm"
+	"certwright/internal/client"
 	"certwright/internal/site"
 )
 
@@ -70,19 +70,19 @@ func (e *Env) siteList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var list arm.List[struct {
+		list, err := client.All[struct {
 			Properties site.Site `json:"properties"`
-		}]
-		if err := cl.Call(c.Context(), "GET", "/v1/sites", nil, nil, &list); err != nil {
+		}](c.Context(), cl, "/v1/sites", nil)
+		if err != nil {
 			return err
 		}
-		return e.show(list.Value, func() {
+		return e.show(list, func() {
 			var rows [][]string
-			if len(list.Value) == 0 {
+			if len(list) == 0 {
 				e.printf("No sites yet.\n  → create one with: certwright site create NAME --host NAME\n")
 				return
 			}
-			for _, r := range list.Value {
+			for _, r := range list {
 				s := r.Properties
 				var targets, looks []string
 				for _, t := range s.Targets {

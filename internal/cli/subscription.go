@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"certwright/internal/arm"
+	"certwright/internal/client"
 	"certwright/internal/order"
 )
 
@@ -33,14 +34,9 @@ func (e *Env) listSubscriptions(ctx ctxt) error {
 	if err != nil {
 		return err
 	}
-	var all []subscription
-	for next := arm.PlaceOf("/subscriptions").Address(); next != ""; {
-		var page arm.List[subscription]
-		if err := cl.Call(ctx, http.MethodGet, next, nil, nil, &page); err != nil {
-			return err
-		}
-		all = append(all, page.Value...)
-		next = cl.Relative(page.NextLink)
+	all, err := client.All[subscription](ctx, cl, arm.PlaceOf("/subscriptions").Address(), nil)
+	if err != nil {
+		return err
 	}
 	return e.show(&all, func() {
 		var rows [][]string

@@ -35,17 +35,17 @@ var vaultQuery = url.Values{"api-version": {"2024-11-01"}}
 
 // inSubscriptions lists what every subscription that the token may see has at a path below it.
 func inSubscriptions[T any](ctx context.Context, cl *client.Client, below string) ([]T, error) {
-	var subs arm.List[arm.Subscription]
-	if err := cl.Call(ctx, "GET", "/subscriptions", vaultQuery, nil, &subs); err != nil {
+	subs, err := client.All[arm.Subscription](ctx, cl, "/subscriptions", vaultQuery)
+	if err != nil {
 		return nil, err
 	}
 	list := []T{}
-	for _, s := range subs.Value {
-		var page arm.List[T]
-		if err := cl.Call(ctx, "GET", s.ID+below, vaultQuery, nil, &page); err != nil {
+	for _, s := range subs {
+		those, err := client.All[T](ctx, cl, s.ID+below, vaultQuery)
+		if err != nil {
 			return nil, err
 		}
-		list = append(list, page.Value...)
+		list = append(list, those...)
 	}
 	return list, nil
 }

@@ -173,3 +173,34 @@ func TestFollowingOutlivesTheServer(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAllPages: what a list has on its later pages is listed as well, with the query once, and none is an empty list.
+func TestAllPages(t *testing.T) {
+	t.Parallel()
+	url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.RequestURI() {
+		case "/v1/things?kind=a":
+			_, _ = w.Write([]byte(`{"value":["one","two"],"nextLink":"https://public.example.com/v1/things?kind=a&after=2"}`))
+		case "/v1/things?kind=a&after=2":
+			_, _ = w.Write([]byte(`{"value":["three"]}`))
+		case "/v1/none":
+			_, _ = w.Write([]byte(`{"value":[]}`))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	cl, err := client.New(client.Config{URL: url, CA: ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.All[string](t.Context(), cl, "/v1/things", map[string][]string{"kind": {"a"}})
+	if err != nil || strings.Join(got, " ") != "one two three" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if none, err := client.All[string](t.Context(), cl, "/v1/none", nil); err != nil || none == nil || len(none) != 0 {
+		t.Errorf("%#v, %v", none, err)
+	}
+	if _, err := client.All[string](t.Context(), cl, "/v1/gone", nil); err == nil {
+		t.Error("a list that is not there was read")
+	}
+}

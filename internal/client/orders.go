@@ -64,10 +64,14 @@ func (c *Client) Order(ctx context.Context, name string) (o Order, err error) {
 
 // Orders lists every order that a query names, over all pages.
 func (c *Client) Orders(ctx context.Context, query url.Values) ([]order.Summary, error) {
-	var all []order.Summary
-	next := "/v1/orders"
-	for next != "" {
-		var page arm.List[order.Summary]
+	return All[order.Summary](ctx, c, "/v1/orders", query)
+}
+
+// All lists what the list at a path has, over all its pages.
+func All[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	all := []T{}
+	for next := path; next != ""; {
+		var page arm.List[T]
 		if err := c.Call(ctx, "GET", next, query, nil, &page); err != nil {
 			return nil, err
 		}
