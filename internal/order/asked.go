@@ -5,25 +5,20 @@ import "time"
 // Who asks for something while it is being done asks for it once more: what they have just mended or spoilt, the work
 // under way may have seen before.
 
-// WorkBegan notes in each result of a step when the step began, where that decides whose wish it answers.
+// timed is a result that tells when the work that it is of began, where that decides whose wish it answers.
+type timed interface{ begun(at time.Time) Result }
+
+func (r Deployed) begun(at time.Time) Result     { r.Began = at; return r }
+func (r DeployFailed) begun(at time.Time) Result { r.Began = at; return r }
+func (r Looked) begun(at time.Time) Result       { r.Began = at; return r }
+func (r VaultSeen) begun(at time.Time) Result    { r.Began = at; return r }
+func (r AttemptWaits) begun(at time.Time) Result { r.Began = at; return r }
+
+// WorkBegan notes in each result of a step when the step began.
 func WorkBegan(at time.Time, results []Result) []Result {
 	for i, r := range results {
-		switch r := r.(type) {
-		case Deployed:
-			r.Began = at
-			results[i] = r
-		case DeployFailed:
-			r.Began = at
-			results[i] = r
-		case Looked:
-			r.Began = at
-			results[i] = r
-		case VaultSeen:
-			r.Began = at
-			results[i] = r
-		case AttemptWaits:
-			r.Began = at
-			results[i] = r
+		if r, ok := r.(timed); ok {
+			results[i] = r.begun(at)
 		}
 	}
 	return results
