@@ -46,15 +46,12 @@ func (p *pages) chain(w http.ResponseWriter, r *http.Request, v visit) {
 		return
 	}
 	version := o.First()
-	if n := r.URL.Query().Get("version"); n != "" {
-		version = nil
-		for i := range o.Versions {
-			if strconv.Itoa(o.Versions[i].Number) == n && (r.URL.Query().Get("key") == "" || string(o.Versions[i].KeyType) == r.URL.Query().Get("key")) {
-				version = &o.Versions[i]
-			}
-		}
+	q := r.URL.Query()
+	if n := q.Get("version"); n != "" {
+		number, _ := strconv.Atoi(n) // none has the number 0
+		version = o.Version(number)
 	}
-	if version == nil || len(version.Chain) == 0 {
+	if key := q.Get("key"); version == nil || len(version.Chain) == 0 || key != "" && key != string(version.KeyType) {
 		p.fail(w, r, v, http.StatusNotFound, "There is no such certificate", "Order "+o.ID.Name+" has none yet, or none of that version. Its page says what it waits for.")
 		return
 	}
