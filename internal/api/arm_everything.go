@@ -116,12 +116,13 @@ func (a *API) others(r *request, group string) ([]arm.Generic, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range imports {
-		add(arm.Generic{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates", Location: or(v.Location, "Global"), Tags: v.Tags, State: settledState})
+	for i := range imports {
+		v := &imports[i]
+		add(arm.Generic{ID: importID(v), Name: v.Name, Type: importType, Location: or(v.Location, "Global"), Tags: v.Tags, State: settledState})
 	}
 	for _, v := range vaults {
 		if inPath(r, v.Subscription, v.Group) {
-			g := arm.Generic{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags, State: settledState}
+			g := arm.Generic{ID: vaultScope(v), Name: v.Name, Type: order.VaultType, Location: or(v.Location, "Global"), Tags: v.Tags, State: settledState}
 			if created := v.Created.UTC(); !created.IsZero() { // the default vault has always been there
 				g.Created = &created
 			}

@@ -66,8 +66,15 @@ func (a *API) imported(ctx context.Context, v *site.Import) (arm.Resource, error
 			p.CanonicalName, p.FriendlyName = leaf.Names[0], leaf.Names[0]
 		}
 	}
-	return arm.Resource{ID: "/subscriptions/" + v.Subscription + "/resourceGroups/" + v.Group + "/providers/Microsoft.Web/certificates/" + v.Name, Name: v.Name, Type: "Microsoft.Web/certificates",
+	return arm.Resource{ID: importID(v), Name: v.Name, Type: importType,
 		Location: or(v.Location, "Global"), Tags: v.Tags, ETag: arm.ETag(v.Revision), Properties: p}, nil
+}
+
+const importType = "Microsoft.Web/certificates"
+
+// importID is the ARM id of an imported certificate.
+func importID(v *site.Import) string {
+	return order.ID{Subscription: v.Subscription, Group: v.Group, Name: v.Name, Type: importType}.String()
 }
 
 // importedFrom reads the certificate of an import's secret as it is now. An error may come with one: it is there, and the sites may not have it.

@@ -65,7 +65,7 @@ func (a *API) linkOf(ctx context.Context, property string, l order.Link, b arm.L
 		return &order.Refusal{Kind: order.BadInput, Code: "InvalidKeyVaultId", Property: property + ".keyVaultId", Message: message, Fix: fix}
 	}
 	id, err := arm.ParseID(l.VaultID)
-	if err != nil || !strings.EqualFold(id.Type, "Microsoft.KeyVault/vaults") {
+	if err != nil || !strings.EqualFold(id.Type, order.VaultType) {
 		return l, bad(fmt.Sprintf("%q is no id of a vault", l.VaultID), "It has the form /subscriptions/.../resourceGroups/.../providers/Microsoft.KeyVault/vaults/NAME")
 	}
 	row, err := a.Vaults.LoadVault(ctx, id.Name)

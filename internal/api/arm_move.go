@@ -93,7 +93,7 @@ func (a *API) movable(r *request, s string, from arm.GroupInfo, target order.Gro
 	switch {
 	case strings.EqualFold(id.Type, order.Type):
 		return id, a.Service.CheckMove(r.Context(), order.ID{Subscription: id.Subscription, Group: id.Group, Name: id.Name}, target.Subscription, target.Name)
-	case strings.EqualFold(id.Type, "Microsoft.KeyVault/vaults"):
+	case strings.EqualFold(id.Type, order.VaultType):
 		v, err := a.Vaults.LoadVault(r.Context(), id.Name)
 		if errors.Is(err, secret.ErrNoVault) || err == nil && !inPath(r, v.Subscription, v.Group) {
 			return id, &order.Refusal{Kind: order.NotFound, Code: "ResourceNotFound", Property: "resources", Message: fmt.Sprintf("there is no vault %s in resource group %s", id.Name, from.Name), Fix: "See those that there are at " + from.ID + "/resources"}

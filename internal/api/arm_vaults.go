@@ -61,7 +61,7 @@ func (a *API) vaultResource(v secret.VaultRow) arm.Resource {
 		}
 		p.Own = append(p.Own, arm.OwnPrincipal{ID: own.ID, Name: own.Name, Does: own.Does, Allowed: v.Admits(own, right)})
 	}
-	return arm.Resource{ID: vaultScope(v), Name: v.Name, Type: "Microsoft.KeyVault/vaults", Location: or(v.Location, "Global"), Tags: v.Tags, Properties: p}
+	return arm.Resource{ID: vaultScope(v), Name: v.Name, Type: order.VaultType, Location: or(v.Location, "Global"), Tags: v.Tags, Properties: p}
 }
 
 func (a *API) listVaults(w http.ResponseWriter, r *request) error {

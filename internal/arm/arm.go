@@ -96,7 +96,7 @@ func VaultID(id order.ID, vault string) string {
 	case strings.EqualFold(vault, "default"):
 		id = order.Short("")
 	}
-	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.KeyVault/vaults/%s", id.Subscription, id.Group, vault)
+	return order.VaultAt(id.Subscription, id.Group, vault).String()
 }
 
 // seconds writes a length of time for a person, empty when zero.

@@ -173,7 +173,7 @@ const maxRestore = 32 << 20
 
 // scopeOf is the id that rights are asked for: the vault's, with the object's name behind it where the route has one.
 func scopeOf(q *request, route *Route) string {
-	s := "/subscriptions/" + q.vault.Subscription + "/resourceGroups/" + q.vault.Group + "/providers/Microsoft.KeyVault/vaults/" + q.vault.Name
+	s := order.VaultAt(q.vault.Subscription, q.vault.Group, q.vault.Name).String()
 	name := q.args["name"]
 	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") || strings.HasPrefix(route.Pattern, "/certificates/issuers") {
 		return s // such a name exists nowhere; issuers are the vault's
