@@ -329,6 +329,14 @@ func TestBrowserEveryPageFits(t *testing.T) {
 				t.Errorf("%s: without a name for a screen reader: %s", path, unnamed)
 			}
 			shoot(b, fmt.Sprintf("%s-%d-%s.png", name, view.width, view.scheme))
+			if opened := eval[int](b, unfold); opened > 0 {
+				if overflow := eval[string](b, overflowing); overflow != "" {
+					t.Errorf("%s at %d, unfolded: overflows: %s", path, view.width, overflow)
+				}
+				if strings.HasPrefix(name, "order-") { // others can be too long for a picture
+					shoot(b, fmt.Sprintf("%s-%d-%s-unfolded.png", name, view.width, view.scheme))
+				}
+			}
 		}
 	}
 	for c := range strings.Lines(b.complaints()) {
@@ -348,6 +356,9 @@ const overflowing = `(() => {
   }
   return out.slice(0, 5).join(", ");
 })()`
+
+// unfold opens what is folded, and says how much that was.
+const unfold = `(() => { const l = document.querySelectorAll("details:not([open])"); for (const d of l) d.open = true; return l.length; })()`
 
 // nameless lists controls without a name, pictures without a word, and ids that occur twice.
 const nameless = `(() => {
